@@ -1,0 +1,2 @@
+//! The phone's engine.
+pub mod capture;

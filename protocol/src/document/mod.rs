@@ -1,0 +1,1 @@
+//! Documents: the automerge shape of a record.

@@ -1,0 +1,27 @@
+//! What phone and station agree on.
+//!
+//! ```text
+//!  kind ──────► facts ◄────── document ── track
+//!  (what a      (plain        (automerge: edits, views, conflicts, guard)
+//!   record is)   values)           │ change bytes
+//!                                  ▼
+//!                    entry ──► page ──► ledger ──► wire
+//!                    (identity) (sealed) (leaves,   (one file per call)
+//!                                         proofs)
+//! ```
+//!
+//! No IO, no clock, no randomness: the same bytes give the same answer on a phone, on a station, and in a simulation.
+
+pub mod codec;
+pub mod document;
+pub mod entry;
+pub mod facts;
+pub mod id;
+pub mod kind;
+pub mod ledger;
+pub mod limits;
+pub mod page;
+pub mod place;
+pub mod time;
+pub mod track;
+pub mod wire;

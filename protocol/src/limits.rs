@@ -1,0 +1,48 @@
+//! Every maximum, with its reason. Both ends hold the same ones, so that nothing leaves a phone that a station would refuse for size.
+
+/// Entries in one page: what a crash before sealing leaves unsigned stays small, and one signature (20-500 ms in phone hardware) covers a day.
+pub const PAGE_ENTRIES_MAX: usize = 256;
+/// Bytes of entries in one page, beyond which the next entry opens a new page.
+pub const PAGE_BYTES_SEAL: usize = 128 * 1024;
+/// Bytes of one entry: the largest change plus its frame.
+pub const ENTRY_BYTES_MAX: usize = CHANGE_BYTES_MAX + 4 * 1024;
+/// Bytes of entries in one page at most: what is sealed at `PAGE_BYTES_SEAL` may overshoot by one entry.
+pub const PAGE_BYTES_MAX: usize = PAGE_BYTES_SEAL + ENTRY_BYTES_MAX;
+/// Bytes of one automerge change: a four-hour track segment is under 20 KB, a long note under 64 KB.
+pub const CHANGE_BYTES_MAX: usize = 96 * 1024;
+/// Operations in one change: a form of 100 fields with lists stays below 1,000; the guard's cost grows with them.
+pub const CHANGE_OPS_MAX: usize = 20_000;
+/// Changes that one document may hold; what recurs is a record of its own.
+pub const DOCUMENT_CHANGES_MAX: usize = 1_000;
+/// Bytes of all changes of one document.
+pub const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+/// Characters of one text field.
+pub const TEXT_CHARS_MAX: usize = 4_000;
+/// Characters of one note (automerge Text).
+pub const NOTE_CHARS_MAX: usize = 20_000;
+/// Items of one list in a record.
+pub const LIST_ITEMS_MAX: usize = 200;
+/// Files named by one record.
+pub const FILES_MAX: usize = 100;
+/// Bytes of one track segment inside a document.
+pub const SEGMENT_BYTES_MAX: usize = 32 * 1024;
+/// Fixes in one track segment: a segment is a change, and 15 minutes at one fix a second bound what a crash may leave unencoded.
+pub const SEGMENT_FIXES_MAX: usize = 900;
+/// Bytes of one exchange request or reply as it travels (compressed).
+pub const EXCHANGE_WIRE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one exchange after decompression: eight times the wire, which real pages (ratio 2-4) never reach.
+pub const EXCHANGE_BYTES_MAX: usize = 8 * EXCHANGE_WIRE_BYTES_MAX;
+/// Pages in one exchange request.
+pub const EXCHANGE_PAGES_MAX: usize = 1_024;
+/// Bytes of entries after which a reply stops and says that there is more.
+pub const REPLY_BYTES: usize = 2 * 1024 * 1024;
+/// Nesting of CBOR: our deepest message has eight levels.
+pub const CBOR_DEPTH_MAX: usize = 16;
+/// Bytes of one act's comment and values together.
+pub const ACT_BYTES_MAX: usize = 8 * 1024;
+/// Heads that an act may pin: one per concurrent writer, and a record has few.
+pub const HEADS_MAX: usize = 64;
+/// Bytes of a kind file.
+pub const KIND_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of a GPX file that is read: 100 MB of text is a million fixes; more is not one patrol.
+pub const GPX_BYTES_MAX: u64 = 256 * 1024 * 1024;

@@ -1,0 +1,1 @@
+//! Tracks: segments of fixes as bytes.
