@@ -1,1 +1,64 @@
-//! Wire messages.
+//! Wire messages, one file per call. Additive: unknown map keys are passed over, unknown codes are kept as they are.
+//!
+//! Every message is deterministic CBOR with integer keys, compressed as one zstd stream; `protocol/wire.cddl` is its grammar.
+
+mod enrol;
+mod exchange;
+mod receipt;
+mod refusal;
+mod verdict;
+
+pub use enrol::{EnrolRequest, EnrolResponse, enrol_message};
+pub use exchange::{
+    Challenged, Cursor, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, KindFile, PageAnswer, exchange_message,
+};
+pub use receipt::{Receipt, receipt_root};
+pub use refusal::{Refusal, RefusalCode};
+pub use verdict::{Verdict, VerdictRun, runs, verdict_of};
+
+use minicbor::{Decode, Encode};
+
+use crate::codec::{self, CodecError};
+use crate::limits::{EXCHANGE_BYTES_MAX, EXCHANGE_WIRE_BYTES_MAX};
+
+/// The version of these messages, in every request and path.
+pub const WIRE_VERSION: u32 = 1;
+/// The media type of a compressed message.
+pub const MEDIA_TYPE: &str = "application/vnd.beatbook.v1+cbor-zstd";
+
+/// A message as it travels.
+///
+/// # Errors
+/// When it is larger than a message may be, or cannot be compressed.
+pub fn pack<T: Encode<()>>(message: &T) -> Result<Vec<u8>, CodecError> {
+    let packed = codec::compress(&codec::to_bytes(message))?;
+    if packed.len() > EXCHANGE_WIRE_BYTES_MAX {
+        return Err(CodecError::TooLong {
+            what: "message",
+            max: EXCHANGE_WIRE_BYTES_MAX,
+        });
+    }
+    Ok(packed)
+}
+
+/// Unpacks what travelled. The bytes come back with the message read from them by [`read`], since hashes are over bytes.
+///
+/// # Errors
+/// When it is too long, packed or unpacked, or not zstd.
+pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, CodecError> {
+    if packed.len() > EXCHANGE_WIRE_BYTES_MAX {
+        return Err(CodecError::TooLong {
+            what: "message",
+            max: EXCHANGE_WIRE_BYTES_MAX,
+        });
+    }
+    codec::decompress("message", packed, EXCHANGE_BYTES_MAX)
+}
+
+/// Reads a message from unpacked bytes.
+///
+/// # Errors
+/// When the bytes are not that message in deterministic form.
+pub fn read<'b, T: Decode<'b, ()>>(what: &'static str, bytes: &'b [u8]) -> Result<T, CodecError> {
+    codec::from_bytes(what, bytes)
+}
