@@ -6,7 +6,7 @@ use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
 use crate::codec::{self, CodecError, domain};
 use crate::facts::Value;
-use crate::id::{ActorId, BookId, Hash, RecordId, UnitId, UserId};
+use crate::id::{BookId, Hash, RecordId, UnitId, UserId};
 use crate::kind::DocumentName;
 use crate::limits::{ENTRY_BYTES_MAX, HEADS_MAX};
 use crate::time::UnixMillis;
@@ -201,9 +201,6 @@ pub struct BookEvent {
     /// What the phone calls itself.
     #[n(4)]
     pub device: String,
-    /// The only actor of its automerge changes until another is bound; none for books that write no documents.
-    #[n(5)]
-    pub actor: Option<ActorId>,
 }
 
 /// A kind that is in force from now on.

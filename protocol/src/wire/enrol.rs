@@ -4,7 +4,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::codec::domain;
-use crate::id::{ActorId, BookId, UnitId, UserId};
+use crate::id::{BookId, UnitId, UserId};
 use crate::time::UnixMillis;
 
 /// A phone asks to be enrolled.
@@ -35,9 +35,6 @@ pub struct EnrolRequest {
     /// Version of the app.
     #[n(7)]
     pub app: String,
-    /// The actor of the book's automerge changes.
-    #[n(8)]
-    pub actor: ActorId,
 }
 
 /// What a phone signs when it enrols.
