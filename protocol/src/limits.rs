@@ -16,6 +16,8 @@ pub const CHANGE_OPS_MAX: usize = 20_000;
 pub const DOCUMENT_CHANGES_MAX: usize = 1_000;
 /// Bytes of all changes of one document.
 pub const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+/// Operations of all changes of one document: a note of 20,000 characters rewritten four times; runs make a few bytes into many of them.
+pub const DOCUMENT_OPS_MAX: u64 = 200_000;
 /// Characters of one text field.
 pub const TEXT_CHARS_MAX: usize = 4_000;
 /// Characters of one note (automerge Text).
