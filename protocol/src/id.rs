@@ -85,8 +85,10 @@ macro_rules! byte_string {
         impl<'b, C> Decode<'b, C> for $name {
             fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
                 let at = d.position();
-                let bytes: [u8; $len] =
-                    d.bytes()?.try_into().map_err(|_| decode::Error::message(concat!("expected ", $len, " bytes")).at(at))?;
+                let bytes: [u8; $len] = d
+                    .bytes()?
+                    .try_into()
+                    .map_err(|_| decode::Error::message(concat!("expected ", $len, " bytes")).at(at))?;
                 Ok(Self(bytes))
             }
         }
@@ -157,7 +159,10 @@ impl Hash {
     /// # Errors
     /// When the slice has another length.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, ParseIdError> {
-        bytes.try_into().map(Self).map_err(|_| ParseIdError { text: format!("{} bytes", bytes.len()), expected: "32 bytes" })
+        bytes.try_into().map(Self).map_err(|_| ParseIdError {
+            text: format!("{} bytes", bytes.len()),
+            expected: "32 bytes",
+        })
     }
 
     /// SHA-256 over the parts, one after the other. The first part must be a domain of [`crate::codec::domain`].
@@ -188,7 +193,10 @@ impl FromStr for Hash {
     type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let wrong = || ParseIdError { text: text.to_owned(), expected: "64 hexadecimal digits" };
+        let wrong = || ParseIdError {
+            text: text.to_owned(),
+            expected: "64 hexadecimal digits",
+        };
         if text.len() != 64 || !text.is_ascii() {
             return Err(wrong());
         }

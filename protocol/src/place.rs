@@ -89,7 +89,16 @@ mod tests {
 
     #[test]
     fn places_off_the_earth_or_in_other_systems_are_refused() {
-        for text in ["39,116", "geo:91,0", "geo:0,181", "geo:1", "geo:NaN,1", "geo:1,1;crs=gcj02", "geo:1,1;u=-4", "geo:1,1;u=inf"] {
+        for text in [
+            "39,116",
+            "geo:91,0",
+            "geo:0,181",
+            "geo:1",
+            "geo:NaN,1",
+            "geo:1,1;crs=gcj02",
+            "geo:1,1;u=-4",
+            "geo:1,1;u=inf",
+        ] {
             assert!(Place::parse(text).is_err(), "{text}");
         }
     }

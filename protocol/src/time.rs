@@ -5,7 +5,9 @@ use minicbor::{Decode, Encode};
 use crate::ledger::Position;
 
 /// Milliseconds since 1970-01-01T00:00:00Z, by whichever clock the context names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode, serde::Serialize, serde::Deserialize,
+)]
 #[cbor(transparent)]
 #[serde(transparent)]
 pub struct UnixMillis(#[n(0)] pub i64);

@@ -53,7 +53,11 @@ impl Road {
                 tokio::spawn(carry(phone, station, delay, Arc::clone(&shared)));
             }
         });
-        Ok(Self { address, counters, accepting })
+        Ok(Self {
+            address,
+            counters,
+            accepting,
+        })
     }
 
     /// Where phones call instead of the station.
@@ -66,7 +70,11 @@ impl Road {
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Traffic { up: read(&self.counters.up), down: read(&self.counters.down), connections: read(&self.counters.connections) }
+        Traffic {
+            up: read(&self.counters.up),
+            down: read(&self.counters.down),
+            connections: read(&self.counters.connections),
+        }
     }
 }
 
@@ -79,7 +87,9 @@ impl Drop for Road {
 async fn carry(phone: TcpStream, station: SocketAddr, delay: Duration, counters: Arc<Counters>) {
     // A far station answers a SYN after one round trip; the proxy's own accept took none.
     tokio::time::sleep(delay * 2).await;
-    let Ok(station) = TcpStream::connect(station).await else { return };
+    let Ok(station) = TcpStream::connect(station).await else {
+        return;
+    };
     let _ = (phone.set_nodelay(true), station.set_nodelay(true));
     let (from_phone, to_phone) = phone.into_split();
     let (from_station, to_station) = station.into_split();
@@ -90,7 +100,12 @@ async fn carry(phone: TcpStream, station: SocketAddr, delay: Duration, counters:
 }
 
 /// Passes bytes on, each `delay` after it came; reading goes on meanwhile, so the delay costs no throughput.
-async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin + Send + 'static, delay: Duration, count: &AtomicU64) {
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin + Send + 'static,
+    delay: Duration,
+    count: &AtomicU64,
+) {
     let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
     let writing = tokio::spawn(async move {
         while let Some((due, bytes)) = receiver.recv().await {
@@ -107,7 +122,11 @@ async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin 
             break;
         }
         count.fetch_add(length as u64, Ordering::Relaxed);
-        if sender.send((Instant::now() + delay, buffer[..length].to_vec())).await.is_err() {
+        if sender
+            .send((Instant::now() + delay, buffer[..length].to_vec()))
+            .await
+            .is_err()
+        {
             break;
         }
     }

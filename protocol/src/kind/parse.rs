@@ -9,11 +9,9 @@ use super::check;
 use super::expression::Expression;
 use super::lines::{Lines, Step};
 use super::model::{ActRule, DocumentName, Field, Kind, State};
+use crate::codec::domain;
 use crate::id::Hash;
 use crate::limits::KIND_BYTES_MAX;
-
-/// Domain of a kind file's digest and of a catalogue's.
-pub(super) const DOMAIN: &[u8] = b"beatbook/kind/1\0";
 
 /// A kind file that cannot be used, and where to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -164,7 +162,7 @@ impl Kind {
             at(line, KindFault::Malformed(error.message().to_owned()))
         })?;
         let expressions = check::check(&kind, &lines).map_err(|(line, fault)| at(line, fault))?;
-        let digest = Hash::of(&[DOMAIN, text.as_bytes()]);
+        let digest = Hash::of(&[domain::KIND, text.as_bytes()]);
         Ok(CheckedKind(Arc::new(Checked {
             kind,
             file: file.to_owned(),
