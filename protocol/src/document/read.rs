@@ -177,11 +177,16 @@ pub(super) fn said(scalar: &ScalarValue) -> Option<Said> {
     }))
 }
 
+/// Our name of the operation that made an object.
+pub(super) fn object_of(id: &ObjId) -> Result<OpName, DocumentError> {
+    match id {
+        ObjId::Root => Ok(OpName::ROOT),
+        ObjId::Id(counter, actor, _) => OpName::from_parts(*counter, actor),
+    }
+}
+
 fn held(value: &automerge::Value<'_>, id: ObjId) -> Result<Held, DocumentError> {
-    let by = match &id {
-        ObjId::Root => OpName::ROOT,
-        ObjId::Id(counter, actor, _) => OpName::from_parts(*counter, actor)?,
-    };
+    let by = object_of(&id)?;
     let content = match value {
         automerge::Value::Object(ObjType::Map) => Content::Map(id),
         automerge::Value::Object(ObjType::Text) => Content::Text(id),

@@ -1,29 +1,21 @@
-//! Turns an edit into one automerge change: plans against what stands, then writes on a copy. Nothing is written when anything of the
-//! edit does not fit.
+//! Plans an edit against what stands: what is to be written where. Nothing is written when anything of the edit does not fit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::transaction::{CommitOptions, Transactable};
-use automerge::{ObjId, ObjType, ScalarValue};
+use automerge::{ObjId, ScalarValue};
 
 use super::DocumentError;
 use super::body::{Document, calmly};
+use super::commit;
 use super::edit::{Change, Edit, EditError, ItemEdit};
-use super::log::Line;
 use super::path::{FieldPath, REMOVED};
 use super::read::{Content, Held, Reader, distinct, maps};
 use super::shape::{FieldRule, Misfit, Shape, check_file_property, is_segment_key};
 use super::view::Said;
 use crate::facts::{FileRef, Value};
 use crate::id::{Hash, ItemId};
-use crate::limits::{
-    CHANGE_BYTES_MAX, CHANGE_OPS_MAX, DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX, DOCUMENT_OPS_MAX, FILES_MAX, LIST_ITEMS_MAX,
-    SEGMENT_BYTES_MAX,
-};
+use crate::limits::{DOCUMENT_CHANGES_MAX, FILES_MAX, LIST_ITEMS_MAX, SEGMENT_BYTES_MAX};
 use crate::time::UnixMillis;
-
-/// Cells of a comparison of two texts beyond which the part that differs is replaced whole: comparing takes time in proportion.
-const COMPARE_CELLS_MAX: usize = 4_000_000;
 
 /// Writes an edit.
 pub(super) fn write(document: &mut Document, edit: &Edit, at: UnixMillis) -> Result<Change, EditError> {
@@ -40,20 +32,24 @@ pub(super) fn write(document: &mut Document, edit: &Edit, at: UnixMillis) -> Res
         if plan.puts.is_empty() && plan.made.is_empty() && plan.texts.is_empty() {
             return Err(EditError::Nothing);
         }
-        commit(document, &plan, at)
+        commit::commit(document, &plan, at)
     })?;
     *document = written;
     Ok(change)
 }
 
 /// What is to be written where.
-struct Plan<'a> {
+pub(super) struct Plan<'a> {
     shape: &'a Shape,
     reader: Reader<'a>,
-    puts: Vec<(ObjId, String, ScalarValue)>,
-    made: Vec<(ObjId, String, BTreeMap<String, ScalarValue>)>,
-    texts: Vec<(ObjId, String, String)>,
-    conflicted: BTreeSet<FieldPath>,
+    /// Values under keys of maps.
+    pub(super) puts: Vec<(ObjId, String, ScalarValue)>,
+    /// Maps under keys of maps, with their values.
+    pub(super) made: Vec<(ObjId, String, BTreeMap<String, ScalarValue>)>,
+    /// Notes, with their old and new text.
+    pub(super) texts: Vec<(ObjId, String, String)>,
+    /// The places among these that are in conflict.
+    pub(super) conflicted: BTreeSet<FieldPath>,
 }
 
 impl<'a> Plan<'a> {
@@ -300,76 +296,6 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Writes a plan on a copy of the document.
-fn commit(document: &Document, plan: &Plan<'_>, at: UnixMillis) -> Result<(Document, Change), EditError> {
-    let mut automerge = document.automerge().clone();
-    let mut tx = automerge.transaction();
-    for (map, key, value) in &plan.puts {
-        tx.put(map, key.as_str(), value.clone()).map_err(DocumentError::from)?;
-    }
-    for (parent, key, values) in &plan.made {
-        let map = tx
-            .put_object(parent, key.as_str(), ObjType::Map)
-            .map_err(DocumentError::from)?;
-        for (key, value) in values {
-            tx.put(&map, key.as_str(), value.clone()).map_err(DocumentError::from)?;
-        }
-    }
-    for (note, old, new) in &plan.texts {
-        splice(&mut tx, note, old, new)?;
-    }
-    if tx.commit_with(CommitOptions::default().with_time(at.seconds())).0.is_none() {
-        return Err(EditError::Nothing);
-    }
-    let change = automerge.get_last_local_change().ok_or_else(|| DocumentError::Damaged {
-        why: "a change that was just made is missing".into(),
-    })?;
-    let line = Line::of(&change)?;
-    let bytes = change.raw_bytes().to_vec();
-    if bytes.len() > CHANGE_BYTES_MAX || change.len() > CHANGE_OPS_MAX {
-        return Err(EditError::TooLarge {
-            bytes: bytes.len(),
-            operations: change.len(),
-        });
-    }
-    let hash = line.hash;
-    let mut log = document.log().clone();
-    log.append(line);
-    if log.bytes() > DOCUMENT_BYTES_MAX || log.ops() > DOCUMENT_OPS_MAX {
-        return Err(EditError::DocumentFull);
-    }
-    Ok((
-        document.with(automerge, log),
-        Change {
-            bytes,
-            hash,
-            settles: !plan.conflicted.is_empty(),
-        },
-    ))
-}
-
-/// Turns one text into another, writing little: what both begin and end with stays.
-fn splice(tx: &mut impl Transactable, note: &ObjId, old: &str, new: &str) -> Result<(), DocumentError> {
-    let before: Vec<char> = old.chars().collect();
-    let after: Vec<char> = new.chars().collect();
-    let head = before.iter().zip(&after).take_while(|(one, other)| one == other).count();
-    let tail = before[head..]
-        .iter()
-        .rev()
-        .zip(after[head..].iter().rev())
-        .take_while(|(one, other)| one == other)
-        .count();
-    let (cut, put) = (before.len() - head - tail, after.len() - head - tail);
-    if cut.saturating_mul(put) <= COMPARE_CELLS_MAX {
-        return Ok(tx.update_text(note, new)?);
-    }
-    let text: String = after[head..head + put].iter().collect();
-    let cut = isize::try_from(cut).map_err(|_| DocumentError::Damaged {
-        why: "a note is too long".into(),
-    })?;
-    Ok(tx.splice_text(note, head, cut, &text)?)
-}
-
 fn scalar(value: &Value) -> ScalarValue {
     match value {
         Value::Null => ScalarValue::Null,
@@ -488,34 +414,41 @@ mod tests {
 
     #[test]
     fn only_a_settlement_writes_over_a_conflict() {
-        let mut one = document(1);
-        edit(&mut one, Edit::new().field("visits", 1));
-        let mut other = copy(&one, 2);
-        let theirs = edit(&mut other, Edit::new().field("purpose", "theirs"));
-        edit(&mut one, Edit::new().field("purpose", "mine"));
-        receive(&mut one, &[&theirs]);
-        let again = Edit::new().field("purpose", "mine").field("visits", 7);
-        assert_eq!(
-            one.edit(&again, NOW),
-            Err(EditError::Conflicted {
-                paths: vec![FieldPath::Field("purpose".into())]
-            })
-        );
-        assert!(!edit(&mut one, Edit::new().field("visits", 3)).settles);
-        let settled = edit(&mut one, again.settling());
-        assert!(settled.settles);
-        let view = one.view().unwrap();
-        assert_eq!(
-            (view.conflicts.len(), &view.facts.fields["purpose"]),
-            (0, &Value::from("mine"))
-        );
-        let history = one.history().unwrap();
-        let places: Vec<_> = history
-            .iter()
-            .filter(|write| write.settles)
-            .map(|write| write.path.to_string())
-            .collect();
-        assert_eq!(places, ["fields/purpose"]);
+        // Either value, so also the one that is shown already: whoever settles says it himself.
+        for value in ["mine", "theirs"] {
+            let mut one = document(1);
+            edit(&mut one, Edit::new().field("visits", 1));
+            let mut other = copy(&one, 2);
+            let theirs = edit(&mut other, Edit::new().field("purpose", "theirs"));
+            edit(&mut one, Edit::new().field("purpose", "mine"));
+            receive(&mut one, &[&theirs]);
+            let again = Edit::new().field("purpose", value).field("visits", 7);
+            let conflicted = EditError::Conflicted {
+                paths: vec![FieldPath::Field("purpose".into())],
+            };
+            assert_eq!(one.edit(&again, NOW), Err(conflicted));
+            assert!(!edit(&mut one, Edit::new().field("visits", 3)).settles);
+            let before = copy(&one, 3);
+            let settled = edit(&mut one, again.settling());
+            assert!(settled.settles);
+            let view = one.view().unwrap();
+            assert_eq!(
+                (view.conflicts.len(), &view.facts.fields["purpose"]),
+                (0, &Value::from(value))
+            );
+            assert_eq!(view.written[&FieldPath::Field("purpose".into())].change, settled.hash);
+            let history = one.history().unwrap();
+            let places: Vec<_> = history
+                .iter()
+                .filter(|write| write.settles)
+                .map(|write| write.path.to_string())
+                .collect();
+            assert_eq!(places, ["fields/purpose"]);
+            let mut elsewhere = before;
+            receive(&mut elsewhere, &[&settled]);
+            assert_eq!(elsewhere.view().unwrap(), view);
+            edit(&mut one, Edit::new().field("purpose", "on"));
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod fault;
 #[cfg(test)]
 mod forge;
 #[cfg(test)]
+mod honest;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod mutants;

@@ -13,10 +13,10 @@ use crate::document::{DocumentError, Edit, calmly};
 use crate::facts::{FileRef, Value};
 
 /// A small generator of numbers (xorshift64*), so that a failed seed fails again.
-struct Numbers(u64);
+pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
-    fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
