@@ -6,11 +6,9 @@ use automerge::{Automerge, ObjType, ROOT, TextEncoding};
 
 use super::log::actor_into;
 use super::{DocumentError, calmly};
+use crate::codec::domain;
 use crate::id::{ActorId, Hash};
 use crate::kind::{DocumentName, FieldType, Kind};
-
-/// What the hash behind a genesis author mark is about.
-const DOMAIN: &[u8] = b"beatbook/genesis/1\0";
 
 /// How positions in notes are counted, on every platform: one per Unicode scalar value.
 pub(super) const TEXT_ENCODING: TextEncoding = TextEncoding::UnicodeCodePoint;
@@ -60,7 +58,7 @@ fn step_actor(kind: &str, name: DocumentName, version: u32) -> ActorId {
         DocumentName::Facts => "facts",
         DocumentName::Private => "private",
     };
-    let hash = Hash::of(&[DOMAIN, kind.as_bytes(), &[0], &version.to_be_bytes(), name.as_bytes()]);
+    let hash = Hash::of(&[domain::GENESIS, kind.as_bytes(), &[0], &version.to_be_bytes(), name.as_bytes()]);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.as_bytes()[..16]);
     ActorId::from_bytes(bytes)

@@ -224,7 +224,7 @@ impl<'k> Checker<'k> {
         way: &[Step<'_>],
     ) -> Result<(), Fault> {
         self.code(code, way)?;
-        if what == "field" && CEL_WORDS.contains(&code) {
+        if what == "field" && (CEL_WORDS.contains(&code) || code == REMOVED) {
             return self.fault(way, KindFault::BadCode(code.to_owned()));
         }
         if codes.insert(code) {
