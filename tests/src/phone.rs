@@ -51,7 +51,10 @@ impl DayClock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the device's own clock, beside the day's")]
     pub fn standing_at(at: UnixMillis) -> Self {
-        Self { wall: Arc::new(AtomicI64::new(at.0)), started: Instant::now() }
+        Self {
+            wall: Arc::new(AtomicI64::new(at.0)),
+            started: Instant::now(),
+        }
     }
 
     /// Moves the clock on.
@@ -123,10 +126,22 @@ impl Phone {
     /// Those of the core.
     pub fn open(name: &str, file: &Path, url: &str, clock: &DayClock) -> Result<Self, PhoneError> {
         let system = SystemPlatform::start().map_err(|fault| PhoneError::Random(fault.to_string()))?;
-        let platform = Platform { clock: Box::new(clock.clone()), random: Box::new(system) };
-        let options = OpenOptions { key: Some([7; 32]), ..OpenOptions::default() };
+        let platform = Platform {
+            clock: Box::new(clock.clone()),
+            random: Box::new(system),
+        };
+        let options = OpenOptions {
+            key: Some([7; 32]),
+            ..OpenOptions::default()
+        };
         let core = Core::open(file, options, platform)?.core;
-        Ok(Self { name: name.to_owned(), core, clock: clock.clone(), total: Total::default(), url: url.to_owned() })
+        Ok(Self {
+            name: name.to_owned(),
+            core,
+            clock: clock.clone(),
+            total: Total::default(),
+            url: url.to_owned(),
+        })
     }
 
     /// Enrols the phone by a one-time code.
@@ -135,7 +150,9 @@ impl Phone {
     /// When the code is refused or no answer came.
     pub async fn enrol(&self, code: &str) -> Result<UserId, PhoneError> {
         let transport = HttpTransport::open(&self.url, b"")?;
-        Ok(drive::enrol(&self.core, &transport, code, &format!("{} 的手机", self.name)).await?.user)
+        Ok(drive::enrol(&self.core, &transport, code, &format!("{} 的手机", self.name))
+            .await?
+            .user)
     }
 
     /// Calls another address from now on (the station came back elsewhere, or a road lies between).
@@ -158,7 +175,10 @@ impl Phone {
         self.total.refused += report.refused;
         match &report.fault {
             None => Ok(report),
-            Some(fault) => Err(PhoneError::Incomplete { phone: self.name.clone(), fault: fault.to_string() }),
+            Some(fault) => Err(PhoneError::Incomplete {
+                phone: self.name.clone(),
+                fault: fault.to_string(),
+            }),
         }
     }
 }

@@ -221,8 +221,16 @@ impl Chief {
         // Whoever installed it before us installed the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build();
-        let http = http.map_err(|error| StationProcessError::Call { method: "GET", path: url.to_owned(), fault: error.to_string() })?;
-        Ok(Self { http, url: url.to_owned(), token: token.to_owned() })
+        let http = http.map_err(|error| StationProcessError::Call {
+            method: "GET",
+            path: url.to_owned(),
+            fault: error.to_string(),
+        })?;
+        Ok(Self {
+            http,
+            url: url.to_owned(),
+            token: token.to_owned(),
+        })
     }
 
     /// `GET`.

@@ -58,7 +58,13 @@ fn step_actor(kind: &str, name: DocumentName, version: u32) -> ActorId {
         DocumentName::Facts => "facts",
         DocumentName::Private => "private",
     };
-    let hash = Hash::of(&[domain::GENESIS, kind.as_bytes(), &[0], &version.to_be_bytes(), name.as_bytes()]);
+    let hash = Hash::of(&[
+        domain::GENESIS,
+        kind.as_bytes(),
+        &[0],
+        &version.to_be_bytes(),
+        name.as_bytes(),
+    ]);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.as_bytes()[..16]);
     ActorId::from_bytes(bytes)

@@ -45,9 +45,16 @@ async fn main() -> ExitCode {
 
 async fn day(arguments: Arguments) -> Result<ExitCode, DayError> {
     let now = now();
-    let root = arguments.dir.unwrap_or_else(|| std::env::temp_dir().join(format!("beatbook-demo-{}", now.0)));
+    let root = arguments
+        .dir
+        .unwrap_or_else(|| std::env::temp_dir().join(format!("beatbook-demo-{}", now.0)));
     std::fs::create_dir_all(&root)?;
-    let plan = DayPlan { root: root.clone(), seed: arguments.seed, visits: arguments.visits, tracks: gpx_files(arguments.tracks)? };
+    let plan = DayPlan {
+        root: root.clone(),
+        seed: arguments.seed,
+        visits: arguments.visits,
+        tracks: gpx_files(arguments.tracks)?,
+    };
     let done = run::run(&plan, now, &|line| eprintln!("- {line}")).await?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&done.table).unwrap_or_default());
@@ -75,7 +82,10 @@ fn gpx_files(folder: Option<PathBuf>) -> Result<Vec<PathBuf>, DayError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gpx")) {
+        if path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("gpx"))
+        {
             files.push(path);
         }
     }

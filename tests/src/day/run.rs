@@ -53,18 +53,27 @@ pub async fn run(plan: &DayPlan, now: UnixMillis, progress: &(dyn Fn(String) + S
     table.phones = staff.len() as u64;
     progress(format!("{} phones enrolled", staff.len()));
     let households = morning(&mut staff).await?;
-    progress(format!("{} households registered and on every phone; the network goes away", households.len()));
+    progress(format!(
+        "{} households registered and on every phone; the network goes away",
+        households.len()
+    ));
     for (number, duty) in staff.iter_mut().enumerate() {
         offline(plan, number, duty, &households, &mut table)?;
         progress(format!("{}: {} visits, 2 incidents, patrols", duty.phone.name, plan.visits));
     }
     let shared = disagree(&staff, &households)?;
     evening(&mut staff, shared, &mut table).await?;
-    progress(format!("all phones are back; each shows {} conflict with both values and authors", table.conflicts));
+    progress(format!(
+        "all phones are back; each shows {} conflict with both values and authors",
+        table.conflicts
+    ));
     table.settled = chief::settle_conflicts(&desk).await?;
     let reviewed = chief::review(&desk).await?;
     (table.approved, table.returned) = (reviewed.approved, reviewed.returned);
-    progress(format!("the chief settled {}, approved {}, returned {}", table.settled, table.approved, table.returned));
+    progress(format!(
+        "the chief settled {}, approved {}, returned {}",
+        table.settled, table.approved, table.returned
+    ));
     home(&mut staff).await?;
     compare(&staff, &desk, &mut table).await?;
     tracks(&staff, &mut table)?;
@@ -79,7 +88,11 @@ async fn enrol(plan: &DayPlan, desk: &Chief, url: &str, began: UnixMillis) -> Re
         let mut phone = Phone::open(name, &plan.root.join(format!("phone-{}.db", number + 1)), url, &clock)?;
         let user = phone.enrol(&code).await?;
         phone.sync().await?;
-        staff.push(OnDuty { phone, user, seeded: Seeded::new(plan.seed ^ (number + 1)) });
+        staff.push(OnDuty {
+            phone,
+            user,
+            seeded: Seeded::new(plan.seed ^ (number + 1)),
+        });
     }
     Ok(staff)
 }
@@ -97,15 +110,33 @@ async fn morning(staff: &mut [OnDuty]) -> Result<Vec<RecordId>, DayError> {
         duty.phone.sync().await?;
     }
     for duty in staff.iter() {
-        let held = duty.phone.core.list(&Filter { kind: Some("household".into()), ..Filter::default() })?.rows.len();
+        let held = duty
+            .phone
+            .core
+            .list(&Filter {
+                kind: Some("household".into()),
+                ..Filter::default()
+            })?
+            .rows
+            .len();
         if held != households.len() {
-            return Err(DayError::Wrong(format!("{} holds {held} households of {}", duty.phone.name, households.len())));
+            return Err(DayError::Wrong(format!(
+                "{} holds {held} households of {}",
+                duty.phone.name,
+                households.len()
+            )));
         }
     }
     Ok(households)
 }
 
-fn offline(plan: &DayPlan, number: usize, duty: &mut OnDuty, households: &[RecordId], table: &mut DayTable) -> Result<(), DayError> {
+fn offline(
+    plan: &DayPlan,
+    number: usize,
+    duty: &mut OnDuty,
+    households: &[RecordId],
+    table: &mut DayTable,
+) -> Result<(), DayError> {
     let OnDuty { phone, user, seeded } = duty;
     for visit in 0..plan.visits {
         let household = usize::try_from(visit).unwrap_or(0) % households.len().max(1);
@@ -142,7 +173,11 @@ async fn evening(staff: &mut [OnDuty], shared: RecordId, table: &mut DayTable) -
     }
     for duty in staff.iter() {
         let conflicts = duty.phone.core.conflicts()?;
-        let authors: BTreeSet<_> = conflicts.iter().flat_map(|conflict| &conflict.claims).map(|claim| claim.by.name.clone()).collect();
+        let authors: BTreeSet<_> = conflicts
+            .iter()
+            .flat_map(|conflict| &conflict.claims)
+            .map(|claim| claim.by.name.clone())
+            .collect();
         if conflicts.len() != 1 || conflicts[0].record != shared || authors.len() != 2 {
             return Err(DayError::Wrong(format!("{} shows {conflicts:?}", duty.phone.name)));
         }
@@ -157,7 +192,10 @@ async fn home(staff: &mut [OnDuty]) -> Result<(), DayError> {
     for duty in staff.iter_mut() {
         duty.phone.sync().await?;
         if !duty.phone.core.conflicts()?.is_empty() {
-            return Err(DayError::Wrong(format!("{} still shows a conflict that the chief settled", duty.phone.name)));
+            return Err(DayError::Wrong(format!(
+                "{} still shows a conflict that the chief settled",
+                duty.phone.name
+            )));
         }
         came_back += duty.phone.core.came_back()?.len();
     }
@@ -177,7 +215,10 @@ async fn compare(staff: &[OnDuty], desk: &Chief, table: &mut DayTable) -> Result
         }
         let waiting = duty.phone.core.waiting()?.len() + duty.phone.core.refused()?.len();
         if waiting > 0 {
-            return Err(DayError::Wrong(format!("{} has {waiting} records that did not go through", duty.phone.name)));
+            return Err(DayError::Wrong(format!(
+                "{} has {waiting} records that did not go through",
+                duty.phone.name
+            )));
         }
         let total = duty.phone.total;
         table.pages += total.pages;
@@ -200,7 +241,12 @@ async fn compare(staff: &[OnDuty], desk: &Chief, table: &mut DayTable) -> Result
 
 fn tracks(staff: &[OnDuty], table: &mut DayTable) -> Result<(), DayError> {
     for duty in staff {
-        let mine = Filter { kind: Some("patrol".into()), mine: true, limit: Some(200), ..Filter::default() };
+        let mine = Filter {
+            kind: Some("patrol".into()),
+            mine: true,
+            limit: Some(200),
+            ..Filter::default()
+        };
         for row in duty.phone.core.list(&mine)?.rows {
             let facts = duty.phone.core.record(row.record)?.facts;
             table.track_bytes += facts.track.values().map(|segment| segment.len() as u64).sum::<u64>();
@@ -213,7 +259,11 @@ fn tracks(staff: &[OnDuty], table: &mut DayTable) -> Result<(), DayError> {
     Ok(())
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "metres of a patrol, never negative")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "metres of a patrol, never negative"
+)]
 fn whole(metres: f64) -> u64 {
     metres.round() as u64
 }

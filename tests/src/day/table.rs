@@ -54,12 +54,33 @@ impl std::fmt::Display for DayTable {
         let mut line = |name: &str, value: String| writeln!(f, "  {name:<28} {value}");
         line("phones", self.phones.to_string())?;
         line("records on phones", self.records_on_phones.to_string())?;
-        line("records at the station", format!("{} ({} entries missing)", self.records_on_server, self.missing))?;
-        line("patrols", format!("{}, {:.1} km, {} gaps", self.patrols, to_km(self.distance_m), self.gaps))?;
-        line("fixes", format!("{} in, {} kept, {} bytes", self.fixes_in, self.fixes_kept, self.track_bytes))?;
+        line(
+            "records at the station",
+            format!("{} ({} entries missing)", self.records_on_server, self.missing),
+        )?;
+        line(
+            "patrols",
+            format!("{}, {:.1} km, {} gaps", self.patrols, to_km(self.distance_m), self.gaps),
+        )?;
+        line(
+            "fixes",
+            format!("{} in, {} kept, {} bytes", self.fixes_in, self.fixes_kept, self.track_bytes),
+        )?;
         line("pages", format!("{} with {} entries", self.pages, self.entries))?;
-        line("exchanges", format!("{} requests, {} bytes up, {} down", self.requests, self.bytes_up, self.bytes_down))?;
-        line("conflicts", format!("{} shown on each phone, {} settled by the chief", self.conflicts, self.settled))?;
+        line(
+            "exchanges",
+            format!(
+                "{} requests, {} bytes up, {} down",
+                self.requests, self.bytes_up, self.bytes_down
+            ),
+        )?;
+        line(
+            "conflicts",
+            format!(
+                "{} shown on each phone, {} settled by the chief",
+                self.conflicts, self.settled
+            ),
+        )?;
         line("review", format!("{} approved, {} returned", self.approved, self.returned))?;
         line("ledger", format!("{} leaves, root {}", self.ledger_size, self.ledger_root))
     }

@@ -59,7 +59,10 @@ pub fn incident(phone: &Phone, seeded: &mut Seeded) -> Result<RecordId, DayError
 /// Those of the core, or when there are no fixes.
 pub fn patrol(phone: &Phone, seeded: &mut Seeded, me: UserId, fixes: &[Fix], table: &mut DayTable) -> Result<RecordId, DayError> {
     let core = &phone.core;
-    let began = fixes.first().ok_or_else(|| DayError::Wrong("a patrol without fixes".into()))?.at;
+    let began = fixes
+        .first()
+        .ok_or_else(|| DayError::Wrong("a patrol without fixes".into()))?
+        .at;
     let ended = fixes.iter().map(|fix| fix.at).max().unwrap_or(began);
     let record = core.patrol_start(&content::patrol(me, began))?;
     for batch in fixes.chunks(60) {
@@ -90,7 +93,8 @@ pub fn walked(phone: &Phone, seeded: &mut Seeded) -> Vec<Fix> {
 pub fn from_gpx(path: &Path) -> Result<Vec<Fix>, DayError> {
     let mut fixes = Vec::new();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    read_gpx(BufReader::new(File::open(path)?), &name, |fix| fixes.push(fix)).map_err(|error| DayError::Gpx(error.to_string()))?;
+    read_gpx(BufReader::new(File::open(path)?), &name, |fix| fixes.push(fix))
+        .map_err(|error| DayError::Gpx(error.to_string()))?;
     Ok(fixes)
 }
 
@@ -100,6 +104,13 @@ pub fn from_gpx(path: &Path) -> Result<Vec<Fix>, DayError> {
 /// Those of the core.
 pub fn act(core: &Core, record: RecordId, code: &str) -> Result<(), DayError> {
     let version = core.record(record)?.row.version;
-    core.act(record, &ActOrder { code: code.into(), version, ..ActOrder::default() })?;
+    core.act(
+        record,
+        &ActOrder {
+            code: code.into(),
+            version,
+            ..ActOrder::default()
+        },
+    )?;
     Ok(())
 }
