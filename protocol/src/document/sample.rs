@@ -25,6 +25,7 @@ fn field(code: &str, field_type: FieldType) -> Field {
         chars_max: None,
         kind: None,
         fields: vec![],
+        why_not_private: None,
         sensitivity: 0,
         purpose: "tests".into(),
         carries_over: false,

@@ -1,5 +1,6 @@
 //! Checks a kind: its head, codes, texts, expressions. What one field keeps is in `check_field`, the workflow in `check_workflow`.
 
+use crate::document::REMOVED;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expression::{Expression, ExpressionFault, Scope};
