@@ -1,2 +1,3 @@
 //! The phone's engine.
 pub mod capture;
+pub mod transport;

@@ -1,0 +1,167 @@
+//! HTTP by reqwest and rustls with the roots that the deployment gives, never those of the phone: a station's certificate is its
+//! operator's matter. Plain HTTP is for loopback and for links that are encrypted below.
+
+use std::time::Duration;
+
+use beatbook_protocol::limits::EXCHANGE_WIRE_BYTES_MAX;
+use beatbook_protocol::wire::MEDIA_TYPE;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Client, StatusCode, redirect};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::{OutgoingRequest, Outcome, SIGNATURE_HEADER, Transport, TransportFault};
+
+/// Time for a connection: a mobile link that takes longer is better tried again later.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time without a byte of the answer; the station answers a whole request at once, after its work on it.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time for the whole of one request: 4 MiB at 128 kbit/s each way.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// An HTTP transport that cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The address is not one of a station.
+    #[error("{0:?} is not a station's address; give it as https://host[:port] or http://host[:port]")]
+    Address(String),
+    /// The roots cannot be read.
+    #[error("the deployment's root certificates cannot be read: {0}; give them as PEM")]
+    Roots(String),
+    /// An https address, and nobody to trust.
+    #[error("an https address needs the deployment's root certificates; give at least one as PEM")]
+    NoRoots,
+    /// The HTTP client cannot be built.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(String),
+}
+
+/// HTTP to one station. Connections are kept and used again.
+#[derive(Debug, Clone)]
+pub struct HttpTransport {
+    client: Client,
+    station: String,
+}
+
+impl HttpTransport {
+    /// A transport to the station at `address` that trusts certificates under `roots_pem` alone.
+    ///
+    /// # Errors
+    /// When the address or the roots cannot be used.
+    pub fn open(address: &str, roots_pem: &[u8]) -> Result<Self, TransportError> {
+        let station = address.trim_end_matches('/');
+        let wrong = || TransportError::Address(address.to_owned());
+        let url = reqwest::Url::parse(station).map_err(|_| wrong())?;
+        let secure = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(wrong()),
+        };
+        if url.host_str().is_none() || url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong());
+        }
+        let roots = read_roots(roots_pem)?;
+        if secure && roots.is_empty() {
+            return Err(TransportError::NoRoots);
+        }
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls(roots)?)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .timeout(TOTAL_TIMEOUT)
+            // A redirect would carry the token and the pages to somewhere nobody enrolled with.
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|fault| TransportError::Client(describe(&fault)))?;
+        Ok(Self {
+            client,
+            station: station.to_owned(),
+        })
+    }
+}
+
+impl Transport for HttpTransport {
+    async fn send(&self, request: OutgoingRequest) -> Outcome {
+        match self.exchange(request).await {
+            Ok(outcome) => outcome,
+            Err(fault) => Outcome::Failed(fault),
+        }
+    }
+}
+
+impl HttpTransport {
+    async fn exchange(&self, request: OutgoingRequest) -> Result<Outcome, TransportFault> {
+        let mut call = self
+            .client
+            .post(format!("{}{}", self.station, request.path))
+            .header(CONTENT_TYPE, MEDIA_TYPE)
+            .header(ACCEPT, MEDIA_TYPE);
+        if let Some(token) = request.token {
+            call = call.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(signature) = request.signature {
+            call = call.header(SIGNATURE_HEADER, signature);
+        }
+        let mut response = call.body(request.body).send().await.map_err(|fault| fault_of(&fault))?;
+        let status = response.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|fault| fault_of(&fault))? {
+            if bytes.len() + chunk.len() > EXCHANGE_WIRE_BYTES_MAX {
+                return Err(TransportFault::TooLarge);
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(if status == StatusCode::OK {
+            Outcome::Reply(bytes)
+        } else {
+            Outcome::Refused {
+                status: status.as_u16(),
+                bytes,
+            }
+        })
+    }
+}
+
+fn read_roots(pem: &[u8]) -> Result<RootCertStore, TransportError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|fault| TransportError::Roots(fault.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|fault| TransportError::Roots(fault.to_string()))?;
+    }
+    Ok(roots)
+}
+
+/// The provider is named here, so that nothing depends on a default that some other library of the app may install.
+fn tls(roots: RootCertStore) -> Result<ClientConfig, TransportError> {
+    let provider = rustls::crypto::ring::default_provider();
+    let config = ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .map_err(|fault| TransportError::Client(fault.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+fn fault_of(fault: &reqwest::Error) -> TransportFault {
+    if fault.is_timeout() {
+        TransportFault::TimedOut
+    } else if fault.is_connect() || fault.is_builder() {
+        TransportFault::Unreachable(describe(fault))
+    } else {
+        TransportFault::Broken(describe(fault))
+    }
+}
+
+/// The innermost cause: reqwest's own text says only that something failed, and where.
+fn describe(fault: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = fault;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
