@@ -1,0 +1,1 @@
+//! The thin loop around the sync state machine.

@@ -1,0 +1,1 @@
+-- Where the exchange with the station stands.
