@@ -1,1 +1,1 @@
-//! Capture: tracks and drafts.
+//! Capture: drafts, patrols and their tracks.

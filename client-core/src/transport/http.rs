@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::{OutgoingRequest, Outcome, SIGNATURE_HEADER, Transport, TransportFault};
+use super::{Outcome, OutgoingRequest, SIGNATURE_HEADER, Transport, TransportFault};
 
 /// Time for a connection: a mobile link that takes longer is better tried again later.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);

@@ -77,7 +77,6 @@ CREATE TABLE exchange (
   cursor BLOB,
   checkpoint TEXT,
   token TEXT,
-  kinds BLOB,
   contact_at INTEGER,
   complete_at INTEGER,
   fault_at INTEGER,

@@ -1,0 +1,70 @@
+//! What can go wrong for an app that uses the core, by what it can do about it.
+
+use std::path::PathBuf;
+
+use beatbook_protocol::id::RecordId;
+
+/// A call that did not do what was asked. Nothing of it was done.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// What was given cannot be written: show the message at the field.
+    #[error("{field}: {why}")]
+    InvalidInput {
+        /// The field, as a path (`fields/outcome`), or the argument's name.
+        field: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The record has moved since it was shown: show it again, then decide.
+    #[error("the record has changed since it was opened; look at it again (its version is now {version})")]
+    Moved {
+        /// The record's version now.
+        version: String,
+    },
+    /// Others wrote different values at the same time: show them, and let somebody who may settle.
+    #[error("conflicting values at {}; settle them first", .paths.join(", "))]
+    Conflicted {
+        /// The places.
+        paths: Vec<String>,
+    },
+    /// This user may not do this to this record in its state.
+    #[error("{what} is not open to you while the record is {state}")]
+    Forbidden {
+        /// The act, or `write`.
+        what: String,
+        /// The record's state.
+        state: String,
+    },
+    /// No such record on this phone.
+    #[error("record {0} is not on this phone")]
+    UnknownRecord(RecordId),
+    /// There is no such thing on this phone (a draft, an entry, a kind): its list shows what there is.
+    #[error("there is no {what} here")]
+    Unknown {
+        /// What was asked for.
+        what: String,
+    },
+    /// The phone belongs to no station yet: enrol it first.
+    #[error("enrol this phone first")]
+    NotEnrolled,
+    /// The file needs another key.
+    #[error("the key does not open this file")]
+    WrongKey,
+    /// A newer app wrote this file: update the app.
+    #[error("the file was written by a newer version of the app; update it")]
+    UpgradeRequired,
+    /// The disk or the quota is full: free some space. What was saved before is safe.
+    #[error("storage is full; what was saved before is safe")]
+    StorageFull,
+    /// The file broke while it was open: close and open the core again, which sets the file aside.
+    #[error("the file {path} is damaged: {why}")]
+    StorageDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        why: String,
+    },
+    /// A fault of ours: report it with this text.
+    #[error("internal fault: {0}")]
+    Internal(String),
+}

@@ -1,0 +1,19 @@
+//! One SQLite file per user, and all SQL of the phone. Knows nothing of networks and screens.
+//!
+//! ```text
+//!  record    what lists show of each record (written in the transaction that changes it)
+//!  change    changes of documents: accepted, pending, parked      act   signed steps, likewise
+//!  outbox    own entries in order, until the station has them     draft what is being typed
+//!  patrol, fix  the patrol that is going on                       search  full text
+//!  person, book, unit, kind   the registry as told by the station meta  settings of this file
+//! ```
+
+mod connection;
+pub(crate) mod identity;
+pub(crate) mod outbox;
+pub(crate) mod pages;
+pub(crate) mod records;
+pub(crate) mod registry;
+pub(crate) mod sync_state;
+
+pub(crate) use connection::{Store, StoreError, Tx};
