@@ -59,3 +59,45 @@ pub async fn sync_with(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::sync::status;
+    use crate::sync::testing::{Phone, Station};
+    use crate::transport::{Outcome, OutgoingRequest};
+
+    struct Line(Mutex<Station>);
+
+    impl Transport for Line {
+        async fn send(&self, request: OutgoingRequest) -> Outcome {
+            let mut station = self.0.lock().unwrap();
+            if request.path.ends_with("enrol") {
+                station.enrol(&request)
+            } else {
+                station.exchange(&request)
+            }
+        }
+    }
+
+    fn sendable<F: Future + Send>(future: F) -> F {
+        future
+    }
+
+    #[tokio::test]
+    async fn a_phone_is_enrolled_and_synced_by_two_calls() {
+        let mut station = Station::new();
+        station.write("of another");
+        let line = Line(Mutex::new(station));
+        let phone = Phone::new();
+        let enrolled = sendable(enrol(&phone.core, &line, "code", "test")).await.unwrap();
+        assert_eq!(enrolled.user_name, "Li");
+        phone.write(10);
+        let report = sendable(sync(&phone.core, &line, Budget::default())).await.unwrap();
+        assert_eq!((report.requests, report.accepted, report.feed_entries), (1, 1, 1));
+        assert!(report.bytes_up > 0 && report.bytes_down > 0);
+        assert!(status(&phone.core).unwrap().synced);
+    }
+}

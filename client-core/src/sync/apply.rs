@@ -210,12 +210,11 @@ fn count(settled: Settled, applied: &mut Applied) {
 }
 
 fn take_feed(records: &mut Records<'_>, reply: &ExchangeResponse, applied: &mut Applied) -> Result<(), StoreError> {
+    let mut seen = BTreeSet::new();
     for leaf in &reply.feed {
         for entry in &leaf.entries {
             if let Some(record) = Entry::parse(&entry.entry).ok().and_then(|entry| entry.record()) {
-                if applied.changed.insert(record) && sync_state::is_conflicted(records.tx(), record)? {
-                    applied.conflicted_before.insert(record);
-                }
+                seen.insert(record);
             }
             records.take_in(&FeedItem {
                 leaf: leaf.leaf,
@@ -228,6 +227,13 @@ fn take_feed(records: &mut Records<'_>, reply: &ExchangeResponse, applied: &mut 
             applied.feed_entries += 1;
         }
     }
+    // Their rows change when the transaction is finished: what they say here is from before.
+    for record in &seen {
+        if sync_state::is_conflicted(records.tx(), *record)? {
+            applied.conflicted_before.insert(*record);
+        }
+    }
+    applied.changed.append(&mut seen);
     Ok(())
 }
 

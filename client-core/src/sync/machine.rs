@@ -766,7 +766,7 @@ mod tests {
     fn a_budget_ends_a_sync_and_the_next_one_goes_on() {
         let mut station = Station::new();
         let phone = Phone::enrolled(&mut station);
-        (0..3).for_each(|_| drop(phone.write(90_000)));
+        (0..3).for_each(|_| _ = phone.write(90_000));
         let budget = Budget {
             bytes_up_max: 1,
             requests_max: 1,
@@ -832,7 +832,7 @@ mod tests {
     fn a_request_that_is_too_large_is_sent_in_parts() {
         let mut station = Station::new();
         let phone = Phone::enrolled(&mut station);
-        (0..8).for_each(|_| drop(phone.write(90_000)));
+        (0..8).for_each(|_| _ = phone.write(90_000));
         let report = phone.sync_by(|request| {
             if opened(request).pages.len() > 1 {
                 return refuse(&Refusal::new(&RefusalCode::TooLarge, "too large"));

@@ -18,7 +18,7 @@ mod vault;
 mod verify;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use enrol::{EnrolError, Enrolled, Enrolment};
 pub use machine::{Step, SyncMachine};

@@ -165,3 +165,125 @@ fn describe(fault: &reqwest::Error) -> String {
     }
     cause.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    use super::*;
+
+    /// Answers one request with these bytes; gives the request's head and body.
+    fn station(answer: Vec<u8>) -> (String, JoinHandle<(String, Vec<u8>)>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/", listener.local_addr().unwrap());
+        let served = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(&stream);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                reader.read_line(&mut head).unwrap();
+            }
+            let head = head.to_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+            let mut body = vec![0; length.parse().unwrap()];
+            reader.read_exact(&mut body).unwrap();
+            // Whoever hangs up on an answer that is too large is right to.
+            drop((&stream).write_all(&answer));
+            (head, body)
+        });
+        (address, served)
+    }
+
+    fn request() -> OutgoingRequest {
+        OutgoingRequest {
+            path: "/sync/v1/exchange",
+            token: Some("secret".into()),
+            signature: Some("signed".into()),
+            body: b"packed".to_vec(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_carries_token_and_signature_and_brings_the_reply() {
+        let (address, served) = station(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nreply".to_vec());
+        let outcome = HttpTransport::open(&address, b"").unwrap().send(request()).await;
+        assert_eq!(outcome, Outcome::Reply(b"reply".to_vec()));
+        let (head, body) = served.join().unwrap();
+        assert!(head.starts_with("post /sync/v1/exchange http/1.1\r\n"), "{head}");
+        for line in [
+            "authorization: bearer secret",
+            "beatbook-signature: signed",
+            &format!("content-type: {MEDIA_TYPE}"),
+        ] {
+            assert!(head.lines().any(|met| met == line), "{line} is not in {head}");
+        }
+        assert_eq!(body, b"packed");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_keeps_its_status_and_bytes_and_a_redirect_is_not_followed() {
+        let (address, _) = station(b"HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy".to_vec());
+        let outcome = HttpTransport::open(&address, b"").unwrap().send(request()).await;
+        assert_eq!(
+            outcome,
+            Outcome::Refused {
+                status: 503,
+                bytes: b"busy".to_vec()
+            }
+        );
+        let (address, _) = station(b"HTTP/1.1 307 Away\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n".to_vec());
+        let outcome = HttpTransport::open(&address, b"").unwrap().send(request()).await;
+        assert_eq!(
+            outcome,
+            Outcome::Refused {
+                status: 307,
+                bytes: Vec::new()
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_whole_and_of_bounded_size_or_it_is_a_fault() {
+        let long = EXCHANGE_WIRE_BYTES_MAX + 1;
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {long}\r\n\r\n");
+        let (address, _) = station([head.into_bytes(), vec![0; long]].concat());
+        let outcome = HttpTransport::open(&address, b"").unwrap().send(request()).await;
+        assert_eq!(outcome, Outcome::Failed(TransportFault::TooLarge));
+        let (address, _) = station(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nreply".to_vec());
+        let outcome = HttpTransport::open(&address, b"").unwrap().send(request()).await;
+        assert!(matches!(outcome, Outcome::Failed(TransportFault::Broken(_))), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn a_station_that_is_not_there_cannot_be_reached() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let outcome = HttpTransport::open(&address, b"").unwrap().send(request()).await;
+        assert!(
+            matches!(outcome, Outcome::Failed(TransportFault::Unreachable(_))),
+            "{outcome:?}"
+        );
+    }
+
+    #[test]
+    fn https_needs_roots_and_an_address_must_be_one() {
+        assert!(matches!(
+            HttpTransport::open("https://station", b""),
+            Err(TransportError::NoRoots)
+        ));
+        let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(matches!(
+            HttpTransport::open("https://station", broken),
+            Err(TransportError::Roots(_))
+        ));
+        for address in ["station", "ftp://station", "http://station/?a", ""] {
+            assert!(
+                matches!(HttpTransport::open(address, b""), Err(TransportError::Address(_))),
+                "{address}"
+            );
+        }
+    }
+}

@@ -1,166 +1,25 @@
-//! A phone and a station for tests: the station keeps its ledger in memory, verifies pages, signs checkpoints and receipts, and can be
-//! told to misbehave. It judges nothing about records.
+//! A station of one book: it keeps its ledger in memory, verifies pages, signs checkpoints and receipts, and can be told to misbehave.
+//! It judges nothing about records.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use beatbook_protocol::codec;
-use beatbook_protocol::entry::{ActEntry, Entry, identity};
-use beatbook_protocol::id::{BookId, Hash, IncarnationId, RecordId, UnitId, UserId};
+use beatbook_protocol::entry::identity;
+use beatbook_protocol::id::{BookId, Hash, IncarnationId, UnitId, UserId};
 use beatbook_protocol::ledger::merkle::{self, Nodes};
 use beatbook_protocol::ledger::{Checkpoint, Leaf, Position, StationKey};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, Tip};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    self, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, PageAnswer,
-    Receipt, Refusal, RefusalCode, Verdict, WIRE_VERSION, exchange_message, runs,
+    self, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeResponse, FeedEntry, FeedLeaf, PageAnswer, Receipt, Refusal,
+    RefusalCode, Verdict, WIRE_VERSION, exchange_message, runs,
 };
 
-use super::{Budget, Enrolment, Step, StoreVault, SyncError, SyncMachine, SyncReport};
-use crate::core::{Core, OpenOptions};
-use crate::platform::{Clock, Platform, Randomness};
-use crate::store::outbox;
+use super::{act, opened};
 use crate::transport::{Outcome, OutgoingRequest};
-
-/// A core in a file of its own, under a clock and randomness of the test.
-pub(super) struct Phone {
-    pub(super) core: Core,
-    clock: Arc<AtomicI64>,
-    path: PathBuf,
-    written: Cell<u64>,
-}
-
-struct TestClock(Arc<AtomicI64>);
-
-impl Clock for TestClock {
-    fn wall(&self) -> UnixMillis {
-        UnixMillis(self.0.load(Ordering::SeqCst))
-    }
-
-    fn monotonic_ms(&self) -> u64 {
-        self.0.load(Ordering::SeqCst).cast_unsigned()
-    }
-
-    fn boot(&self) -> u64 {
-        1
-    }
-}
-
-struct TestRandomness(AtomicU64);
-
-impl Randomness for TestRandomness {
-    fn fill(&self, buffer: &mut [u8]) {
-        for part in buffer.chunks_mut(32) {
-            let hash = Hash::of(&[b"test", &self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes()]);
-            part.copy_from_slice(&hash.as_bytes()[..part.len()]);
-        }
-    }
-}
-
-impl Phone {
-    /// A new phone that is not enrolled.
-    pub(super) fn new() -> Self {
-        static PHONES: AtomicU64 = AtomicU64::new(0);
-        let number = PHONES.fetch_add(1, Ordering::SeqCst);
-        let path = std::env::temp_dir().join(format!("beatbook-sync-{}-{number}.db", std::process::id()));
-        let clock = Arc::new(AtomicI64::new(1_700_000_000_000));
-        let platform = Platform {
-            clock: Box::new(TestClock(Arc::clone(&clock))),
-            random: Box::new(TestRandomness(AtomicU64::new(number << 32))),
-        };
-        let core = Core::open(&path, OpenOptions::default(), platform).unwrap().core;
-        Self {
-            core,
-            clock,
-            path,
-            written: Cell::new(0),
-        }
-    }
-
-    /// A new phone that is enrolled at the station.
-    pub(super) fn enrolled(station: &mut Station) -> Self {
-        let phone = Self::new();
-        let enrolment = Enrolment::begin(&phone.core, &StoreVault(&phone.core), "code", "test").unwrap();
-        let outcome = station.enrol(&enrolment.request());
-        enrolment.finish(&phone.core, outcome).unwrap();
-        phone
-    }
-
-    pub(super) fn now(&self) -> UnixMillis {
-        self.core.platform().clock.wall()
-    }
-
-    pub(super) fn pass(&self, millis: i64) {
-        self.clock.fetch_add(millis, Ordering::SeqCst);
-    }
-
-    /// Writes an entry of about so many bytes.
-    pub(super) fn write(&self, size: usize) -> Hash {
-        self.written.set(self.written.get() + 1);
-        let bytes = act(self.now(), &format!("{} {}", self.written.get(), "x".repeat(size)));
-        let entry = identity(&bytes);
-        let fault = |fault| self.core.fault(fault);
-        self.core
-            .write(|records| outbox::put(records.tx(), &entry, None, &bytes).map_err(fault))
-            .unwrap();
-        entry
-    }
-
-    pub(super) fn machine(&self) -> SyncMachine<'_> {
-        SyncMachine::open(&self.core, &StoreVault(&self.core), Budget::default()).unwrap()
-    }
-
-    /// Syncs to the end; waits cost no time.
-    pub(super) fn sync(&self, station: &mut Station) -> Result<SyncReport, SyncError> {
-        self.sync_by(|request| station.exchange(request))
-    }
-
-    /// Syncs to the end over a network of the test's own.
-    pub(super) fn sync_by(&self, mut network: impl FnMut(&OutgoingRequest) -> Outcome) -> Result<SyncReport, SyncError> {
-        let mut machine = self.machine();
-        loop {
-            match machine.next(self.now())? {
-                Step::Send(request) => drop(machine.receive(self.now(), network(&request))?),
-                Step::Wait { until, .. } => self.pass(until.since(self.now())),
-                Step::Done(report) => return Ok(report),
-            }
-        }
-    }
-}
-
-impl Drop for Phone {
-    fn drop(&mut self) {
-        for ending in ["db", "db-wal", "db-shm"] {
-            drop(std::fs::remove_file(self.path.with_extension(ending)));
-        }
-    }
-}
-
-fn act(at: UnixMillis, comment: &str) -> Vec<u8> {
-    Entry::Act(ActEntry {
-        record: RecordId::from_bytes([5; 16]),
-        code: "comment".into(),
-        heads: Vec::new(),
-        last_act: None,
-        at,
-        comment: Some(comment.into()),
-        values: None,
-        private_heads: None,
-        on_behalf: None,
-    })
-    .to_bytes()
-}
-
-/// What a request looks like to the one who wrote it.
-pub(super) fn opened(request: &OutgoingRequest) -> ExchangeRequest {
-    wire::read("request", &wire::unpack(&request.body).unwrap()).unwrap()
-}
 
 /// One leaf with what the station knows beside it.
 #[derive(Clone)]
@@ -174,19 +33,19 @@ struct Taken {
 }
 
 /// A station of one book.
-pub(super) struct Station {
-    pub(super) key: StationKey,
-    pub(super) token: String,
-    pub(super) epoch: u64,
+pub(crate) struct Station {
+    pub(crate) key: StationKey,
+    pub(crate) token: String,
+    pub(crate) epoch: u64,
     follows: Option<Position>,
     book: Option<(BookId, BookPublicKey)>,
     leaves: Vec<Taken>,
     /// Entries that the station says this of.
-    pub(super) verdicts: BTreeMap<Hash, Verdict>,
+    pub(crate) verdicts: BTreeMap<Hash, Verdict>,
     /// Code of a fault that the next page has.
-    pub(super) fault: Option<&'static str>,
-    pub(super) leaves_in_reply: usize,
-    pub(super) backed_up_to: Option<u64>,
+    pub(crate) fault: Option<&'static str>,
+    pub(crate) leaves_in_reply: usize,
+    pub(crate) backed_up_to: Option<u64>,
 }
 
 struct Kept(BTreeMap<(u32, u64), Hash>);
@@ -200,7 +59,7 @@ impl Nodes for Kept {
 }
 
 impl Station {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             key: StationKey::from_bytes(&[7; 32]),
             token: "token-1".into(),
@@ -215,7 +74,7 @@ impl Station {
         }
     }
 
-    pub(super) fn enrol(&mut self, request: &OutgoingRequest) -> Outcome {
+    pub(crate) fn enrol(&mut self, request: &OutgoingRequest) -> Outcome {
         let request: EnrolRequest = wire::read("enrol", &wire::unpack(&request.body).unwrap()).unwrap();
         let key = BookPublicKey::parse(request.suite, &request.key).unwrap();
         let message = wire::enrol_message(&request.code, request.book, &request.key);
@@ -237,7 +96,7 @@ impl Station {
     }
 
     /// A leaf by somebody else.
-    pub(super) fn write(&mut self, comment: &str) {
+    pub(crate) fn write(&mut self, comment: &str) {
         let bytes = act(UnixMillis(1), comment);
         self.append(Taken {
             bytes: Vec::new(),
@@ -249,18 +108,18 @@ impl Station {
         });
     }
 
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.leaves.len()
     }
 
     /// Hashes of the pages on the ledger.
-    pub(super) fn pages(&self) -> Vec<Hash> {
+    pub(crate) fn pages(&self) -> Vec<Hash> {
         let own = self.leaves.iter().filter(|leaf| leaf.incarnation.is_some());
         own.map(|leaf| leaf.page).collect()
     }
 
     /// Identities of own entries that were taken in, in order.
-    pub(super) fn accepted(&self) -> Vec<Hash> {
+    pub(crate) fn accepted(&self) -> Vec<Hash> {
         let own = self.leaves.iter().filter(|leaf| leaf.incarnation.is_some());
         own.flat_map(|leaf| leaf.entries.iter().zip(&leaf.verdicts))
             .filter(|(_, verdict)| **verdict == Verdict::Accepted)
@@ -269,7 +128,7 @@ impl Station {
     }
 
     /// Goes back to an old backup; openly, or as if nothing had been.
-    pub(super) fn restore(&mut self, size: usize, openly: bool) {
+    pub(crate) fn restore(&mut self, size: usize, openly: bool) {
         let old = self.position(self.leaves.len());
         self.leaves.truncate(size);
         if openly {
@@ -278,7 +137,7 @@ impl Station {
         }
     }
 
-    pub(super) fn exchange(&mut self, request: &OutgoingRequest) -> Outcome {
+    pub(crate) fn exchange(&mut self, request: &OutgoingRequest) -> Outcome {
         if let Some(refusal) = self.stranger(request) {
             return refuse(&refusal);
         }
@@ -437,7 +296,7 @@ impl Station {
 }
 
 /// A refusal as it travels.
-pub(super) fn refuse(refusal: &Refusal) -> Outcome {
+pub(crate) fn refuse(refusal: &Refusal) -> Outcome {
     Outcome::Refused {
         status: refusal.code().http_status(),
         bytes: wire::pack(refusal).unwrap(),
