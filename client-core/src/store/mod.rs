@@ -9,10 +9,20 @@
 //! ```
 
 mod connection;
+pub(crate) mod drafts;
+mod fold;
 pub(crate) mod identity;
+pub(crate) mod lists;
 pub(crate) mod outbox;
+pub(crate) mod papers;
+pub(crate) mod patrols;
+mod recovery;
 pub(crate) mod records;
 pub(crate) mod registry;
+pub(crate) mod rows;
 pub(crate) mod sync_state;
+pub(crate) mod views;
+pub(crate) mod write;
 
 pub(crate) use connection::{Store, StoreError, Tx};
+pub(crate) use recovery::{Outcome, open_or_set_aside, suspect};
