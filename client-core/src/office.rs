@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use beatbook_protocol::document::{DocumentError, Shape};
-use beatbook_protocol::id::{ActorId, UnitId, UserId};
+use beatbook_protocol::id::{ActorId, UserId};
 use beatbook_protocol::kind::{Catalogue, CheckedKind, DocumentName, Who, workflow};
 
 use crate::store::identity::{self, Identity};
@@ -77,10 +77,5 @@ impl Office {
     /// The user, with nobody before enrolment.
     pub(crate) fn user(&self) -> UserId {
         self.me.as_ref().map_or(UserId::from_bytes([0; 16]), |me| me.user)
-    }
-
-    /// The unit of new records, with none before enrolment.
-    pub(crate) fn unit(&self) -> Option<UnitId> {
-        self.me.as_ref().map(|me| me.unit)
     }
 }

@@ -11,18 +11,21 @@ pub(crate) fn parts(kind: &Kind, edit: &Edit) -> [(DocumentName, Edit); 2] {
     let mut facts = Edit { settles: edit.settles, ..Edit::default() };
     let mut private = facts.clone();
     let is_private = |code: &str| kind.field(code).is_some_and(|field| field.document == DocumentName::Private);
-    let mut part = |code: &str| -> &mut Edit { if is_private(code) { &mut private } else { &mut facts } };
     for (code, value) in &edit.fields {
-        part(code).fields.insert(code.clone(), value.clone());
+        let part = if is_private(code) { &mut private } else { &mut facts };
+        part.fields.insert(code.clone(), value.clone());
     }
     for item in &edit.items {
-        part(&item.list).items.push(item.clone());
+        let part = if is_private(&item.list) { &mut private } else { &mut facts };
+        part.items.push(item.clone());
     }
     for (code, text) in &edit.notes {
-        part(code).notes.insert(code.clone(), text.clone());
+        let part = if is_private(code) { &mut private } else { &mut facts };
+        part.notes.insert(code.clone(), text.clone());
     }
     for (hash, file) in &edit.files {
-        part(&file.field).files.insert(*hash, file.clone());
+        let part = if is_private(&file.field) { &mut private } else { &mut facts };
+        part.files.insert(*hash, file.clone());
     }
     facts.segments.clone_from(&edit.segments);
     [(DocumentName::Facts, facts), (DocumentName::Private, private)]

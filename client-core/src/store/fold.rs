@@ -108,7 +108,7 @@ impl Records<'_> {
                 ":offered": shown.course.offered.as_deref().map(joined),
                 ":last_act": shown.course.last_act.as_ref().map(Hash::as_bytes),
                 ":shown_version": shown.course.version(&shown.view.heads),
-                ":conflicts": conflicts,
+                ":conflicts": i64::try_from(conflicts).unwrap_or(i64::MAX),
                 ":came_back": came_back,
                 ":unreadable": shown.unreadable,
             })?;

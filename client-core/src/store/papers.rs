@@ -16,7 +16,7 @@ pub(crate) const ACCEPTED: &[Status] = &[Status::Accepted];
 pub(crate) const WRITTEN: &[Status] = &[Status::Accepted, Status::Pending, Status::Parked, Status::Answered];
 
 /// Accepted changes beyond which they become one snapshot.
-const SNAPSHOT_CHANGES: usize = 64;
+const SNAPSHOT_CHANGES: i64 = 64;
 
 /// The document with the changes of these statuses; none when there are none.
 pub(crate) fn load(
@@ -40,7 +40,7 @@ pub(crate) fn load(
 /// Puts the accepted changes into the snapshot when there are many, so that the document goes on opening quickly.
 pub(crate) fn fold(tx: &Tx<'_>, shape: &Shape, actor: ActorId, record: RecordId) -> Result<(), StoreError> {
     let name = shape.name();
-    let accepted: usize = tx
+    let accepted: i64 = tx
         .prepare_cached("SELECT count(*) FROM change WHERE record = ?1 AND document = ?2 AND folded = 0 AND status = 0")?
         .query_row((record.as_bytes(), code_of(name.into())), |row| row.get(0))?;
     if accepted < SNAPSHOT_CHANGES {

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use beatbook_protocol::document::Document;
 use beatbook_protocol::document::guard::{self, Incoming, Outcome, Unknown};
-use beatbook_protocol::entry::{Entry, RegistryEvent, identity};
+use beatbook_protocol::entry::{self, Entry, RegistryEvent};
 use beatbook_protocol::id::{BookId, Hash, RecordId};
 use beatbook_protocol::kind::{CheckedKind, DocumentName};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::Verdict;
 
+use super::identity::Identity;
 use super::rows::{self, ChangeRow, NewChange, Status};
-use super::{StoreError, Tx, registry};
+use super::{StoreError, Tx, identity, registry};
 use crate::office::{Office, Pen};
 
 /// The code of what was parked because it was built on something refused.
@@ -66,7 +67,7 @@ impl<'a> Records<'a> {
     /// Takes in an entry from the feed. Bytes that we cannot read are kept, and their record is marked; an entry that is here already
     /// (an own one that comes back to a restored phone) is accepted from now on.
     pub(crate) fn take_in(&mut self, item: &FeedItem<'_>) -> Result<(), StoreError> {
-        let entry = identity(item.bytes);
+        let entry = entry::identity(item.bytes);
         let place = (item.leaf, item.position);
         if self.settle_known(&entry, place, item.offered)? {
             return Ok(());
@@ -120,6 +121,12 @@ impl<'a> Records<'a> {
             Verdict::Needs { .. } | Verdict::Other(_) => {}
         }
         Ok(())
+    }
+
+    /// The file belongs to this user and writes in this book from now on.
+    pub(crate) fn enrol(&mut self, me: &Identity, name: &str, roles: &[String]) -> Result<(), StoreError> {
+        self.pen.is_outdated = true;
+        identity::set_identity(self.tx, me, name, roles)
     }
 
     /// Takes in a kind file from a reply, and reads the records that waited for it.

@@ -222,8 +222,6 @@ pub(crate) fn steps(tx: &Tx<'_>, record: RecordId) -> Result<Vec<Step>, StoreErr
 /// What is known of a record without opening it.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordHead {
-    /// Its number here.
-    pub(crate) n: i64,
     /// Kind's code.
     pub(crate) kind: String,
     /// Kind's version.
@@ -246,19 +244,18 @@ pub(crate) struct RecordHead {
 pub(crate) fn head(tx: &Tx<'_>, record: RecordId) -> Result<Option<RecordHead>, StoreError> {
     Ok(tx
         .prepare_cached(
-            "SELECT n, kind, version, unit, opener_user, opened_at, state, shown_version, unreadable FROM record WHERE record = ?1",
+            "SELECT kind, version, unit, opener_user, opened_at, state, shown_version, unreadable FROM record WHERE record = ?1",
         )?
         .query_row([record.as_bytes()], |row| {
             Ok(RecordHead {
-                n: row.get(0)?,
-                kind: row.get(1)?,
-                kind_version: row.get(2)?,
-                unit: UnitId::from_bytes(row.get(3)?),
-                opener: user(row, 4)?,
-                opened_at: UnixMillis(row.get(5)?),
-                state: row.get(6)?,
-                version: row.get(7)?,
-                unreadable: row.get(8)?,
+                kind: row.get(0)?,
+                kind_version: row.get(1)?,
+                unit: UnitId::from_bytes(row.get(2)?),
+                opener: user(row, 3)?,
+                opened_at: UnixMillis(row.get(4)?),
+                state: row.get(5)?,
+                version: row.get(6)?,
+                unreadable: row.get(7)?,
             })
         })
         .optional()?)
