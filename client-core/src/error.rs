@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
+use beatbook_protocol::document::EditError;
 use beatbook_protocol::id::RecordId;
+use beatbook_protocol::kind::Finding;
+
+use crate::store::StoreError;
 
 /// A call that did not do what was asked. Nothing of it was done.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +24,14 @@ pub enum CoreError {
     Moved {
         /// The record's version now.
         version: String,
+        /// The places that others have written meanwhile, where that is known.
+        paths: Vec<String>,
+    },
+    /// The act needs more than is there: show what.
+    #[error("{} thing(s) are missing or wrong", .findings.len())]
+    Hindered {
+        /// What is missing or wrong, warnings included.
+        findings: Vec<Finding>,
     },
     /// Others wrote different values at the same time: show them, and let somebody who may settle.
     #[error("conflicting values at {}; settle them first", .paths.join(", "))]
@@ -67,4 +79,43 @@ pub enum CoreError {
     /// A fault of ours: report it with this text.
     #[error("internal fault: {0}")]
     Internal(String),
+}
+
+/// Why a transaction was given up: by the store, which knows no words for people, or by a rule.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The store.
+    Store(StoreError),
+    /// A rule.
+    Told(CoreError),
+}
+
+impl<E: Into<StoreError>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<CoreError> for Fault {
+    fn from(error: CoreError) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl From<EditError> for Fault {
+    fn from(error: EditError) -> Self {
+        let why = error.to_string();
+        Self::Told(match error {
+            EditError::Nothing => CoreError::InvalidInput { field: "edit".into(), why },
+            EditError::UnknownField { path }
+            | EditError::WrongDocument { path }
+            | EditError::WrongType { path, .. }
+            | EditError::OverLimit { path, .. } => CoreError::InvalidInput { field: path, why },
+            EditError::Conflicted { paths } => {
+                CoreError::Conflicted { paths: paths.iter().map(ToString::to_string).collect() }
+            }
+            EditError::TooLarge { .. } | EditError::DocumentFull => CoreError::InvalidInput { field: "record".into(), why },
+            EditError::Document(error) => return Self::Store(error.into()),
+        })
+    }
 }

@@ -16,12 +16,15 @@ pub mod capture;
 pub mod core;
 pub mod drive;
 mod error;
+mod office;
 mod platform;
 pub mod query;
+mod record;
 mod store;
 pub mod sync;
 pub mod transport;
 
 pub use crate::core::{Core, Damaged, OpenOptions, Opened};
 pub use error::CoreError;
+pub use store::write::{ActDone, ActOrder};
 pub use platform::{Clock, Platform, Randomness, SystemPlatform};

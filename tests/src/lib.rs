@@ -4,5 +4,7 @@
 //!  seeded ──► street ──► day ──► (phones: real client-cores) ──HTTP──► station (a real process)
 //! ```
 
+pub mod proxy;
 pub mod seeded;
+pub mod station;
 pub mod street;

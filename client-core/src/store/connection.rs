@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use beatbook_protocol::codec::CodecError;
+use beatbook_protocol::document::DocumentError;
 use beatbook_protocol::id::ParseIdError;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
@@ -23,6 +24,12 @@ pub(crate) enum StoreError {
     /// Written by a newer app.
     #[error("the file has schema {0}, newer than this app")]
     Newer(u32),
+    /// The file system, beside the database.
+    #[error("the file system: {0}")]
+    Files(std::io::Error),
+    /// A record's document that would not open.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
     /// Anything else of SQLite.
     #[error("SQLite: {0}")]
     Sqlite(rusqlite::Error),
@@ -35,6 +42,12 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
             _ => Self::Sqlite(error),
         }
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::StorageFull { Self::Full } else { Self::Files(error) }
     }
 }
 
@@ -89,6 +102,12 @@ impl Store {
     /// The file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Reads every page.
+    pub(crate) fn read_through(&self) -> Result<(), StoreError> {
+        let said: String = lock(&self.reader).query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if said == "ok" { Ok(()) } else { Err(StoreError::Damaged(said)) }
     }
 
     /// Runs work in one transaction that is on the disk when this returns, or did not happen.

@@ -2,6 +2,8 @@
 
 use beatbook_protocol::id::{BookId, UnitId, UserId};
 
+use rusqlite::OptionalExtension;
+
 use super::{StoreError, Tx};
 
 /// A person as he is from now on.
@@ -43,4 +45,31 @@ pub(crate) fn kinds(tx: &Tx<'_>) -> Result<Vec<(String, u32, String)>, StoreErro
     let mut rows = tx.prepare_cached("SELECT kind, version, source FROM kind ORDER BY kind, version")?;
     let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What a person is, by code.
+pub(crate) fn roles(tx: &Tx<'_>, user: UserId) -> Result<Vec<String>, StoreError> {
+    let roles: Option<String> = tx
+        .prepare_cached("SELECT roles FROM person WHERE user = ?1")?
+        .query_row([user.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(roles.unwrap_or_default().split_whitespace().map(str::to_owned).collect())
+}
+
+/// Whose book this is, if the station has said so.
+pub(crate) fn user_of(tx: &Tx<'_>, book: BookId) -> Result<Option<UserId>, StoreError> {
+    let user: Option<[u8; 16]> = tx
+        .prepare_cached("SELECT user FROM book WHERE book = ?1")?
+        .query_row([book.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(user.map(UserId::from_bytes))
+}
+
+/// A person's name; his id's text when the station has not said it.
+pub(crate) fn name_of(tx: &Tx<'_>, user: UserId) -> Result<String, StoreError> {
+    let name: Option<String> = tx
+        .prepare_cached("SELECT name FROM person WHERE user = ?1")?
+        .query_row([user.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(name.unwrap_or_else(|| user.to_string()))
 }

@@ -9,7 +9,7 @@ use beatbook_protocol::wire::{self, EnrolRequest, EnrolResponse, Refusal, Refusa
 use super::{KeyVault, SyncError};
 use crate::core::Core;
 use crate::error::CoreError;
-use crate::store::identity::{Identity, set_identity};
+use crate::store::identity::Identity;
 use crate::store::records::Records;
 use crate::store::sync_state::{self, BegunBook};
 use crate::store::{StoreError, pages};
@@ -113,7 +113,7 @@ impl Enrolment {
             code: code.to_owned(),
             request: wire::pack(&request).map_err(|fault| CoreError::Internal(fault.to_string()))?,
         };
-        core.write(|records| sync_state::begin_book(records.tx(), &begun, now).map_err(|fault| core.fault(fault)))?;
+        core.write(|records| Ok(sync_state::begin_book(records.tx(), &begun, now)?))?;
         Ok(Self { begun })
     }
 
@@ -146,8 +146,7 @@ impl Enrolment {
         };
         let now = core.platform().clock.wall();
         let life = IncarnationId::from_parts(now, core.platform().bytes());
-        core.write(|records| take_in(records, &me, &response, life, now).map_err(|fault| core.fault(fault)))?;
-        core.desk().me = Some(me);
+        core.write(|records| Ok(take_in(records, &me, &response, life, now)?))?;
         Ok(Enrolled {
             station: response.station,
             user: response.user,
@@ -182,7 +181,7 @@ fn take_in(
 ) -> Result<(), StoreError> {
     let tx = records.tx();
     sync_state::enrol_book(tx, me.book, response, now)?;
-    set_identity(tx, me, &response.user_name, &response.roles)?;
+    records.enrol(me, &response.user_name, &response.roles)?;
     pages::change_book(tx, me.book, life)
 }
 

@@ -4,8 +4,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use beatbook_protocol::codec;
-use beatbook_protocol::id::Hash;
-use beatbook_protocol::kind::Catalogue;
 use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
 use beatbook_protocol::page::{SealedPage, Signer};
 use beatbook_protocol::time::UnixMillis;
@@ -18,8 +16,8 @@ use super::verify::{self, Known, Standing};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 use crate::core::Core;
 use crate::error::CoreError;
+use crate::store::pages;
 use crate::store::sync_state::{self, OwnBook};
-use crate::store::{pages, registry};
 use crate::transport::{Outcome, OutgoingRequest};
 
 /// Where exchanges go.
@@ -195,7 +193,7 @@ impl<'c> SyncMachine<'c> {
     fn ask(&mut self, now: UnixMillis) -> Result<Asked, SyncError> {
         self.seal(now)?;
         let exchanged = self.core.read(sync_state::exchanged)?;
-        let kinds = self.kinds_digest()?;
+        let kinds = Some(self.core.office().kinds.digest());
         loop {
             let (incarnation, pages) = self.core.read(|tx| {
                 let pages = pages::to_send(tx, self.pages_max, self.budget.bytes_up_max)?;
@@ -231,23 +229,14 @@ impl<'c> SyncMachine<'c> {
         let core = self.core;
         let unsigned = core.write(|records| {
             let tx = records.tx();
-            apply::draft_all(core, tx, &self.book, now)
-                .and_then(|()| pages::unsigned(tx))
-                .map_err(|fault| core.fault(fault))
+            apply::draft_all(core, tx, &self.book, now)?;
+            Ok(pages::unsigned(tx)?)
         })?;
         for page in unsigned {
             let sealed = SealedPage::seal(page.header, [0; 32], Vec::new(), self.signer.as_ref())?;
-            core.write(|records| pages::sign(records.tx(), &page.hash, &sealed.signature).map_err(|fault| core.fault(fault)))?;
+            core.write(|records| Ok(pages::sign(records.tx(), &page.hash, &sealed.signature)?))?;
         }
         Ok(())
-    }
-
-    /// Digest of the kinds that this phone has; none when a file that came does not parse, which makes the station send them again.
-    fn kinds_digest(&self) -> Result<Option<Hash>, SyncError> {
-        let files = self.core.read(registry::kinds)?;
-        let texts = files.iter().map(|(kind, _, source)| (kind.as_str(), source.as_str()));
-        let catalogue = Catalogue::builtin().and_then(|builtin| builtin.with(texts));
-        Ok(catalogue.ok().map(|catalogue| catalogue.digest()))
     }
 
     fn take_reply(&mut self, now: UnixMillis, packed: &[u8]) -> Result<Vec<SyncEvent>, SyncError> {
@@ -388,8 +377,8 @@ impl<'c> SyncMachine<'c> {
     }
 
     fn log(&self, now: UnixMillis, text: &str, until: Option<UnixMillis>) -> Result<(), SyncError> {
-        let core = self.core;
-        core.write(|records| sync_state::log_fault(records.tx(), now, text, until).map_err(|fault| core.fault(fault)))?;
+        self.core
+            .write(|records| Ok(sync_state::log_fault(records.tx(), now, text, until)?))?;
         Ok(())
     }
 }
@@ -402,6 +391,7 @@ pub(super) fn read_refusal(bytes: &[u8]) -> Option<Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use beatbook_protocol::id::Hash;
     use beatbook_protocol::page::{BookPublicKey, KeyError};
     use beatbook_protocol::wire::Verdict;
 
