@@ -4,6 +4,7 @@
 //!  seeded ──► street ──► day ──► (phones: real client-cores) ──HTTP──► station (a real process)
 //! ```
 
+pub mod bench;
 pub mod day;
 pub mod phone;
 pub mod proxy;

@@ -67,7 +67,9 @@ async fn push(State(shared): State<Shared>, body: Bytes) -> StatusCode {
 
 async fn pull(State(shared): State<Shared>, UrlPath(n): UrlPath<i64>) -> (StatusCode, Vec<u8>) {
     let connection = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    let next = connection.query_row("SELECT body FROM batch WHERE n > ?1 ORDER BY n LIMIT 1", params![n], |row| row.get(0));
+    let next = connection.query_row("SELECT body FROM batch WHERE n > ?1 ORDER BY n LIMIT 1", params![n], |row| {
+        row.get(0)
+    });
     match next.optional() {
         Ok(Some(body)) => (StatusCode::OK, body),
         Ok(None) => (StatusCode::NO_CONTENT, Vec::new()),
