@@ -1,1 +1,7 @@
-//! Placeholder.
+//! The station server: takes in the phones' pages, keeps the ledger, and lays what arrived before the station chief.
+
+pub mod environment;
+pub mod error;
+pub mod report;
+pub mod review;
+pub mod station;
