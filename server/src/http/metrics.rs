@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use beatbook_protocol::wire::{PageAnswer, RefusalCode, Verdict, verdict_of};
+use beatbook_protocol::wire::RefusalCode;
+
+use crate::station::StationStatus;
 
 /// Upper ends of the histogram's buckets, milliseconds: from one read to a first sync on a bad line.
 const BUCKETS_MS: [u64; 11] = [1, 2, 5, 10, 25, 100, 250, 1_000, 5_000, 30_000, 120_000];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-const VERDICTS: [&str; 6] = ["accepted", "duplicate", "refused", "needs", "offered", "other"];
 /// The route of requests that no route takes.
 pub(crate) const UNKNOWN_ROUTE: &str = "unknown";
 
@@ -25,20 +26,10 @@ pub(crate) struct Finished<'a> {
     pub(crate) took: Duration,
 }
 
-/// What is read at the moment of asking.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Gauges {
-    pub(crate) ledger_size: u64,
-    pub(crate) connections: i64,
-}
-
 /// All counters of one station.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     routes: BTreeMap<&'static str, RouteCounters>,
-    verdicts: [AtomicU64; VERDICTS.len()],
-    pages: AtomicU64,
-    page_faults: AtomicU64,
     refusals: BTreeMap<String, AtomicU64>,
     running: AtomicI64,
 }
@@ -58,9 +49,6 @@ impl Metrics {
     pub(crate) fn new(routes: impl Iterator<Item = &'static str>) -> Self {
         Self {
             routes: routes.chain([UNKNOWN_ROUTE]).map(|route| (route, RouteCounters::default())).collect(),
-            verdicts: Default::default(),
-            pages: AtomicU64::new(0),
-            page_faults: AtomicU64::new(0),
             refusals: refusal_codes().map(|code| (code.as_str().to_owned(), AtomicU64::new(0))).collect(),
             running: AtomicI64::new(0),
         }
@@ -99,40 +87,33 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn answered(&self, answers: &[PageAnswer]) {
-        for answer in answers {
-            self.pages.fetch_add(1, Ordering::Relaxed);
-            if answer.fault.is_some() {
-                self.page_faults.fetch_add(1, Ordering::Relaxed);
-            }
-            let mut start = 0;
-            for run in &answer.verdicts {
-                let at = verdict_of(&answer.verdicts, start).map_or(5, |verdict| place_of(&verdict));
-                if let Some(count) = self.verdicts.get(at) {
-                    count.fetch_add(u64::from(run.count), Ordering::Relaxed);
-                }
-                start = start.saturating_add(run.count);
-            }
-        }
-    }
-
-    /// All of it in Prometheus' text format.
-    pub(crate) fn text(&self, now: Gauges) -> String {
+    /// All of it in Prometheus' text format. What the station itself counts comes from its status, so that a restart loses nothing.
+    pub(crate) fn text(&self, status: &StationStatus, connections: i64) -> String {
         let mut page = Page::default();
         page.family("beatbook_ledger_size", "gauge", "Leaves in the ledger.");
-        page.line("", now.ledger_size);
+        page.line("", status.ledger.size);
+        page.family("beatbook_backed_up_to", "gauge", "Leaves in the newest backup.");
+        page.line("", status.backed_up_to);
+        page.family("beatbook_records", "gauge", "Records known.");
+        page.line("", status.records);
+        page.family("beatbook_records_in_review", "gauge", "Records waiting for review.");
+        page.line("", status.in_review);
+        page.family("beatbook_conflicted_records", "gauge", "Records with conflicts.");
+        page.line("", status.conflicts);
+        page.family("beatbook_pages_total", "counter", "Pages by what became of them.");
+        page.line("outcome=\"taken\"", status.pages);
+        page.line("outcome=\"quarantined\"", status.quarantined);
+        page.family("beatbook_entries_total", "counter", "Entries by verdict; the station's other counters have the verdicts without a leaf.");
+        page.line("verdict=\"accepted\"", status.entries);
+        page.line("verdict=\"refused\"", status.refused);
+        page.family("beatbook_events_total", "counter", "What the station counts: exchanges, enrolments, acts and others.");
+        for (event, count) in &status.counters {
+            page.line(&format!("event=\"{event}\""), count);
+        }
         page.family("beatbook_connections", "gauge", "Open connections.");
-        page.line("", now.connections);
+        page.line("", connections);
         page.family("beatbook_requests_running", "gauge", "Requests at work.");
         page.line("", self.running.load(Ordering::Relaxed));
-        page.family("beatbook_pages_total", "counter", "Pages answered, known ones included.");
-        page.line("", self.pages.load(Ordering::Relaxed));
-        page.family("beatbook_page_faults_total", "counter", "Pages not taken in as a whole.");
-        page.line("", self.page_faults.load(Ordering::Relaxed));
-        page.family("beatbook_entries_total", "counter", "Entries by verdict.");
-        for (verdict, count) in VERDICTS.iter().zip(&self.verdicts) {
-            page.line(&format!("verdict=\"{verdict}\""), count.load(Ordering::Relaxed));
-        }
         page.family("beatbook_refusals_total", "counter", "Requests of phones refused as a whole, by code.");
         for (code, count) in &self.refusals {
             page.line(&format!("code=\"{code}\""), count.load(Ordering::Relaxed));
@@ -216,35 +197,40 @@ fn refusal_codes() -> impl Iterator<Item = RefusalCode> {
     .into_iter()
 }
 
-const fn place_of(verdict: &Verdict) -> usize {
-    match verdict {
-        Verdict::Accepted => 0,
-        Verdict::Duplicate => 1,
-        Verdict::Refused { .. } => 2,
-        Verdict::Needs { .. } => 3,
-        Verdict::Offered => 4,
-        Verdict::Other(_) => 5,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use beatbook_protocol::id::Hash;
-    use beatbook_protocol::wire::runs;
+    use beatbook_protocol::ledger::Position;
 
     fn value(text: &str, series: &str) -> f64 {
         let line = text.lines().find(|line| line.rsplit_once(' ').is_some_and(|(name, _)| name == series));
         line.unwrap_or_else(|| panic!("{series} in {text}")).rsplit_once(' ').unwrap().1.parse().unwrap()
     }
 
-    const NOW: Gauges = Gauges { ledger_size: 7, connections: 2 };
+    fn status() -> StationStatus {
+        StationStatus {
+            station: "s".into(),
+            origin: "o".into(),
+            ledger: Position { epoch: 0, size: 7, root: Hash::of(&[b"root"]) },
+            records: 3,
+            in_review: 2,
+            entries: 11,
+            refused: 1,
+            pages: 5,
+            quarantined: 0,
+            conflicts: 1,
+            backed_up_to: 4,
+            books: Vec::new(),
+            counters: [("exchanges".to_owned(), 9)].into(),
+        }
+    }
 
     #[test]
     fn a_slow_request_is_in_the_buckets_above_it_only() {
         let metrics = Metrics::new(["/a"].into_iter());
         metrics.finished(Finished { route: "/a", status: 200, bytes_up: 10, bytes_down: 20, took: Duration::from_millis(7) });
-        let text = metrics.text(NOW);
+        let text = metrics.text(&status(), 2);
         assert!((value(&text, "beatbook_request_seconds_bucket{route=\"/a\",le=\"0.005000\"}")).abs() < f64::EPSILON);
         assert!((value(&text, "beatbook_request_seconds_bucket{route=\"/a\",le=\"0.010000\"}") - 1.0).abs() < f64::EPSILON);
         assert!((value(&text, "beatbook_request_seconds_count{route=\"/a\"}") - 1.0).abs() < f64::EPSILON);
@@ -254,25 +240,26 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_counted_by_the_verdict_of_their_run() {
+    fn what_the_station_counts_is_shown_beside_what_http_counts() {
         let metrics = Metrics::new(["/a"].into_iter());
-        let verdicts = [
-            Verdict::Accepted,
-            Verdict::Accepted,
-            Verdict::Refused { code: "forbidden".into(), text: String::new(), state_met: None },
-            Verdict::Accepted,
-        ];
-        metrics.answered(&[PageAnswer { page: Hash::of(&[b"p"]), leaf: Some(1), verdicts: runs(&verdicts), fault: None, expected: None }]);
-        let text = metrics.text(NOW);
-        assert!((value(&text, "beatbook_entries_total{verdict=\"accepted\"}") - 3.0).abs() < f64::EPSILON);
-        assert!((value(&text, "beatbook_entries_total{verdict=\"refused\"}") - 1.0).abs() < f64::EPSILON);
+        metrics.refused(&RefusalCode::TooLarge);
+        let text = metrics.text(&status(), 2);
+        for (series, expected) in [
+            ("beatbook_entries_total{verdict=\"accepted\"}", 11.0),
+            ("beatbook_entries_total{verdict=\"refused\"}", 1.0),
+            ("beatbook_events_total{event=\"exchanges\"}", 9.0),
+            ("beatbook_refusals_total{code=\"too_large\"}", 1.0),
+            ("beatbook_refusals_total{code=\"sign_in\"}", 0.0),
+        ] {
+            assert!((value(&text, series) - expected).abs() < f64::EPSILON, "{series}");
+        }
     }
 
     #[test]
     fn a_path_that_is_no_route_makes_no_series_of_its_own() {
         let metrics = Metrics::new(["/a"].into_iter());
         metrics.finished(Finished { route: "/etc/passwd", status: 404, bytes_up: 0, bytes_down: 0, took: Duration::ZERO });
-        let text = metrics.text(NOW);
+        let text = metrics.text(&status(), 2);
         assert!(!text.contains("passwd"));
         assert!((value(&text, "beatbook_requests_total{route=\"unknown\",class=\"4xx\"}") - 1.0).abs() < f64::EPSILON);
     }
