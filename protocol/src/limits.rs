@@ -16,6 +16,8 @@ pub const CHANGE_OPS_MAX: usize = 20_000;
 pub const DOCUMENT_CHANGES_MAX: usize = 1_000;
 /// Bytes of all changes of one document.
 pub const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+/// Operations of all changes of one document: a note of 20,000 characters rewritten four times; runs make a few bytes into many of them.
+pub const DOCUMENT_OPS_MAX: u64 = 200_000;
 /// Characters of one text field.
 pub const TEXT_CHARS_MAX: usize = 4_000;
 /// Characters of one note (automerge Text).
@@ -44,5 +46,9 @@ pub const ACT_BYTES_MAX: usize = 8 * 1024;
 pub const HEADS_MAX: usize = 64;
 /// Bytes of a kind file.
 pub const KIND_BYTES_MAX: usize = 128 * 1024;
+/// Characters of one expression in a kind file: a rule longer than a screen is two rules, and its cost grows with it.
+pub const EXPRESSION_CHARS_MAX: usize = 2_000;
+/// Loops within loops in one expression: two over full lists are 40,000 steps, three would be 8 million.
+pub const EXPRESSION_LOOPS_MAX: usize = 2;
 /// Bytes of a GPX file that is read: 100 MB of text is a million fixes; more is not one patrol.
 pub const GPX_BYTES_MAX: u64 = 256 * 1024 * 1024;

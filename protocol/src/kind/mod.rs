@@ -1,3 +1,32 @@
-//! The kind catalogue: what sorts of records there are.
+//! The kind catalogue: what sorts of records there are, and what holds for each. Kinds are data; nothing here knows what a patrol is.
+//!
+//! ```text
+//!  kinds/*.toml ── parse ──► CheckedKind ──► Catalogue (get, newest, digest)
+//!                 (check,      │    (every fault refused with file and line)
+//!                  lines)      ├── validate(kind, judged) ─► findings: the same on a phone and on the station
+//!                              └── workflow::judge(kind, state, act, who) ─► accepted, repeat, offer, returned, forbidden
+//! ```
+//!
+//! Knows neither automerge nor CBOR: it judges plain [`crate::facts`], at a time that the caller names.
+
+mod calendar;
+mod catalogue;
+mod check;
+mod check_workflow;
+mod expression;
+mod judged;
+mod lines;
 pub mod model;
+mod parse;
+mod rehearse;
+mod validate;
+mod values;
+pub mod workflow;
+
+pub use catalogue::Catalogue;
+pub use expression::Expression;
+pub use judged::{Judged, RecordContext, UTC_OFFSET_MINUTES, UserContext};
 pub use model::*;
+pub use parse::{CheckedKind, KindError, KindFault};
+pub use validate::{Finding, FindingSeverity, hinders, validate};
+pub use workflow::{ActGiven, Judgement};

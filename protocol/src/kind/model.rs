@@ -97,6 +97,9 @@ pub struct Field {
     /// 0 open, 1 internal, 2 personal, 3 sensitive (PIPL art. 28). From 2 on a field is in `private` unless it says why not.
     #[serde(default)]
     pub sensitivity: u8,
+    /// Why a personal or sensitive field is outside `private` all the same; without it such a field is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not_private: Option<String>,
     /// Why this field is collected (PIPL art. 6); the kind's purpose alone never justifies a field.
     pub purpose: String,
     /// Shown on the last visit's page as a starting point for the next record about the same thing.
@@ -179,7 +182,7 @@ pub struct Rule {
     pub severity: Severity,
 }
 
-/// What a finding does.
+/// What a rule that does not hold leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -257,8 +260,47 @@ pub enum Who {
     Station,
 }
 
+impl Who {
+    /// Everyone, in the order of this enum.
+    pub const ALL: [Self; 10] = [
+        Self::Author,
+        Self::GridWorker,
+        Self::Officer,
+        Self::Mediator,
+        Self::Chief,
+        Self::Department,
+        Self::Supervisor,
+        Self::Auditor,
+        Self::Admin,
+        Self::Station,
+    ];
+
+    /// The code in kind files, expressions and registry events.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Author => "author",
+            Self::GridWorker => "grid_worker",
+            Self::Officer => "officer",
+            Self::Mediator => "mediator",
+            Self::Chief => "chief",
+            Self::Department => "department",
+            Self::Supervisor => "supervisor",
+            Self::Auditor => "auditor",
+            Self::Admin => "admin",
+            Self::Station => "station",
+        }
+    }
+
+    /// The one of this code; `None` for codes of a later version.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|who| who.code() == code)
+    }
+}
+
 /// One act: from which states it leads where, who may do it, what it needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActRule {
     /// Name in entries.
@@ -278,6 +320,9 @@ pub struct ActRule {
     /// Whether it pins the facts as the official view; required fields are judged then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pins: bool,
+    /// The values that go with the act (to whom, until when); scalar fields only.
+    #[serde(default, rename = "field", skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Field>,
     /// CEL that must hold when it is done, each with what to say when not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<Rule>,

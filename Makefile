@@ -1,0 +1,60 @@
+# The commands of the house. Each part of the tree has a target of its own (test-rust, ...); `test` is their sum.
+#
+# One profile, dev, serves demo, lints and tests: dependencies, which it optimises, are built once. Only `bench` builds release.
+
+# A build machine must not resolve other versions than those that were tested.
+LOCKED := $(if $(CI),--locked)
+
+# make demo: ONCE=1 ends instead of serving, JSON=1 prints the table as JSON, TRACKS=dir takes its GPX files as the patrols.
+ONCE ?=
+JSON ?=
+TRACKS ?=
+DEMO_FLAGS ?=
+
+# make bench: RECORDS overrides the usual number of either bench, DELAY_MS delays each way of the network, JSON=1 as above.
+RECORDS ?=
+DELAY_MS ?=
+
+JSON_FLAG := $(if $(JSON),--json)
+
+.PHONY: help demo test test-rust check format-check lint docs bench bench-capture bench-sync needs
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    one day at a station: [TRACKS=dir] [ONCE=1] [JSON=1]"
+	@echo "make test    everything that must hold, after installing what it needs"
+	@echo "make check   formatting, lints and documentation alone"
+	@echo "make bench   what it costs: [RECORDS=n] [DELAY_MS=n] [JSON=1]"
+
+demo: needs
+	@cargo run $(LOCKED) -p beatbook-tests --bin demo -- \
+		$(if $(ONCE),--once) $(JSON_FLAG) $(if $(TRACKS),--tracks "$(TRACKS)") $(DEMO_FLAGS)
+
+test: needs check test-rust
+	@echo "All checks and tests passed."
+
+test-rust: needs
+	cargo test $(LOCKED) --workspace
+
+check: needs format-check lint docs
+
+format-check:
+	cargo fmt --all -- --check
+
+lint:
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
+
+bench: bench-capture bench-sync
+
+bench-capture: needs
+	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- capture --records $(or $(RECORDS),10000) $(JSON_FLAG)
+
+bench-sync: needs
+	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- sync --records $(or $(RECORDS),1000) \
+		$(if $(DELAY_MS),--delay-ms $(DELAY_MS)) $(JSON_FLAG)
+
+needs:
+	@.ci/needs

@@ -1,0 +1,159 @@
+//! Documents that do not drift: links lead somewhere, the invariants of `docs/architecture.md` name tests that exist, and nothing in
+//! the tree knows on whose machine it was written. Whether a document is true beyond that is for its readers.
+
+use std::collections::BTreeSet;
+
+use crate::code::code_of;
+use crate::tree;
+
+/// Names of the test functions in a Rust file.
+fn tests_in(text: &str) -> Vec<String> {
+    let code = code_of(text);
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for line in code.lines().map(str::trim) {
+        if line.starts_with("#[") {
+            is_test |= line.starts_with("#[test]") || line.contains("::test");
+        } else if let Some((_, rest)) = line.split_once("fn ") {
+            let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            names.extend(is_test.then_some(name));
+            is_test = false;
+        }
+    }
+    names
+}
+
+/// The last column of the table under the heading `Invariants`, a row each, without the head.
+fn invariant_cells(markdown: &str) -> Vec<&str> {
+    let lines = markdown
+        .lines()
+        .skip_while(|line| !(line.starts_with('#') && line.ends_with("Invariants")));
+    let section = lines.skip(1).take_while(|line| !line.starts_with('#'));
+    let rows = section.filter_map(|line| line.trim().strip_prefix('|')?.strip_suffix('|'));
+    rows.skip(2).filter_map(|row| row.rsplit('|').next()).map(str::trim).collect()
+}
+
+/// What a cell names that is no test. A cell is `-`, or tests in backquotes with commas between.
+fn unknown_tests(cell: &str, tests: &BTreeSet<String>) -> Vec<String> {
+    let names = cell.split(',').map(str::trim).filter(|name| *name != "-");
+    let unknown = names.filter(|name| {
+        !name
+            .strip_prefix('`')
+            .and_then(|name| name.strip_suffix('`'))
+            .is_some_and(|n| tests.contains(n))
+    });
+    unknown.map(str::to_owned).collect()
+}
+
+/// Targets of the relative links in a page, without those to other hosts and to places in the page itself.
+fn relative_links(markdown: &str) -> Vec<&str> {
+    let mut in_code = false;
+    let prose = markdown.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_code ^= is_fence;
+        !in_code && !is_fence
+    });
+    let targets = prose
+        .flat_map(|line| line.split("](").skip(1))
+        .filter_map(|rest| rest.split([')', ' ']).next());
+    let targets = targets.filter(|target| !target.contains("://") && !target.starts_with("mailto:"));
+    targets
+        .map(|target| target.split('#').next().unwrap_or_default())
+        .filter(|path| !path.is_empty())
+        .collect()
+}
+
+/// Lines that hold an absolute path of somebody's machine.
+fn machine_paths(text: &str) -> Vec<&str> {
+    // Put together here, so that this file does not find itself.
+    let homes = ["work", "root", "home", "Users"].map(|name| format!("/{name}/"));
+    let starts_path = |before: &str| !before.ends_with(|c: char| c.is_alphanumeric() || "/._-~)}".contains(c));
+    let has_home = |line: &str| {
+        homes
+            .iter()
+            .any(|home| line.match_indices(home).any(|(at, _)| starts_path(&line[..at])))
+    };
+    text.lines().filter(|line| has_home(line)).collect()
+}
+
+#[test]
+fn every_invariant_names_tests_that_exist() {
+    let tests: BTreeSet<String> = tree::files(".rs").iter().flat_map(|file| tests_in(&file.text)).collect();
+    let architecture = tree::file("docs/architecture.md");
+    let cells = invariant_cells(&architecture.text);
+    assert!(
+        !cells.is_empty(),
+        "docs/architecture.md has no table under its heading Invariants"
+    );
+    let found: Vec<String> = cells.into_iter().flat_map(|cell| unknown_tests(cell, &tests)).collect();
+    assert!(found.is_empty(), "no such test: {found:#?}");
+}
+
+#[test]
+fn every_link_in_the_documents_leads_somewhere() {
+    let mut found = Vec::new();
+    for file in tree::files(".md") {
+        let folder = tree::root().join(&file.path).with_file_name("");
+        let dead = relative_links(&file.text)
+            .into_iter()
+            .filter(|target| !folder.join(target).exists());
+        found.extend(dead.map(|target| format!("{}: {target}", file.path)));
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn nothing_tells_on_whose_machine_it_was_written() {
+    let mut found = Vec::new();
+    for file in tree::files("") {
+        found.extend(
+            machine_paths(&file.text)
+                .into_iter()
+                .map(|line| format!("{}: {line}", file.path)),
+        );
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn an_invariant_without_its_test_is_found() {
+    let tests: BTreeSet<String> = tests_in(
+        "/// fn in_prose\n#[test]\nfn first() {}\n#[tokio::test]\n#[ignore]\nasync fn second() { x }\nfn helper() {}\n#[derive(Debug)]\npub fn third() {}",
+    )
+    .into_iter()
+    .collect();
+    assert_eq!(tests, ["first", "second"].map(str::to_owned).into());
+    let page = "## Invariants\n\n| invariant | test |\n| --- | --- |\n| a | `first`, `second` |\n| b | - |\n| c | `helper` |\n| d | first |\n\n\
+                ## Next\n| e | f |\n| - | - |\n| g | `h` |";
+    let found: Vec<String> = invariant_cells(page)
+        .into_iter()
+        .flat_map(|cell| unknown_tests(cell, &tests))
+        .collect();
+    assert_eq!(found, ["`helper`", "first"]);
+}
+
+#[test]
+fn links_are_read_as_a_reader_follows_them() {
+    let page = "[a](b.md) and ![c](d/e.png \"f\"), [g](https://h.i/j), [k](#l), [m](n.md#o)\n```\n[p](q)\n```\n[r](../s)";
+    assert_eq!(relative_links(page), ["b.md", "d/e.png", "n.md", "../s"]);
+}
+
+#[test]
+fn a_path_of_a_machine_is_found() {
+    let home = format!("/{}/", "home");
+    for line in [
+        format!("see {home}ada/x"),
+        format!("\"{home}ada\""),
+        format!("{home}ada"),
+        format!("file://a ={home}b"),
+    ] {
+        assert_eq!(machine_paths(&line).len(), 1, "{line}");
+    }
+    for line in [
+        format!("https://example.org{home}"),
+        format!("docs{home}page"),
+        format!("${{X}}{home}"),
+    ] {
+        assert_eq!(machine_paths(&line).len(), 0, "{line}");
+    }
+}
