@@ -29,7 +29,9 @@ pub enum ConfigError {
         fault: String,
     },
     /// Something without a default was said nowhere.
-    #[error("{what} is missing: give --{flag} DIR, set BEATBOOK_{env}, or write `{flag} = \"DIR\"` under [station] in the configuration file")]
+    #[error(
+        "{what} is missing: give --{flag} DIR, set BEATBOOK_{env}, or write `{flag} = \"DIR\"` under [station] in the configuration file"
+    )]
     Missing {
         /// What it is.
         what: &'static str,
@@ -262,11 +264,19 @@ impl HttpSettings {
         Ok(HttpConfig {
             listen: self.listen.or(file.listen).unwrap_or(default.listen),
             address_file: self.address_file.or(file.address_file),
-            connections_max: count("connections_max", self.connections_max.or(file.connections_max), default.connections_max)?,
+            connections_max: count(
+                "connections_max",
+                self.connections_max.or(file.connections_max),
+                default.connections_max,
+            )?,
             calls_max: count("calls_max", self.calls_max.or(file.calls_max), default.calls_max)?,
             header_max: millis("header_ms_max", self.header_ms_max.or(file.header_ms_max), default.header_max)?,
             idle_max: millis("idle_ms_max", self.idle_ms_max.or(file.idle_ms_max), default.idle_max)?,
-            request_max: millis("request_ms_max", self.request_ms_max.or(file.request_ms_max), default.request_max)?,
+            request_max: millis(
+                "request_ms_max",
+                self.request_ms_max.or(file.request_ms_max),
+                default.request_max,
+            )?,
         })
     }
 }

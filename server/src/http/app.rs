@@ -44,6 +44,6 @@ impl App {
             span.in_scope(|| work(&station))
         });
         // The panic hook has logged where; what the panic says may hold content.
-        done.await.map_err(|_| Fault::Panicked)
+        done.await.map_err(|_| Fault::Internal)
     }
 }

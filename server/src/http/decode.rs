@@ -104,7 +104,10 @@ pub(crate) async fn read_body(request: Request, bytes_max: usize, idle_max: Dura
         return Err(Fault::TooLarge(bytes_max));
     }
     let mut bytes = Vec::with_capacity(announced.min(64 * 1024));
-    while let Some(piece) = tokio::time::timeout(idle_max, next_piece(&mut body)).await.map_err(|_| Fault::Slow)? {
+    while let Some(piece) = tokio::time::timeout(idle_max, next_piece(&mut body))
+        .await
+        .map_err(|_| Fault::Slow)?
+    {
         let piece = piece.map_err(|_| Fault::Malformed("the body broke off: send it again".into()))?;
         if bytes.len() + piece.len() > bytes_max {
             return Err(Fault::TooLarge(bytes_max));

@@ -29,8 +29,8 @@ pub(crate) enum Fault {
     Busy,
     /// The work took longer than a request may.
     Overdue,
-    /// The work panicked; where is in the log.
-    Panicked,
+    /// A fault of the program: a panic, or a reply that could not be written; where is in the log.
+    Internal,
     /// An act without the version that the person saw.
     NoVersion,
     /// No such record in the person's scope.
@@ -62,9 +62,10 @@ impl Fault {
     pub(crate) fn refusal(&self) -> Refusal {
         match self {
             Self::Token => Refusal::new(&RefusalCode::SignIn, "the token is missing or unknown: sign in again"),
-            Self::NoRoute | Self::NoMethod | Self::NoVersion | Self::NoRecord => {
-                Refusal::new(&RefusalCode::Malformed, "there is no such call: calls are POST /sync/v1/enrol and /sync/v1/exchange")
-            }
+            Self::NoRoute | Self::NoMethod | Self::NoVersion | Self::NoRecord => Refusal::new(
+                &RefusalCode::Malformed,
+                "there is no such call: calls are POST /sync/v1/enrol and /sync/v1/exchange",
+            ),
             Self::Malformed(text) => Refusal::new(&RefusalCode::Malformed, text),
             Self::MediaType(expected) => Refusal::new(&RefusalCode::Malformed, format!("the body must be {expected}")),
             Self::TooLarge(max) => Refusal::new(
@@ -78,7 +79,7 @@ impl Fault {
                 Some(BUSY_RETRY_MS),
             ),
             Self::Station(StationError::Full) => later("the station's disk is full: keep everything and try again later", None),
-            Self::Panicked | Self::Station(_) | Self::Act(_) => Refusal::new(
+            Self::Internal | Self::Station(_) | Self::Act(_) => Refusal::new(
                 &RefusalCode::Internal,
                 "a fault of the station; it is in its log under this reply's x-request-id",
             ),
@@ -96,7 +97,7 @@ impl Fault {
             | Self::MediaType(_)
             | Self::TooLarge(_)
             | Self::Slow
-            | Self::Panicked
+            | Self::Internal
             | Self::NoVersion
             | Self::NoRecord
             | Self::Station(_)

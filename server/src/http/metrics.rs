@@ -48,8 +48,13 @@ impl Metrics {
     /// Counters at zero for these routes: a series exists from the start, so that the first fault shows as an increase.
     pub(crate) fn new(routes: impl Iterator<Item = &'static str>) -> Self {
         Self {
-            routes: routes.chain([UNKNOWN_ROUTE]).map(|route| (route, RouteCounters::default())).collect(),
-            refusals: refusal_codes().map(|code| (code.as_str().to_owned(), AtomicU64::new(0))).collect(),
+            routes: routes
+                .chain([UNKNOWN_ROUTE])
+                .map(|route| (route, RouteCounters::default()))
+                .collect(),
+            refusals: refusal_codes()
+                .map(|code| (code.as_str().to_owned(), AtomicU64::new(0)))
+                .collect(),
             running: AtomicI64::new(0),
         }
     }
@@ -103,10 +108,18 @@ impl Metrics {
         page.family("beatbook_pages_total", "counter", "Pages by what became of them.");
         page.line("outcome=\"taken\"", status.pages);
         page.line("outcome=\"quarantined\"", status.quarantined);
-        page.family("beatbook_entries_total", "counter", "Entries by verdict; the station's other counters have the verdicts without a leaf.");
+        page.family(
+            "beatbook_entries_total",
+            "counter",
+            "Entries by verdict; the station's other counters have the verdicts without a leaf.",
+        );
         page.line("verdict=\"accepted\"", status.entries);
         page.line("verdict=\"refused\"", status.refused);
-        page.family("beatbook_events_total", "counter", "What the station counts: exchanges, enrolments, acts and others.");
+        page.family(
+            "beatbook_events_total",
+            "counter",
+            "What the station counts: exchanges, enrolments, acts and others.",
+        );
         for (event, count) in &status.counters {
             page.line(&format!("event=\"{event}\""), count);
         }
@@ -114,7 +127,11 @@ impl Metrics {
         page.line("", connections);
         page.family("beatbook_requests_running", "gauge", "Requests at work.");
         page.line("", self.running.load(Ordering::Relaxed));
-        page.family("beatbook_refusals_total", "counter", "Requests of phones refused as a whole, by code.");
+        page.family(
+            "beatbook_refusals_total",
+            "counter",
+            "Requests of phones refused as a whole, by code.",
+        );
         for (code, count) in &self.refusals {
             page.line(&format!("code=\"{code}\""), count.load(Ordering::Relaxed));
         }
@@ -146,7 +163,11 @@ impl Metrics {
             }
             let count = counters.count.load(Ordering::Relaxed);
             page.sample("_bucket", &format!("route=\"{route}\",le=\"+Inf\""), count);
-            page.sample("_sum", &format!("route=\"{route}\""), seconds(counters.micros.load(Ordering::Relaxed)));
+            page.sample(
+                "_sum",
+                &format!("route=\"{route}\""),
+                seconds(counters.micros.load(Ordering::Relaxed)),
+            );
             page.sample("_count", &format!("route=\"{route}\""), count);
         }
     }
@@ -204,15 +225,26 @@ mod tests {
     use beatbook_protocol::ledger::Position;
 
     fn value(text: &str, series: &str) -> f64 {
-        let line = text.lines().find(|line| line.rsplit_once(' ').is_some_and(|(name, _)| name == series));
-        line.unwrap_or_else(|| panic!("{series} in {text}")).rsplit_once(' ').unwrap().1.parse().unwrap()
+        let line = text
+            .lines()
+            .find(|line| line.rsplit_once(' ').is_some_and(|(name, _)| name == series));
+        line.unwrap_or_else(|| panic!("{series} in {text}"))
+            .rsplit_once(' ')
+            .unwrap()
+            .1
+            .parse()
+            .unwrap()
     }
 
     fn status() -> StationStatus {
         StationStatus {
             station: "s".into(),
             origin: "o".into(),
-            ledger: Position { epoch: 0, size: 7, root: Hash::of(&[b"root"]) },
+            ledger: Position {
+                epoch: 0,
+                size: 7,
+                root: Hash::of(&[b"root"]),
+            },
             records: 3,
             in_review: 2,
             entries: 11,
@@ -229,7 +261,13 @@ mod tests {
     #[test]
     fn a_slow_request_is_in_the_buckets_above_it_only() {
         let metrics = Metrics::new(["/a"].into_iter());
-        metrics.finished(Finished { route: "/a", status: 200, bytes_up: 10, bytes_down: 20, took: Duration::from_millis(7) });
+        metrics.finished(Finished {
+            route: "/a",
+            status: 200,
+            bytes_up: 10,
+            bytes_down: 20,
+            took: Duration::from_millis(7),
+        });
         let text = metrics.text(&status(), 2);
         assert!((value(&text, "beatbook_request_seconds_bucket{route=\"/a\",le=\"0.005000\"}")).abs() < f64::EPSILON);
         assert!((value(&text, "beatbook_request_seconds_bucket{route=\"/a\",le=\"0.010000\"}") - 1.0).abs() < f64::EPSILON);
@@ -258,7 +296,13 @@ mod tests {
     #[test]
     fn a_path_that_is_no_route_makes_no_series_of_its_own() {
         let metrics = Metrics::new(["/a"].into_iter());
-        metrics.finished(Finished { route: "/etc/passwd", status: 404, bytes_up: 0, bytes_down: 0, took: Duration::ZERO });
+        metrics.finished(Finished {
+            route: "/etc/passwd",
+            status: 404,
+            bytes_up: 0,
+            bytes_down: 0,
+            took: Duration::ZERO,
+        });
         let text = metrics.text(&status(), 2);
         assert!(!text.contains("passwd"));
         assert!((value(&text, "beatbook_requests_total{route=\"unknown\",class=\"4xx\"}") - 1.0).abs() < f64::EPSILON);

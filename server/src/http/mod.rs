@@ -22,7 +22,9 @@ mod records;
 mod registry;
 mod review;
 mod routes;
+mod shapes;
 mod sync;
 
 pub use listen::{ListenError, Listener, OpenConnections};
 pub use routes::{Access, Route, router, routes};
+pub(crate) use shapes::{LabelShape, PositionShape};

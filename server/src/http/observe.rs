@@ -32,7 +32,9 @@ pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: N
     let bytes_up = length(request.headers());
     let span = tracing::info_span!("request", id);
     let _running = Running::begin(&app.metrics);
-    let mut response = guarded(&route, app.limits.request_max, next.run(request)).instrument(span.clone()).await;
+    let mut response = guarded(&route, app.limits.request_max, next.run(request))
+        .instrument(span.clone())
+        .await;
     let took = begun.elapsed();
     let bytes_down = response.body().size_hint().exact().unwrap_or(0);
     let status = response.status().as_u16();
@@ -62,7 +64,7 @@ async fn guarded(route: &str, request_max: Duration, call: impl Future<Output = 
     let caught = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
         Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
         Ok(Poll::Pending) => Poll::Pending,
-        Err(_) => Poll::Ready(Err(Fault::Panicked)),
+        Err(_) => Poll::Ready(Err(Fault::Internal)),
     });
     match tokio::time::timeout(request_max, caught).await {
         Ok(Ok(response)) => response,

@@ -107,7 +107,7 @@ impl From<Fault> for Problem {
                 "The station was not done in time",
                 "look whether it was done before trying again",
             ),
-            Fault::Panicked => internal(),
+            Fault::Internal => internal(),
             Fault::NoVersion => Self::new(
                 StatusCode::PRECONDITION_REQUIRED,
                 "version_required",
@@ -186,7 +186,12 @@ fn of_station(error: StationError) -> Problem {
     match error {
         StationError::NotFound(_) => Problem::new(StatusCode::NOT_FOUND, "not_found", "It is not there", error.to_string()),
         StationError::Forbidden(_) => Problem::new(StatusCode::FORBIDDEN, "forbidden", "This person may not", error.to_string()),
-        StationError::Invalid(_) => Problem::new(StatusCode::BAD_REQUEST, "invalid", "The request does not make sense", error.to_string()),
+        StationError::Invalid(_) => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "invalid",
+            "The request does not make sense",
+            error.to_string(),
+        ),
         StationError::Full => Problem::new(
             StatusCode::INSUFFICIENT_STORAGE,
             "storage_full",

@@ -186,7 +186,9 @@ pub(crate) async fn search(
 }
 
 async fn find(app: &App, session: Session, record: RecordId) -> Result<RecordPage, Fault> {
-    app.call(move |station| station.record(&session, record)).await??.ok_or(Fault::NoRecord)
+    app.call(move |station| station.record(&session, record))
+        .await??
+        .ok_or(Fault::NoRecord)
 }
 
 impl From<RecordPage> for RecordBody {

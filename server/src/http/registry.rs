@@ -80,7 +80,9 @@ pub(crate) async fn enrolment_code(
     Extension(session): Extension<Session>,
     Named(user): Named<UserId>,
 ) -> Result<(StatusCode, Json<EnrolmentCode>), Fault> {
-    let code = app.call(move |station| station.enrolment_code(Some(&session), user)).await??;
+    let code = app
+        .call(move |station| station.enrolment_code(Some(&session), user))
+        .await??;
     Ok((StatusCode::CREATED, Json(code)))
 }
 

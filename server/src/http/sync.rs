@@ -55,10 +55,13 @@ pub(crate) async fn enrol(State(app): State<Shared>, request: Request) -> Respon
         let request = wire::unpack(&packed)
             .and_then(|bytes| wire::read::<EnrolRequest>("enrolment", &bytes))
             .map_err(|error| of_codec(&error))?;
-        let reply = app.call(move |station| station.enrol(&request)).await.map_err(|fault| fault.refusal())??;
+        let reply = app
+            .call(move |station| station.enrol(&request))
+            .await
+            .map_err(|fault| fault.refusal())??;
         wire::pack(&reply).map_err(|error| {
             tracing::error!(%error, "a reply could not be packed");
-            Fault::Panicked.refusal()
+            Fault::Internal.refusal()
         })
     };
     answer(&app, reply.await)
