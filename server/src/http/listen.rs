@@ -67,7 +67,7 @@ impl Listener {
 
     /// Answers until `stop` ends; then accepts no more and lets what runs finish.
     pub async fn serve(self, router: Router, config: &HttpConfig, open: OpenConnections, stop: impl Future<Output = ()>) {
-        let places = Arc::new(Semaphore::new(config.connections_max));
+        let places = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
         let graceful = GracefulShutdown::new();
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -121,4 +121,80 @@ fn attend(
         open.0.fetch_sub(1, Ordering::Relaxed);
         drop(place);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::post;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::oneshot;
+    use tokio::task::JoinHandle;
+
+    async fn serving(config: HttpConfig) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
+        let router = Router::new().route("/echo", post(|body: String| async { body }));
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.address();
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(async move {
+            let stop = async move { stopped.await.unwrap() };
+            listener.serve(router, &config, OpenConnections::default(), stop).await;
+        });
+        (address, stop, served)
+    }
+
+    #[tokio::test]
+    async fn a_stopping_station_finishes_the_request_that_runs_and_takes_no_more() {
+        let (address, stop, served) = serving(HttpConfig::default()).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let head = b"POST /echo HTTP/1.1\r\nHost: s\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n";
+        client.write_all(head).await.unwrap();
+        // The interim reply says that the call has begun to read.
+        let mut interim = [0; 25];
+        client.read_exact(&mut interim).await.unwrap();
+        assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+        client.write_all(b"abc").await.unwrap();
+        stop.send(()).unwrap();
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        client.write_all(b"def").await.unwrap();
+        let mut reply = String::new();
+        client.read_to_string(&mut reply).await.unwrap();
+        assert!(reply.starts_with("HTTP/1.1 200") && reply.ends_with("abcdef"), "{reply}");
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_ends_its_headers_is_hung_up_on() {
+        let config = HttpConfig {
+            header_max: Duration::from_millis(50),
+            ..HttpConfig::default()
+        };
+        let (address, _stop, _served) = serving(config).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"POST /echo HTTP/1.1\r\nHost: s\r\nX-Slow: ").await.unwrap();
+        let mut reply = Vec::new();
+        client.read_to_end(&mut reply).await.unwrap();
+        assert!(!reply.starts_with(b"HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn beyond_the_limit_a_connection_waits_for_a_place() {
+        let config = HttpConfig {
+            connections_max: 1,
+            ..HttpConfig::default()
+        };
+        let (address, _stop, _served) = serving(config).await;
+        let first = TcpStream::connect(address).await.unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second
+            .write_all(b"POST /echo HTTP/1.1\r\nHost: s\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx")
+            .await
+            .unwrap();
+        drop(first);
+        let mut reply = String::new();
+        second.read_to_string(&mut reply).await.unwrap();
+        assert!(reply.ends_with('x'), "{reply}");
+    }
 }

@@ -116,3 +116,43 @@ fn length(headers: &axum::http::HeaderMap) -> u64 {
 fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use beatbook_protocol::wire::{self, Refusal, RefusalCode};
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    async fn body(response: Response) -> Vec<u8> {
+        axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_problem_that_tells_nothing_of_it() {
+        let response = guarded("/api/v1/records", LONG, async { panic!("张三") }).await;
+        assert_eq!(response.status().as_u16(), 500);
+        let text = String::from_utf8(body(response).await).unwrap();
+        assert!(text.contains("\"code\":\"internal\"") && !text.contains("张三"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_phone_is_told_of_a_panic_by_a_refusal() {
+        let response = guarded("/sync/v1/exchange", LONG, async { panic!("x") }).await;
+        assert_eq!(response.status().as_u16(), 500);
+        let bytes = wire::unpack(&body(response).await).unwrap();
+        let refusal: Refusal = wire::read("refusal", &bytes).unwrap();
+        assert_eq!(refusal.code(), RefusalCode::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_does_not_end_is_ended_and_said_to_be_repeatable() {
+        let response = guarded("/sync/v1/exchange", Duration::from_millis(1), std::future::pending()).await;
+        assert_eq!(response.status().as_u16(), 503);
+        assert!(response.headers().contains_key(header::RETRY_AFTER));
+        let bytes = wire::unpack(&body(response).await).unwrap();
+        let refusal: Refusal = wire::read("refusal", &bytes).unwrap();
+        assert_eq!(refusal.code(), RefusalCode::TryLater);
+        assert!(refusal.retry_after_ms.is_some());
+    }
+}

@@ -76,7 +76,6 @@ pub fn routes() -> Vec<Route> {
 }
 
 /// The routes over a station, ready to be served.
-#[must_use]
 pub fn router(station: Arc<Station>, limits: &HttpConfig, connections: OpenConnections) -> Router {
     let routes = routes();
     let metrics = Metrics::new(routes.iter().map(|route| route.path));
