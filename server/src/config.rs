@@ -289,27 +289,25 @@ fn line_of(text: &str, at: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn written(text: &str) -> (PathBuf, Settings) {
-        let mut name = [0; 8];
-        getrandom::fill(&mut name).unwrap();
-        let path = std::env::temp_dir().join(format!("beatbook-config-{:x}.toml", u64::from_le_bytes(name)));
+    fn written(text: &str) -> (tempfile::TempDir, Settings) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("station.toml");
         std::fs::write(&path, text).unwrap();
         let settings = Settings {
-            config: Some(path.clone()),
+            config: Some(path),
             ..Settings::default()
         };
-        (path, settings)
+        (dir, settings)
     }
 
     #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
-        let (path, mut settings) = written(
+        let (_dir, mut settings) = written(
             "[station]\ndata = \"/file/data\"\nkeys = \"/file/keys\"\n[http]\nlisten = \"127.0.0.1:1\"\ncalls_max = 5\n[log]\nformat = \"json\"\n",
         );
         settings.station.data = Some("/flag/data".into());
         settings.http.listen = Some("127.0.0.1:2".parse().unwrap());
         let config = settings.resolve().unwrap();
-        std::fs::remove_file(path).unwrap();
         assert_eq!(config.data, Path::new("/flag/data"));
         assert_eq!(config.keys, Path::new("/file/keys"));
         assert_eq!(config.http.listen.port(), 2);
@@ -328,10 +326,9 @@ mod tests {
             ("[log]\n\nlevel = \"loud\"\n", 3),
             ("[http\n", 1),
         ] {
-            let (path, settings) = written(text);
+            let (dir, settings) = written(text);
             let fault = settings.resolve().unwrap_err().to_string();
-            std::fs::remove_file(&path).unwrap();
-            assert!(fault.starts_with(&format!("{}:{line}: ", path.display())), "{fault}");
+            assert!(fault.starts_with(&format!("{}:{line}: ", dir.path().join("station.toml").display())), "{fault}");
         }
     }
 

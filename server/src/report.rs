@@ -33,7 +33,7 @@ pub struct StationStatus {
     pub backed_up_to: u64,
     /// The books, by id.
     pub books: Vec<BookStatus>,
-    /// Counters since the database was made, by name: `exchanges`, `exchanges_noop`, `enrolments`, `refusals`, `acts`, ...
+    /// Counters since the station was opened, by name: `exchanges`, `challenges`, `enrolments`, `pages`, `entries_accepted`, ...
     pub counters: std::collections::BTreeMap<String, u64>,
 }
 

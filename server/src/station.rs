@@ -1,12 +1,19 @@
 //! The station: one door for HTTP, the command line and tests. Synchronous; callers that must not wait call it on a thread of their own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use beatbook_protocol::facts::Value;
-use beatbook_protocol::id::{RecordId, UnitId, UserId};
+use beatbook_protocol::id::{BookId, RecordId, UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{Challenged, EnrolRequest, EnrolResponse, KindFile, Refusal};
+use beatbook_protocol::wire::{Challenged, EnrolRequest, EnrolResponse, KindFile, PageAnswer, Refusal};
 use serde::Serialize;
+
+use crate::counters::Counters;
+use crate::keys::Keys;
+use crate::kinds::Kinds;
+use crate::registry::{enrol, people, tokens};
+use crate::store::Store;
+use crate::{backup, doctor, exchange, ledger, rebuild, review, setup, status};
 
 pub use crate::environment::{Clock, Environment, Randomness};
 pub use crate::error::{ActError, StationError};
@@ -67,7 +74,20 @@ pub struct EnrolmentCode {
 
 /// An open station. One process at a time opens a data directory.
 #[derive(Debug)]
-pub struct Station {}
+pub struct Station {
+    pub(crate) store: Store,
+    pub(crate) keys: Keys,
+    pub(crate) kinds: Kinds,
+    pub(crate) env: Environment,
+    pub(crate) data: PathBuf,
+    pub(crate) name: String,
+    pub(crate) origin: String,
+    pub(crate) book: BookId,
+    pub(crate) counters: Counters,
+}
+
+/// The database's file in the data directory.
+pub(crate) const DATABASE: &str = "station.db";
 
 impl Station {
     /// Makes a new station: data and keys directories, keys, ledger, the first registry entries.
@@ -75,8 +95,7 @@ impl Station {
     /// # Errors
     /// When a directory is there and not empty, one lies inside the other, or cannot be written.
     pub fn init(data: &Path, keys: &Path, options: &InitOptions, env: &Environment) -> Result<Initialised, StationError> {
-        let _ = (data, keys, options, env);
-        todo!()
+        setup::init(data, keys, options, env)
     }
 
     /// Opens a station. `kind_files` (name, text) are the station's own kinds beside the embedded ones; newer versions come into force.
@@ -84,8 +103,18 @@ impl Station {
     /// # Errors
     /// When the database is damaged, or behind what the keys directory's log says was signed, or a kind file is faulty.
     pub fn open(data: &Path, keys: &Path, kind_files: &[(String, String)], env: Environment) -> Result<Self, StationError> {
-        let _ = (data, keys, kind_files, env);
-        todo!()
+        let parts = setup::open(data, keys, kind_files, &env)?;
+        Ok(Self {
+            store: parts.store,
+            keys: parts.keys,
+            kinds: parts.kinds,
+            env,
+            data: data.to_owned(),
+            name: parts.row.name,
+            origin: parts.row.origin,
+            book: parts.row.book,
+            counters: Counters::default(),
+        })
     }
 
     /// A one-time code becomes a book.
@@ -93,8 +122,7 @@ impl Station {
     /// # Errors
     /// What the phone is to be told.
     pub fn enrol(&self, request: &EnrolRequest) -> Result<EnrolResponse, Refusal> {
-        let _ = request;
-        todo!()
+        enrol::enrol(self, request)
     }
 
     /// One exchange: packed request in, packed reply out.
@@ -102,15 +130,29 @@ impl Station {
     /// # Errors
     /// What the phone is to be told; nothing of the request was stored.
     pub fn exchange(&self, packed: &[u8], token: Option<&str>, challenged: Option<&Challenged>) -> Result<Vec<u8>, Refusal> {
-        let _ = (packed, token, challenged);
-        todo!()
+        let reply = exchange::exchange(self, packed, token, challenged);
+        if reply.is_err() {
+            self.count("refusals");
+        }
+        reply
     }
 
     /// Whose API token this is.
     #[must_use]
     pub fn session(&self, token: &str) -> Option<Session> {
-        let _ = token;
-        todo!()
+        let now = self.env.clock.now();
+        let found = self.store.read(|tx| {
+            let token = tokens::find(tx, token, now)?.filter(|row| row.book.is_none());
+            let user = token.map(|row| tx.user(row.user)).transpose()?.flatten();
+            Ok::<_, StationError>(user)
+        });
+        match found {
+            Ok(user) => user.map(people::session_of),
+            Err(fault) => {
+                tracing::error!(%fault, "a token could not be looked up");
+                None
+            }
+        }
     }
 
     /// A fresh API token for a person (`init` prints the chief's first one).
@@ -118,8 +160,7 @@ impl Station {
     /// # Errors
     /// When there is no such person, or `by` may not.
     pub fn issue_token(&self, by: Option<&Session>, user: UserId) -> Result<String, StationError> {
-        let _ = (by, user);
-        todo!()
+        people::issue_token(self, by, user)
     }
 
     /// Adds a person. `by` is none for the operator at the machine itself.
@@ -127,8 +168,7 @@ impl Station {
     /// # Errors
     /// When the unit is unknown, a role is unknown, or `by` may not.
     pub fn add_user(&self, by: Option<&Session>, name: &str, roles: &[String], unit: UnitId) -> Result<UserId, StationError> {
-        let _ = (by, name, roles, unit);
-        todo!()
+        people::add(self, by, name, roles, unit)
     }
 
     /// The people, by name.
@@ -136,7 +176,8 @@ impl Station {
     /// # Errors
     /// Those of the store.
     pub fn users(&self) -> Result<Vec<Session>, StationError> {
-        todo!()
+        let rows = self.store.read(|tx| Ok::<_, StationError>(tx.users()?))?;
+        Ok(rows.into_iter().map(people::session_of).collect())
     }
 
     /// A one-time code for a person's phone.
@@ -144,8 +185,7 @@ impl Station {
     /// # Errors
     /// When there is no such person, or `by` may not.
     pub fn enrolment_code(&self, by: Option<&Session>, user: UserId) -> Result<EnrolmentCode, StationError> {
-        let _ = (by, user);
-        todo!()
+        people::enrolment_code(self, by, user)
     }
 
     /// The records that wait for review in the person's scope, those that wait longest first.
@@ -153,8 +193,7 @@ impl Station {
     /// # Errors
     /// When the filter makes no sense, or those of the store.
     pub fn review_queue(&self, session: &Session, filter: &QueueFilter) -> Result<QueuePage, StationError> {
-        let _ = (session, filter);
-        todo!()
+        review::queue::queue(self, session, filter)
     }
 
     /// The records in the person's scope, newest change first.
@@ -162,8 +201,7 @@ impl Station {
     /// # Errors
     /// When the filter makes no sense, or those of the store.
     pub fn records(&self, session: &Session, filter: &RecordFilter) -> Result<RowPage, StationError> {
-        let _ = (session, filter);
-        todo!()
+        review::queue::records(self, session, filter)
     }
 
     /// A record's page; none when there is no such record in the person's scope.
@@ -171,8 +209,7 @@ impl Station {
     /// # Errors
     /// Those of the store.
     pub fn record(&self, session: &Session, record: RecordId) -> Result<Option<RecordPage>, StationError> {
-        let _ = (session, record);
-        todo!()
+        self.store.read(|tx| review::page::record(tx, &self.kinds, session, record))
     }
 
     /// Does an act on a record.
@@ -180,8 +217,7 @@ impl Station {
     /// # Errors
     /// Why it was not done.
     pub fn act(&self, session: &Session, record: RecordId, order: &ActOrder) -> Result<ActDone, ActError> {
-        let _ = (session, record, order);
-        todo!()
+        review::act::act(self, session, record, order)
     }
 
     /// Approves many records, each for itself, as they were seen.
@@ -192,8 +228,16 @@ impl Station {
         records: &[(RecordId, String)],
         comment: Option<&str>,
     ) -> Vec<(RecordId, Result<ActDone, ActError>)> {
-        let _ = (session, records, comment);
-        todo!()
+        let approve = |(record, version): &(RecordId, String)| {
+            let order = ActOrder {
+                code: "approve".into(),
+                comment: comment.map(str::to_owned),
+                if_match: version.clone(),
+                ..ActOrder::default()
+            };
+            (*record, self.act(session, *record, &order))
+        };
+        records.iter().map(approve).collect()
     }
 
     /// Settles a conflict: writes the value that holds at a place.
@@ -208,8 +252,7 @@ impl Station {
         value: &Value,
         if_match: &str,
     ) -> Result<ActDone, ActError> {
-        let _ = (session, record, path, value, if_match);
-        todo!()
+        review::act::settle(self, session, record, path, value, if_match)
     }
 
     /// Full-text search in the person's scope, best first.
@@ -217,8 +260,7 @@ impl Station {
     /// # Errors
     /// Those of the store.
     pub fn search(&self, session: &Session, text: &str, limit: u32) -> Result<Vec<RecordRow>, StationError> {
-        let _ = (session, text, limit);
-        todo!()
+        review::queue::search(self, session, text, limit)
     }
 
     /// How the station stands.
@@ -226,19 +268,21 @@ impl Station {
     /// # Errors
     /// Those of the store.
     pub fn status(&self) -> Result<StationStatus, StationError> {
-        todo!()
+        status::status(self)
     }
 
     /// The signed checkpoint, as a C2SP signed note.
-    #[must_use]
-    pub fn checkpoint(&self) -> String {
-        todo!()
+    ///
+    /// # Errors
+    /// Those of the store, and of the log of what was signed.
+    pub fn checkpoint(&self) -> Result<String, StationError> {
+        self.store.read(|tx| Ok(ledger::sign(tx, &self.keys, &self.origin)?.1))
     }
 
     /// The kinds in force, all versions.
     #[must_use]
     pub fn kinds(&self) -> Vec<KindFile> {
-        todo!()
+        self.kinds.files()
     }
 
     /// Verifies the whole ledger: every leaf, entry, tree node, signature and chain, and the log of what was signed.
@@ -246,7 +290,7 @@ impl Station {
     /// # Errors
     /// Those of the store; faults of the ledger are in the report.
     pub fn verify_ledger(&self) -> Result<LedgerReport, StationError> {
-        todo!()
+        self.store.read(|tx| ledger::verify(tx, &self.keys))
     }
 
     /// Drops all projections and folds them again from the ledger.
@@ -254,7 +298,7 @@ impl Station {
     /// # Errors
     /// Those of the store.
     pub fn rebuild(&self) -> Result<RebuildReport, StationError> {
-        todo!()
+        self.store.write(|tx| rebuild::rebuild(tx, &self.kinds))
     }
 
     /// The canonical dump of the projections: one line a row, in one order.
@@ -262,7 +306,14 @@ impl Station {
     /// # Errors
     /// Those of the store.
     pub fn dump(&self) -> Result<String, StationError> {
-        todo!()
+        let mut dump = String::new();
+        self.store.read(|tx| {
+            tx.each_dump_line(|line| {
+                dump.push_str(line);
+                dump.push('\n');
+            })
+        })?;
+        Ok(dump)
     }
 
     /// Copies the database into a new file in `to`, while the station goes on, with a manifest beside it.
@@ -270,8 +321,7 @@ impl Station {
     /// # Errors
     /// When the file cannot be written.
     pub fn backup(&self, to: &Path) -> Result<BackupReport, StationError> {
-        let _ = to;
-        todo!()
+        backup::backup(self, to)
     }
 
     /// Makes a new data directory from a backup and opens a new epoch that follows what the keys' log says was signed.
@@ -279,14 +329,33 @@ impl Station {
     /// # Errors
     /// When the backup is not whole or not of these keys, or the data directory is there already.
     pub fn restore(backup: &Path, data: &Path, keys: &Path, env: &Environment) -> Result<RestoreReport, StationError> {
-        let _ = (backup, data, keys, env);
-        todo!()
+        backup::restore(backup, data, keys, env)
     }
 
     /// Looks at a station that is not running, and says what is in order and what is not.
     #[must_use]
     pub fn doctor(data: &Path, keys: &Path) -> Vec<Check> {
-        let _ = (data, keys);
-        todo!()
+        doctor::doctor(data, keys)
+    }
+
+    pub(crate) fn count(&self, name: &'static str) {
+        self.counters.add(name, 1);
+    }
+
+    pub(crate) fn count_answers(&self, answers: &[PageAnswer]) {
+        for answer in answers {
+            self.count(if answer.fault.is_some() { "pages_set_aside" } else { "pages" });
+            for run in &answer.verdicts {
+                let name = match run.verdict {
+                    0 => "entries_accepted",
+                    1 => "entries_duplicate",
+                    2 => "entries_refused",
+                    3 => "entries_needing",
+                    4 => "entries_offered",
+                    _ => "entries_other",
+                };
+                self.counters.add(name, run.count.into());
+            }
+        }
     }
 }

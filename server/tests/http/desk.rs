@@ -1,6 +1,5 @@
 //! A station on a temporary directory with its routes, asked in-process; the directory goes with it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,22 +11,14 @@ use beatbook_server::environment::Environment;
 use beatbook_server::http::{OpenConnections, router};
 use beatbook_server::station::{InitOptions, Station};
 use serde_json::Value as Json;
+use tempfile::TempDir;
 use tower::ServiceExt as _;
-
-/// A new directory of its own.
-pub(crate) fn directory() -> PathBuf {
-    let mut name = [0; 8];
-    getrandom::fill(&mut name).unwrap();
-    let dir = std::env::temp_dir().join(format!("beatbook-http-{:x}", u64::from_le_bytes(name)));
-    std::fs::create_dir_all(&dir).unwrap();
-    dir
-}
 
 /// A station and its chief.
 pub(crate) struct Desk {
     router: Router,
     token: String,
-    dir: PathBuf,
+    _dir: TempDir,
 }
 
 /// A reply, read whole.
@@ -40,8 +31,8 @@ pub(crate) struct Reply {
 impl Desk {
     /// A new station.
     pub(crate) fn new() -> Self {
-        let dir = directory();
-        let (data, keys) = (dir.join("data"), dir.join("keys"));
+        let dir = tempfile::tempdir().unwrap();
+        let (data, keys) = (dir.path().join("data"), dir.path().join("keys"));
         let options = InitOptions {
             station_name: "中关村派出所".into(),
             unit_name: "中关村社区".into(),
@@ -52,7 +43,7 @@ impl Desk {
         Self {
             router: router(Arc::new(station), &HttpConfig::default(), OpenConnections::default()),
             token: made.chief_token,
-            dir,
+            _dir: dir,
         }
     }
 
@@ -127,13 +118,6 @@ impl Desk {
         assert_eq!(headers["x-request-id"].len(), 16);
         let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
         Reply { status, headers, bytes }
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        // A leftover directory is no reason to fail a test.
-        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 

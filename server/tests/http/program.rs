@@ -2,8 +2,6 @@
 
 use std::process::{Command, Output};
 
-use crate::desk::directory;
-
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_beatbook-server"));
     command
@@ -20,8 +18,8 @@ fn said(bytes: &[u8]) -> String {
 
 #[test]
 fn environment_wins_over_the_file_and_flags_over_both() {
-    let dir = directory();
-    let file = dir.join("station.toml");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("station.toml");
     std::fs::write(
         &file,
         "[station]\ndata = \"/file/data\"\nkeys = \"/file/keys\"\n[http]\nlisten = \"127.0.0.1:1\"\n",
@@ -42,13 +40,12 @@ fn environment_wins_over_the_file_and_flags_over_both() {
         listen(&["--listen", "127.0.0.1:3"], &[config, ("BEATBOOK_LISTEN", "127.0.0.1:2")]),
         "127.0.0.1:3"
     );
-    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn an_unknown_key_stops_the_program_and_names_its_line() {
-    let dir = directory();
-    let file = dir.join("station.toml");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("station.toml");
     std::fs::write(&file, "[station]\ndata = \"d\"\n\n[http]\nlissen = \"127.0.0.1:1\"\n").unwrap();
     let output = run(&["serve", "--config", file.to_str().unwrap()], &[]);
     assert_eq!(output.status.code(), Some(1));
@@ -58,7 +55,6 @@ fn an_unknown_key_stops_the_program_and_names_its_line() {
         "{complaint}"
     );
     assert!(output.stdout.is_empty());
-    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
@@ -71,23 +67,22 @@ fn a_wrong_command_line_is_exit_code_2() {
 
 #[test]
 fn a_demo_that_is_not_built_says_how_to_build_it() {
-    let dir = directory();
-    let copy = dir.join("beatbook-server");
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("beatbook-server");
     std::fs::copy(env!("CARGO_BIN_EXE_beatbook-server"), &copy).unwrap();
     let output = Command::new(copy).args(["demo", "--once"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output.stderr).contains("make demo"));
-    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[cfg(unix)]
 #[test]
 fn the_demo_gets_the_arguments_and_gives_its_exit_code() {
     use std::os::unix::fs::PermissionsExt as _;
-    let dir = directory();
-    let copy = dir.join("beatbook-server");
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("beatbook-server");
     std::fs::copy(env!("CARGO_BIN_EXE_beatbook-server"), &copy).unwrap();
-    let demo = dir.join("beatbook-demo");
+    let demo = dir.path().join("beatbook-demo");
     std::fs::write(&demo, "#!/bin/sh\necho \"$@\"\nexit 7\n").unwrap();
     std::fs::set_permissions(&demo, std::fs::Permissions::from_mode(0o755)).unwrap();
     let output = Command::new(copy).args(["demo", "--once", "--json"]).output().unwrap();
@@ -95,14 +90,13 @@ fn the_demo_gets_the_arguments_and_gives_its_exit_code() {
         (output.status.code(), said(&output.stdout).trim()),
         (Some(7), "--once --json")
     );
-    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[cfg(unix)]
 #[test]
 fn a_station_is_made_served_stopped_verified_backed_up_and_restored() {
-    let dir = directory();
-    let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (data, keys) = (path("data"), path("keys"));
     let environment = [("BEATBOOK_DATA", data.as_str()), ("BEATBOOK_KEYS", keys.as_str())];
     let well = |arguments: &[&str], environment: &[(&str, &str)]| {
@@ -159,7 +153,6 @@ fn a_station_is_made_served_stopped_verified_backed_up_and_restored() {
     std::fs::rename(&data, path("lost")).unwrap();
     well(&["restore", "--from", &backup], &environment);
     assert!(well(&["ledger", "verify"], &environment).contains("faults: none"));
-    std::fs::remove_dir_all(dir).unwrap();
 }
 
 /// `GET /healthz` over a plain socket. The address file is written before the first request is answered.
