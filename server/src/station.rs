@@ -48,24 +48,27 @@ pub struct Initialised {
 }
 
 /// A signed-in person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Session {
     /// The person.
+    #[schema(value_type = String)]
     pub user: UserId,
     /// His name.
     pub name: String,
     /// His roles by code.
     pub roles: Vec<String>,
     /// His unit.
+    #[schema(value_type = String)]
     pub unit: UnitId,
 }
 
 /// A one-time code that makes a phone a book.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct EnrolmentCode {
     /// The code; shown once, kept only as a hash.
     pub code: String,
     /// When it runs out.
+    #[schema(value_type = i64)]
     pub expires_at: UnixMillis,
 }
 
