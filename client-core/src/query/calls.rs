@@ -90,7 +90,7 @@ impl Core {
     }
 
     /// Records with these words: Chinese of two characters and more, words as they are typed, pinyin initials. Whatever is typed, it is
-    /// a question and no fault. What was written last comes first.
+    /// a question and no fault. The records that came last are first.
     ///
     /// # Errors
     /// When the file cannot be read.

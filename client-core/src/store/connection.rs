@@ -147,6 +147,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn connect(path: &Path, key: Option<&[u8; 32]>, flags: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    // It would write to standard error; what it finds comes back as an error all the same.
+    connection.execute_batch("PRAGMA cipher_log_level = NONE")?;
     if let Some(key) = key {
         let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
         connection.execute_batch(&format!("PRAGMA key = \"x'{hex}'\""))?;

@@ -144,31 +144,25 @@ impl Records<'_> {
         Ok(())
     }
 
-    /// Puts the record's words into the search, newest first by number, when they changed.
+    /// Puts the record's words into the search, under the record's number, when they changed.
     fn index(&self, record: RecordId, text: &str) -> Result<(), StoreError> {
         let hash = Hash::of(&[WORDS, text.as_bytes()]);
-        let (row, before): (Option<i64>, Option<[u8; 32]>) = self
+        let (n, before): (i64, Option<[u8; 32]>) = self
             .tx
-            .prepare_cached("SELECT search_row, search_hash FROM record WHERE record = ?1")?
+            .prepare_cached("SELECT n, words_hash FROM record WHERE record = ?1")?
             .query_row([record.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if before == Some(*hash.as_bytes()) {
             return Ok(());
         }
-        if let Some(row) = row {
-            self.tx
-                .prepare_cached("DELETE FROM search WHERE rowid = ?1")?
-                .execute([row])?;
+        if before.is_some() {
+            self.tx.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([n])?;
         }
-        let next: i64 = self
-            .tx
-            .prepare_cached("SELECT coalesce(max(search_row), 0) + 1 FROM record")?
-            .query_row([], |row| row.get(0))?;
         self.tx
             .prepare_cached("INSERT INTO search (rowid, words, initials) VALUES (?1, ?2, ?3)")?
-            .execute((next, segment::words(text), segment::initials(text)))?;
+            .execute((n, segment::words(text), segment::initials(text)))?;
         self.tx
-            .prepare_cached("UPDATE record SET search_row = ?2, search_hash = ?3 WHERE record = ?1")?
-            .execute((record.as_bytes(), next, hash.as_bytes()))?;
+            .prepare_cached("UPDATE record SET words_hash = ?2 WHERE n = ?1")?
+            .execute((n, hash.as_bytes()))?;
         Ok(())
     }
 }
@@ -179,9 +173,9 @@ INSERT INTO record (record, kind, version, unit, opener_book, opener_user, opene
                     unreadable)
 VALUES (:record, :kind, :version, :unit, :book, :user, :opened_at, :updated_at, :state, :title_zh, :title_en,
         :about, :facts, :heads, :pinned, :offered, :last_act, :shown_version,
-        (SELECT count(*) FROM change WHERE record = :record AND status = 1)
+        (SELECT count(*) FROM change WHERE record = :record AND document IN (0, 1) AND folded = 0 AND status = 1)
           + (SELECT count(*) FROM act WHERE record = :record AND status = 1),
-        (SELECT count(*) FROM change WHERE record = :record AND status = 2)
+        (SELECT count(*) FROM change WHERE record = :record AND document IN (0, 1) AND folded = 0 AND status = 2)
           + (SELECT count(*) FROM act WHERE record = :record AND status = 2),
         :conflicts, :came_back, :unreadable)
 ON CONFLICT (record) DO UPDATE SET

@@ -12,7 +12,7 @@ use crate::query::{Filter, Mark, RecordPage, RecordRow, segment};
 
 const COLUMNS: &str = "r.n, r.record, r.kind, r.version, r.unit, r.opener_user, r.state, r.title_zh, r.title_en, r.about, \
                        r.opened_at, r.updated_at, r.facts, r.shown_version, r.waiting, r.refused, r.conflicts, r.came_back, \
-                       r.unreadable, a.title_zh, a.title_en, r.search_row";
+                       r.unreadable, a.title_zh, a.title_en";
 const ROWS_DEFAULT: u32 = 50;
 const ROWS_MAX: u32 = 500;
 
@@ -27,7 +27,7 @@ pub(crate) fn list(tx: &Tx<'_>, filter: &Filter, me: UserId) -> Result<RecordPag
         Some(question) => {
             conditions.push("search MATCH ?".to_owned());
             values.push(Sql::Text(question));
-            ("search CROSS JOIN record r ON r.search_row = search.rowid", "search.rowid")
+            ("search CROSS JOIN record r ON r.n = search.rowid", "search.rowid")
         }
         None => ("record r", "r.updated_at"),
     };
@@ -53,7 +53,7 @@ pub(crate) fn list(tx: &Tx<'_>, filter: &Filter, me: UserId) -> Result<RecordPag
     ))?;
     let by_search = key == "search.rowid";
     let rows = rows.query_map(params_from_iter(values), |row| {
-        let key: i64 = row.get(if by_search { 21 } else { 11 })?;
+        let key: i64 = row.get(if by_search { 0 } else { 11 })?;
         Ok((Mark { key, n: row.get(0)? }, read(row)))
     })?;
     let mut page = RecordPage::default();

@@ -55,11 +55,12 @@ fn a_changed_word_is_found_and_the_old_one_is_not() {
     let li = station.phone("Li", &["officer"]);
     let first = li.household("成府路1号");
     let second = li.household("成府路2号");
-    assert_eq!(found(&li, "成府"), [second, first], "the latest first");
+    assert_eq!(found(&li, "成府"), [second, first], "the record that came last is first");
     li.core
         .edit(first, &Edit::new().field("address", "成府路3号院"), None)
         .unwrap();
-    assert_eq!(found(&li, "成府"), [first, second]);
+    assert_eq!(found(&li, "成府"), [second, first]);
+    assert_eq!(found(&li, "3号院"), [first]);
     assert_eq!(found(&li, "1号"), []);
     assert_eq!(li.core.search("成府", 1).unwrap().len(), 1);
 }
