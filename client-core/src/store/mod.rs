@@ -3,7 +3,9 @@
 //! ```text
 //!  record    what lists show of each record (written in the transaction that changes it)
 //!  change    changes of documents: accepted, pending, parked      act   signed steps, likewise
-//!  outbox    own entries in order, until the station has them     draft what is being typed
+//!  outbox, queue, page, incarnation   own entries in order, until the station has them
+//!  own_book, vault, exchange, receipt  the file's book and where the exchange stands
+//!  draft     what is being typed
 //!  patrol, fix  the patrol that is going on                       search  full text
 //!  person, book, unit, kind   the registry as told by the station meta  settings of this file
 //! ```
@@ -14,6 +16,7 @@ mod fold;
 pub(crate) mod identity;
 pub(crate) mod lists;
 pub(crate) mod outbox;
+pub(crate) mod pages;
 pub(crate) mod papers;
 pub(crate) mod patrols;
 pub(crate) mod records;
