@@ -25,7 +25,7 @@ pub struct Filter {
     pub conflicts: bool,
     /// About this record (visits of a household).
     pub about: Option<RecordId>,
-    /// With these words; the order is then that of the search.
+    /// With these words; the records that came last are first then.
     pub text: Option<String>,
     /// After this place of a list that was shown before.
     pub after: Option<Mark>,

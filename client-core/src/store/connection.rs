@@ -47,7 +47,11 @@ impl From<rusqlite::Error> for StoreError {
 
 impl From<std::io::Error> for StoreError {
     fn from(error: std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::StorageFull { Self::Full } else { Self::Files(error) }
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            Self::Full
+        } else {
+            Self::Files(error)
+        }
     }
 }
 
@@ -76,8 +80,9 @@ const STATEMENTS: usize = 96;
 #[derive(Debug)]
 pub(crate) struct Store {
     path: PathBuf,
-    writer: Mutex<Connection>,
+    // Closed first: the last to close puts the journal into the file, and a reader may not.
     reader: Mutex<Connection>,
+    writer: Mutex<Connection>,
 }
 
 impl Store {
@@ -107,7 +112,11 @@ impl Store {
     /// Reads every page.
     pub(crate) fn read_through(&self) -> Result<(), StoreError> {
         let said: String = lock(&self.reader).query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if said == "ok" { Ok(()) } else { Err(StoreError::Damaged(said)) }
+        if said == "ok" {
+            Ok(())
+        } else {
+            Err(StoreError::Damaged(said))
+        }
     }
 
     /// Runs work in one transaction that is on the disk when this returns, or did not happen.
@@ -138,6 +147,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn connect(path: &Path, key: Option<&[u8; 32]>, flags: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    // It would write to standard error; what it finds comes back as an error all the same.
+    connection.execute_batch("PRAGMA cipher_log_level = NONE")?;
     if let Some(key) = key {
         let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
         connection.execute_batch(&format!("PRAGMA key = \"x'{hex}'\""))?;

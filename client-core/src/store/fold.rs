@@ -28,16 +28,36 @@ struct Shown {
 impl Records<'_> {
     /// Folds one record anew. A record whose opening has not come yet stays unseen; its entries wait.
     pub(super) fn refold(&mut self, record: RecordId, at: UnixMillis) -> Result<(), StoreError> {
-        let Some(opening) = rows::opening(self.tx, record)? else { return Ok(()) };
+        let Some(opening) = rows::opening(self.tx, record)? else {
+            return Ok(());
+        };
         let kind = self.pen.office.kinds.get(&opening.opens.kind, opening.opens.version).cloned();
         let Some(kind) = kind else {
-            let why = format!("kind {} version {} is not on this phone yet", opening.opens.kind, opening.opens.version);
-            return self.show(record, &opening, None, &Shown { unreadable: Some(why), ..Shown::default() }, at);
+            let why = format!(
+                "kind {} version {} is not on this phone yet",
+                opening.opens.kind, opening.opens.version
+            );
+            return self.show(
+                record,
+                &opening,
+                None,
+                &Shown {
+                    unreadable: Some(why),
+                    ..Shown::default()
+                },
+                at,
+            );
         };
         self.park_descendants(record)?;
-        let shown = match self.guard_arrived(record, &kind).and_then(|()| self.read_shown(record, &kind)) {
+        let shown = match self
+            .guard_arrived(record, &kind)
+            .and_then(|()| self.read_shown(record, &kind))
+        {
             Ok(shown) => shown,
-            Err(StoreError::Document(error)) => Shown { unreadable: Some(error.to_string()), ..Shown::default() },
+            Err(StoreError::Document(error)) => Shown {
+                unreadable: Some(error.to_string()),
+                ..Shown::default()
+            },
             Err(error) => return Err(error),
         };
         self.show(record, &opening, Some(&kind), &shown, at)?;
@@ -83,35 +103,39 @@ impl Records<'_> {
         let is_mine = opener.is_some_and(|opener| opener == self.pen.office.user());
         let state = kind.and_then(|kind| kind.state(&shown.course.state));
         let came_back = is_mine && state.is_some_and(|state| state.came_back);
-        let title = kind.map_or(Label { zh: String::new(), en: String::new() }, |kind| title(kind, &shown.view.facts));
+        let title = kind.map_or(
+            Label {
+                zh: String::new(),
+                en: String::new(),
+            },
+            |kind| title(kind, &shown.view.facts),
+        );
         let conflicts = shown.view.conflicts.len() + shown.private.as_ref().map_or(0, |view| view.conflicts.len());
         let about = kind.and_then(|kind| about(kind, &shown.view.facts));
         let fields = serde_json::to_string(&shown.view.facts.fields).map_err(|error| StoreError::Damaged(error.to_string()))?;
-        self.tx
-            .prepare_cached(UPSERT)?
-            .execute(rusqlite::named_params! {
-                ":record": record.as_bytes(),
-                ":kind": opening.opens.kind,
-                ":version": opening.opens.version,
-                ":unit": opening.opens.unit.as_bytes(),
-                ":book": opening.book.as_bytes(),
-                ":user": opener.as_ref().map(beatbook_protocol::id::UserId::as_bytes),
-                ":opened_at": opening.at.0,
-                ":updated_at": at.0,
-                ":state": shown.course.state,
-                ":title_zh": title.zh,
-                ":title_en": title.en,
-                ":about": about.as_ref().map(RecordId::as_bytes),
-                ":facts": fields,
-                ":heads": joined(&shown.view.heads),
-                ":pinned": shown.course.pinned.as_deref().map(joined),
-                ":offered": shown.course.offered.as_deref().map(joined),
-                ":last_act": shown.course.last_act.as_ref().map(Hash::as_bytes),
-                ":shown_version": shown.course.version(&shown.view.heads),
-                ":conflicts": i64::try_from(conflicts).unwrap_or(i64::MAX),
-                ":came_back": came_back,
-                ":unreadable": shown.unreadable,
-            })?;
+        self.tx.prepare_cached(UPSERT)?.execute(rusqlite::named_params! {
+            ":record": record.as_bytes(),
+            ":kind": opening.opens.kind,
+            ":version": opening.opens.version,
+            ":unit": opening.opens.unit.as_bytes(),
+            ":book": opening.book.as_bytes(),
+            ":user": opener.as_ref().map(beatbook_protocol::id::UserId::as_bytes),
+            ":opened_at": opening.at.0,
+            ":updated_at": at.0,
+            ":state": shown.course.state,
+            ":title_zh": title.zh,
+            ":title_en": title.en,
+            ":about": about.as_ref().map(RecordId::as_bytes),
+            ":facts": fields,
+            ":heads": joined(&shown.view.heads),
+            ":pinned": shown.course.pinned.as_deref().map(joined),
+            ":offered": shown.course.offered.as_deref().map(joined),
+            ":last_act": shown.course.last_act.as_ref().map(Hash::as_bytes),
+            ":shown_version": shown.course.version(&shown.view.heads),
+            ":conflicts": i64::try_from(conflicts).unwrap_or(i64::MAX),
+            ":came_back": came_back,
+            ":unreadable": shown.unreadable,
+        })?;
         if let Some(kind) = kind {
             let private = shown.private.as_ref().map(|view| &view.facts);
             let text = search_text(kind, &title, &shown.view.facts, private.unwrap_or(&Facts::default()));
@@ -120,29 +144,25 @@ impl Records<'_> {
         Ok(())
     }
 
-    /// Puts the record's words into the search, newest first by number, when they changed.
+    /// Puts the record's words into the search, under the record's number, when they changed.
     fn index(&self, record: RecordId, text: &str) -> Result<(), StoreError> {
         let hash = Hash::of(&[WORDS, text.as_bytes()]);
-        let (row, before): (Option<i64>, Option<[u8; 32]>) = self
+        let (n, before): (i64, Option<[u8; 32]>) = self
             .tx
-            .prepare_cached("SELECT search_row, search_hash FROM record WHERE record = ?1")?
+            .prepare_cached("SELECT n, words_hash FROM record WHERE record = ?1")?
             .query_row([record.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if before == Some(*hash.as_bytes()) {
             return Ok(());
         }
-        if let Some(row) = row {
-            self.tx.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([row])?;
+        if before.is_some() {
+            self.tx.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([n])?;
         }
-        let next: i64 = self
-            .tx
-            .prepare_cached("SELECT coalesce(max(search_row), 0) + 1 FROM record")?
-            .query_row([], |row| row.get(0))?;
         self.tx
             .prepare_cached("INSERT INTO search (rowid, words, initials) VALUES (?1, ?2, ?3)")?
-            .execute((next, segment::words(text), segment::initials(text)))?;
+            .execute((n, segment::words(text), segment::initials(text)))?;
         self.tx
-            .prepare_cached("UPDATE record SET search_row = ?2, search_hash = ?3 WHERE record = ?1")?
-            .execute((record.as_bytes(), next, hash.as_bytes()))?;
+            .prepare_cached("UPDATE record SET words_hash = ?2 WHERE n = ?1")?
+            .execute((n, hash.as_bytes()))?;
         Ok(())
     }
 }
@@ -153,9 +173,9 @@ INSERT INTO record (record, kind, version, unit, opener_book, opener_user, opene
                     unreadable)
 VALUES (:record, :kind, :version, :unit, :book, :user, :opened_at, :updated_at, :state, :title_zh, :title_en,
         :about, :facts, :heads, :pinned, :offered, :last_act, :shown_version,
-        (SELECT count(*) FROM change WHERE record = :record AND status = 1)
+        (SELECT count(*) FROM change WHERE record = :record AND document IN (0, 1) AND folded = 0 AND status = 1)
           + (SELECT count(*) FROM act WHERE record = :record AND status = 1),
-        (SELECT count(*) FROM change WHERE record = :record AND status = 2)
+        (SELECT count(*) FROM change WHERE record = :record AND document IN (0, 1) AND folded = 0 AND status = 2)
           + (SELECT count(*) FROM act WHERE record = :record AND status = 2),
         :conflicts, :came_back, :unreadable)
 ON CONFLICT (record) DO UPDATE SET

@@ -28,11 +28,10 @@ CREATE TABLE record (
   came_back INTEGER NOT NULL,
   -- What could not be read of it; the entries are kept all the same.
   unreadable TEXT,
-  -- Row of `search`, and what it was made from.
-  search_row INTEGER,
-  search_hash BLOB
+  -- What the record's row in `search` (of the same number) was made from.
+  words_hash BLOB
 ) STRICT;
-CREATE UNIQUE INDEX record_search ON record (search_row);
+-- Every index costs each save a page: what one record's few rows can be searched for has none.
 CREATE INDEX record_updated ON record (updated_at, n);
 CREATE INDEX record_kind ON record (kind, updated_at, n);
 CREATE INDEX record_about ON record (kind, about, opened_at) WHERE about IS NOT NULL;
@@ -68,9 +67,6 @@ CREATE TABLE change (
   bytes BLOB NOT NULL
 ) STRICT;
 CREATE INDEX change_record ON change (record, document, folded, n);
-CREATE INDEX change_hash ON change (record, change_hash);
-CREATE INDEX change_opens ON change (record, status) WHERE opens IS NOT NULL;
-CREATE INDEX change_pending ON change (record) WHERE status = 1;
 CREATE INDEX change_parked ON change (record, n) WHERE status = 2;
 
 -- Acts, with the same statuses. `offered`: taken in as an offer to supplement.
@@ -90,7 +86,6 @@ CREATE TABLE act (
   bytes BLOB NOT NULL
 ) STRICT;
 CREATE INDEX act_record ON act (record, status, leaf, position, n);
-CREATE INDEX act_pending ON act (record) WHERE status = 1;
 CREATE INDEX act_parked ON act (record, n) WHERE status = 2;
 
 -- The accepted changes of a long document as one, so that it opens quickly.
