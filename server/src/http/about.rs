@@ -41,7 +41,7 @@ pub(crate) async fn healthz() -> &'static str {
 #[utoipa::path(get, path = "/readyz", tag = "station",
     responses((status = 200, body = String, content_type = "text/plain"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn readyz(State(app): State<Shared>) -> Result<&'static str, Fault> {
-    app.call(|station| station.checkpoint()).await?;
+    app.call(|station| station.checkpoint()).await??;
     Ok("ready\n")
 }
 
@@ -82,5 +82,5 @@ pub(crate) async fn kinds(State(app): State<Shared>) -> Result<Json<Kinds>, Faul
 #[utoipa::path(get, path = "/api/v1/checkpoint", tag = "station", security(("token" = [])),
     responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn checkpoint(State(app): State<Shared>) -> Result<String, Fault> {
-    app.call(|station| station.checkpoint()).await
+    Ok(app.call(|station| station.checkpoint()).await??)
 }
