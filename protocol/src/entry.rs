@@ -46,6 +46,9 @@ pub struct ChangeEntry {
     /// On a record's first change: what it opens. Kind and unit are no facts and never merge.
     #[n(5)]
     pub opens: Option<Opens>,
+    /// The person, when a station's book writes for a signed-in person (a settlement).
+    #[n(6)]
+    pub on_behalf: Option<UserId>,
 }
 
 /// What a record's first entry says about it.

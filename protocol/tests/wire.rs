@@ -45,6 +45,7 @@ fn change() -> Entry {
             version: 1,
             unit: UnitId::from_bytes([2; 16]),
         }),
+        on_behalf: None,
     })
 }
 

@@ -1,1 +1,34 @@
-//! Placeholder.
+//! The station server: takes in the phones' pages, keeps the ledger, and lays what arrived before the station chief.
+//!
+//! ```text
+//!  phone ─ exchange ─► intake (verify ─► admit) ─► ledger (append, checkpoint) ─► projection ─► review ─► the chief
+//!    ▲                                                │                                                    │ act, settle
+//!    └──────────────── feed ◄─────────────────────────┘ ◄──────────── the station's own book ◄────────────┘
+//! ```
+//!
+//! [`station::Station`] is the door to all of it. `store` alone knows SQL, `keys` alone the secrets.
+
+mod backup;
+pub mod cli;
+pub mod config;
+mod counters;
+mod doctor;
+pub mod environment;
+pub mod error;
+mod exchange;
+mod feed;
+pub mod http;
+mod intake;
+mod keys;
+mod kinds;
+mod ledger;
+mod projection;
+mod rebuild;
+mod registry;
+pub mod report;
+pub mod review;
+mod setup;
+pub mod station;
+mod status;
+mod store;
+mod words;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
-use beatbook_client_core::sync::{Budget, EnrolError, SyncError, SyncReport};
+use beatbook_client_core::sync::{Budget, EnrolError, SyncError, SyncReport, is_enrolled};
 use beatbook_client_core::transport::{HttpTransport, TransportError};
 use beatbook_client_core::{Clock, Core, CoreError, OpenOptions, Platform, SystemPlatform, drive};
 use beatbook_protocol::id::UserId;
@@ -142,6 +142,14 @@ impl Phone {
             total: Total::default(),
             url: url.to_owned(),
         })
+    }
+
+    /// Whether the phone was enrolled before.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn is_enrolled(&self) -> Result<bool, PhoneError> {
+        Ok(is_enrolled(&self.core)?)
     }
 
     /// Enrols the phone by a one-time code.

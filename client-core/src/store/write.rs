@@ -267,6 +267,7 @@ impl Records<'_> {
             at: self.now,
             settles: change.settles.then_some(true),
             opens: opens.clone(),
+            on_behalf: None,
         });
         let bytes = entry.to_bytes();
         let entry = identity(&bytes);

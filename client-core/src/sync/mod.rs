@@ -23,5 +23,5 @@ pub(crate) mod testing;
 pub use enrol::{EnrolError, Enrolled, Enrolment};
 pub use machine::{Step, SyncMachine};
 pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
-pub use status::{SyncStatus, WaitingBecause, status};
+pub use status::{SyncStatus, WaitingBecause, is_enrolled, status};
 pub use vault::{KeyVault, StoreVault};

@@ -53,6 +53,14 @@ pub fn status(core: &Core) -> Result<SyncStatus, CoreError> {
     core.read(read_status)
 }
 
+/// Whether this file has its book: before that nothing can be written or exchanged.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn is_enrolled(core: &Core) -> Result<bool, CoreError> {
+    core.read(|tx| Ok(sync_state::own_book(tx)?.is_some()))
+}
+
 fn read_status(tx: &Tx<'_>) -> Result<SyncStatus, StoreError> {
     let exchanged = sync_state::exchanged(tx)?;
     let on_the_way = outbox::waiting(tx)?;

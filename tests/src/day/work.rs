@@ -76,12 +76,18 @@ pub fn patrol(phone: &Phone, seeded: &mut Seeded, me: UserId, fixes: &[Fix], tab
     Ok(record)
 }
 
-/// Fixes of a walk over the street grid that begins now; the clock moves on by its length.
+/// Fixes of a walk of two hours over the street grid that begins now; the clock moves on by its length.
 #[must_use]
 pub fn walked(phone: &Phone, seeded: &mut Seeded) -> Vec<Fix> {
+    walked_for(phone, seeded, 2 * 3_600)
+}
+
+/// The same, of some seconds.
+#[must_use]
+pub fn walked_for(phone: &Phone, seeded: &mut Seeded, seconds: i64) -> Vec<Fix> {
     let began = phone.clock.now();
-    let sightings = street::walk(seeded, 2 * 3_600, 5);
-    phone.clock.advance(2 * 3_600_000);
+    let sightings = street::walk(seeded, seconds, 5);
+    phone.clock.advance(seconds * 1_000);
     let fix = |s: &street::Sighting| Fix::check(UnixMillis(began.0 + s.after_s * 1000), s.lat, s.lon, Some(s.accuracy_m)).ok();
     sightings.iter().filter_map(fix).collect()
 }

@@ -1,0 +1,176 @@
+//! Backup while work goes on, and restore into a new life of the ledger that phones accept. Keys are in neither.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use beatbook_protocol::id::{Hash, IncarnationId};
+use beatbook_protocol::ledger::Position;
+use beatbook_protocol::time::UnixMillis;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::environment::Environment;
+use crate::error::StationError;
+use crate::keys::{Keys, io, refuse_filled, refuse_nested, sync_dir};
+use crate::ledger;
+use crate::registry::tokens::random;
+use crate::report::{BackupReport, RestoreReport};
+use crate::station::{DATABASE, Station};
+use crate::store::{EpochRow, StationRow, Store, copy_into};
+
+/// What lies beside a copy: enough to know it again and to see that it is whole.
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    version: u32,
+    origin: String,
+    position: Position,
+    bytes: u64,
+    sha256: Hash,
+    made_at: UnixMillis,
+}
+
+/// Copies the database into a directory.
+pub(crate) fn backup(station: &Station, to: &Path) -> Result<BackupReport, StationError> {
+    refuse_nested_copy(&station.data, to)?;
+    fs::create_dir_all(to).map_err(io(to))?;
+    let made_at = station.env.clock.now();
+    let draft = to.join(format!("beatbook-{}.part", made_at.0));
+    if draft.exists() {
+        fs::remove_file(&draft).map_err(io(&draft))?;
+    }
+    copy_into(&station.data.join(DATABASE), &draft)?;
+    File::open(&draft).and_then(|file| file.sync_all()).map_err(io(&draft))?;
+    let (bytes, sha256) = digest(&draft)?;
+    // Opened as a copy of the copy would be: reading it must not change the bytes that were hashed.
+    let position = position_of(&draft)?;
+    let file = to.join(format!("beatbook-{}-{}-{}.db", position.epoch, position.size, made_at.0));
+    fs::rename(&draft, &file).map_err(io(&file))?;
+    let manifest = Manifest {
+        version: 1,
+        origin: station.origin.clone(),
+        position,
+        bytes,
+        sha256,
+        made_at,
+    };
+    let text = serde_json::to_string_pretty(&manifest).map_err(|fault| StationError::Store(fault.to_string()))?;
+    let beside = manifest_path(&file);
+    fs::write(&beside, text).map_err(io(&beside))?;
+    File::open(&beside).and_then(|file| file.sync_all()).map_err(io(&beside))?;
+    sync_dir(to)?;
+    station
+        .store
+        .write(|tx| Ok::<_, StationError>(tx.put_backed_up_to(position.size)?))?;
+    station.count("backups");
+    Ok(BackupReport {
+        file,
+        bytes,
+        sha256,
+        position,
+    })
+}
+
+/// Makes a new data directory from a copy and opens a new epoch.
+pub(crate) fn restore(backup: &Path, data: &Path, keys_dir: &Path, env: &Environment) -> Result<RestoreReport, StationError> {
+    refuse_nested(data, keys_dir)?;
+    refuse_filled(data)?;
+    let keys = Keys::open(keys_dir)?;
+    let beside = manifest_path(backup);
+    let text = fs::read_to_string(&beside).map_err(io(&beside))?;
+    let manifest: Manifest = serde_json::from_str(&text)
+        .map_err(|fault| StationError::Invalid(format!("{} is no manifest of a backup: {fault}", beside.display())))?;
+    if digest(backup)? != (manifest.bytes, manifest.sha256) {
+        return Err(StationError::Damaged(format!(
+            "{} is not the copy that its manifest tells of",
+            backup.display()
+        )));
+    }
+    fs::create_dir_all(data).map_err(io(data))?;
+    let file = data.join(DATABASE);
+    fs::copy(backup, &file).map_err(io(&file))?;
+    File::open(&file).and_then(|file| file.sync_all()).map_err(io(&file))?;
+    let store = Store::open(&file)?;
+    let report = begin_epoch(&store, &keys, env)?;
+    sync_dir(data)?;
+    Ok(report)
+}
+
+fn begin_epoch(store: &Store, keys: &Keys, env: &Environment) -> Result<RestoreReport, StationError> {
+    let incarnation = IncarnationId::from_parts(env.clock.now(), random(env)?);
+    let report = store.write(|tx| {
+        let found = ledger::position(tx)?;
+        let book = keys.book_key();
+        let station = tx
+            .station()?
+            .ok_or_else(|| StationError::Damaged("the station's own line is missing".into()))?;
+        if tx.book(station.book)?.is_none_or(|row| row.key != book) {
+            return Err(StationError::Keys(
+                "they are not the keys of the station in this backup".into(),
+            ));
+        }
+        let follows = keys.signed().unwrap_or(found);
+        let epoch = follows.epoch.max(found.epoch) + 1;
+        tx.put_epoch(&EpochRow {
+            epoch,
+            size: found.size,
+            follows: Some(follows),
+        })?;
+        // The chain that the lost pages went on must not be gone on from here a second time.
+        tx.put_station(&StationRow {
+            incarnation,
+            backed_up_to: found.size,
+            ..station
+        })?;
+        Ok(RestoreReport {
+            position: ledger::position(tx)?,
+            follows,
+        })
+    })?;
+    keys.note(report.position)?;
+    Ok(report)
+}
+
+fn manifest_path(file: &Path) -> PathBuf {
+    file.with_extension("json")
+}
+
+/// A copy inside the data directory would be lost with it.
+fn refuse_nested_copy(data: &Path, to: &Path) -> Result<(), StationError> {
+    let inside = std::path::absolute(to).unwrap_or_else(|_| to.to_owned());
+    let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+    if inside.starts_with(&data) {
+        return Err(StationError::Invalid(format!(
+            "{} lies inside the data directory: a backup belongs elsewhere",
+            to.display()
+        )));
+    }
+    Ok(())
+}
+
+fn position_of(file: &Path) -> Result<Position, StationError> {
+    let look = file.with_extension("look");
+    fs::copy(file, &look).map_err(io(&look))?;
+    let position = Store::open(&look)
+        .map_err(StationError::from)
+        .and_then(|store| store.read(|tx| Ok(ledger::position(tx)?)));
+    for name in ["look", "look-wal", "look-shm"] {
+        // What is left of the look is no part of the backup; failing to take it away harms nothing.
+        let _ = fs::remove_file(file.with_extension(name));
+    }
+    position
+}
+
+fn digest(path: &Path) -> Result<(u64, Hash), StationError> {
+    let mut file = File::open(path).map_err(io(path))?;
+    let (mut hasher, mut buffer, mut bytes) = (Sha256::new(), vec![0; 64 * 1024], 0_u64);
+    loop {
+        let read = file.read(&mut buffer).map_err(io(path))?;
+        let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
+            break;
+        };
+        hasher.update(piece);
+        bytes += u64::try_from(read).unwrap_or(0);
+    }
+    Ok((bytes, Hash::from_bytes(hasher.finalize().into())))
+}

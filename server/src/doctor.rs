@@ -1,0 +1,94 @@
+//! `doctor`: looks at a station that is not running, changes nothing, and says of each thing whether it is in order.
+
+use std::path::Path;
+
+use crate::keys::{Keys, loose_permissions, refuse_nested};
+use crate::ledger;
+use crate::report::Check;
+use crate::station::DATABASE;
+use crate::store::{Store, inspect};
+
+/// Looks at everything.
+pub(crate) fn doctor(data: &Path, keys_dir: &Path) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let apart = refuse_nested(data, keys_dir);
+    checks.push(check(
+        "directories",
+        apart.is_ok(),
+        match apart {
+            Ok(()) => "data and keys lie apart".into(),
+            Err(fault) => fault.to_string(),
+        },
+    ));
+    let loose = loose_permissions(keys_dir);
+    checks.push(check(
+        "permissions",
+        loose.is_empty(),
+        if loose.is_empty() {
+            "only the owner reads the keys".into()
+        } else {
+            loose.join("; ")
+        },
+    ));
+    let file = data.join(DATABASE);
+    let keys = Keys::open(keys_dir);
+    checks.push(check(
+        "keys",
+        keys.is_ok(),
+        match &keys {
+            Ok(keys) => keys.signed().map_or("nothing was signed yet".into(), |signed| {
+                format!("epoch {}, {} leaves signed, root {}", signed.epoch, signed.size, signed.root)
+            }),
+            Err(fault) => fault.to_string(),
+        },
+    ));
+    if !file.is_file() {
+        checks.push(check(
+            "database",
+            false,
+            format!("there is no database in {}: run init or restore", data.display()),
+        ));
+        return checks;
+    }
+    let found = inspect(&file);
+    let whole = matches!(&found, Ok(text) if text == "ok");
+    checks.push(check(
+        "database",
+        whole,
+        match found {
+            Ok(text) if text == "ok" => "SQLite finds it whole".into(),
+            Ok(text) => format!("{text}: keep the file and restore from the newest backup"),
+            Err(fault) => format!("{fault}: keep the file and restore from the newest backup"),
+        },
+    ));
+    if let (true, Ok(keys)) = (whole, &keys) {
+        checks.push(ledger_check(&file, keys));
+    }
+    checks
+}
+
+fn ledger_check(file: &Path, keys: &Keys) -> Check {
+    let verified = Store::open(file)
+        .map_err(crate::error::StationError::from)
+        .and_then(|store| store.read(|tx| ledger::verify(tx, keys)));
+    match verified {
+        Ok(report) if report.holds() => check(
+            "ledger",
+            true,
+            format!(
+                "{} leaves, {} entries, root {}",
+                report.leaves, report.entries, report.position.root
+            ),
+        ),
+        Ok(report) => check(
+            "ledger",
+            false,
+            format!("{}: restore from the newest backup", report.faults.join("; ")),
+        ),
+        Err(fault) => check("ledger", false, fault.to_string()),
+    }
+}
+
+fn check(name: &'static str, ok: bool, detail: String) -> Check {
+    Check { name, ok, detail }
+}

@@ -1,0 +1,84 @@
+//! An act: judged by the state it meets. Findings on the facts never refuse it: they flag the record for the chief.
+
+use beatbook_protocol::entry::ActEntry;
+use beatbook_protocol::id::Hash;
+use beatbook_protocol::kind::{DocumentName, Judgement, workflow};
+use beatbook_protocol::wire::Verdict;
+
+use super::desk::{Desk, refused, verdict_of_unopened};
+use crate::error::StationError;
+use crate::projection::record::ActEffect;
+
+/// Judges an act.
+pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<Verdict, StationError> {
+    if act.on_behalf.is_some() {
+        return Ok(refused("forbidden", "a phone acts for nobody else".into()));
+    }
+    desk.flush(act.record)?;
+    let record = desk.lay(act.record)?;
+    let Some(state) = record.state.clone() else {
+        return Ok(match &record.unopened {
+            Some(unopened) => verdict_of_unopened(unopened),
+            None => refused("unknown_record", "no change has opened this record".into()),
+        });
+    };
+    if !desk.author.scope.contains(&state.opening.opens.unit) {
+        return Ok(refused("out_of_scope", "the record's unit is not the author's".into()));
+    }
+    let private = act.private_heads.as_deref().unwrap_or_default();
+    for (name, heads) in [(DocumentName::Facts, act.heads.as_slice()), (DocumentName::Private, private)] {
+        if heads.is_empty() {
+            continue;
+        }
+        if let Some(verdict) = desk.missing(act.record, name, heads)? {
+            return Ok(verdict);
+        }
+    }
+    let kind = desk.kinds.kind_of(&state)?;
+    let judgement = workflow::judge(kind, &state.state, &act.code, &desk.whos(&state));
+    let offered = match judgement {
+        Judgement::Accepted { .. } => false,
+        Judgement::OfferSupplement => true,
+        Judgement::Repeat => return Ok(take(desk, entry, act, &ActEffect::Nothing, Verdict::Accepted)),
+        Judgement::Returned { state_met } => {
+            return Ok(Verdict::Refused {
+                code: "state_met".into(),
+                text: format!("the record is in state {state_met}"),
+                state_met: Some(state_met),
+            });
+        }
+        Judgement::Forbidden => return Ok(refused("forbidden", format!("its author may not do {}", act.code))),
+        Judgement::UnknownAct => return Ok(refused("unknown_act", format!("the kind has no act {}", act.code))),
+    };
+    if let Some(fault) = kind
+        .act(&act.code)
+        .and_then(|rule| workflow::check_comment(rule, act.comment.as_deref()))
+    {
+        let code = if fault.code == "required" {
+            "comment_required"
+        } else {
+            "too_large"
+        };
+        return Ok(refused(code, fault.message.en));
+    }
+    let effect = ActEffect::of(kind, &state.state, &act.code, offered);
+    Ok(take(
+        desk,
+        entry,
+        act,
+        &effect,
+        if offered { Verdict::Offered } else { Verdict::Accepted },
+    ))
+}
+
+fn take(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry, effect: &ActEffect, verdict: Verdict) -> Verdict {
+    let received = desk.received;
+    if let Some(record) = desk.records.get_mut(&act.record) {
+        if let Some(state) = &mut record.state {
+            state.take_act(effect, entry, &act.heads, act.at, received);
+            record.states.push(state.state.clone());
+        }
+        record.touched = true;
+    }
+    verdict
+}

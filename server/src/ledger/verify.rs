@@ -1,0 +1,203 @@
+//! The ledger verifies itself from its bytes up: every entry under its page's signed root, every page under its book's key and chain,
+//! every leaf under the tree, the tree under what was signed. Trusts no projection and no column that it can compute.
+
+use std::collections::BTreeMap;
+
+use beatbook_protocol::codec::{self, domain};
+use beatbook_protocol::entry::{Entry, RegistryEvent, identity};
+use beatbook_protocol::id::{BookId, Hash, IncarnationId};
+use beatbook_protocol::ledger::merkle::{self, Node, Nodes};
+use beatbook_protocol::ledger::{Leaf, Position};
+use beatbook_protocol::page::{BookPublicKey, Header, P256_SHA256, Signer, header_hash, salted_hash};
+use beatbook_protocol::wire::VerdictRun;
+
+use crate::error::StationError;
+use crate::keys::Keys;
+use crate::report::LedgerReport;
+use crate::store::{EntryRow, ReadTx};
+
+/// Faults that are listed; a ledger that is wholly broken need not fill the screen.
+const FAULTS_MAX: usize = 100;
+
+/// Verifies the whole ledger.
+pub(crate) fn verify(tx: &ReadTx<'_>, keys: &Keys) -> Result<LedgerReport, StationError> {
+    let station = tx
+        .station()?
+        .ok_or_else(|| StationError::Damaged("the station's own line is missing".into()))?;
+    let mut walk = Walk {
+        keys: BTreeMap::from([(station.book, keys.book.public_key())]),
+        tips: BTreeMap::new(),
+        peaks: Vec::new(),
+        nodes: 0,
+        entries: 0,
+        faults: Vec::new(),
+    };
+    let size = tx.size()?;
+    let signed = keys.signed();
+    for number in 0..size {
+        walk.leaf(tx, number)?;
+        if let Some(signed) =
+            signed.filter(|signed| signed.size == number + 1 && signed.epoch == tx.epoch().map_or(0, |row| row.epoch))
+        {
+            walk.check(walk.root() == signed.root, || {
+                format!("the root over {} leaves is not the one that was signed", signed.size)
+            });
+        }
+    }
+    if let Some(signed) = signed {
+        walk.check(signed.size <= size || signed.epoch < tx.epoch()?.epoch, || {
+            format!("{} leaves were signed, {size} are here", signed.size)
+        });
+    }
+    let stored = tx.tree_size()?;
+    let complete = walk.nodes;
+    walk.check(stored == complete, || {
+        format!("the tree has {stored} nodes, {complete} are complete")
+    });
+    tx.each_content(|content| {
+        walk.check(identity(&content.bytes) == content.id, || {
+            format!("entry {} has other bytes than its name says", content.id)
+        });
+        Ok::<(), StationError>(())
+    })?;
+    let position = Position {
+        epoch: tx.epoch()?.epoch,
+        size,
+        root: walk.root(),
+    };
+    let books: std::collections::BTreeSet<BookId> = walk.tips.keys().map(|(book, _)| *book).collect();
+    Ok(LedgerReport {
+        position,
+        leaves: size,
+        entries: walk.entries,
+        books: u64::try_from(books.len()).unwrap_or(u64::MAX),
+        faults: walk.faults,
+    })
+}
+
+struct Walk {
+    keys: BTreeMap<BookId, BookPublicKey>,
+    tips: BTreeMap<(BookId, IncarnationId), (u64, Hash)>,
+    /// Complete subtrees from left to right, each higher than the next.
+    peaks: Vec<Node>,
+    nodes: u64,
+    entries: u64,
+    faults: Vec<String>,
+}
+
+impl Walk {
+    fn check(&mut self, holds: bool, fault: impl FnOnce() -> String) {
+        if !holds && self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault());
+        }
+    }
+
+    fn leaf(&mut self, tx: &ReadTx<'_>, number: u64) -> Result<(), StationError> {
+        let Some(bytes) = tx.leaf(number)? else {
+            self.check(false, || format!("leaf {number} is missing"));
+            return Ok(());
+        };
+        self.grow(tx, number, Leaf::hash(&bytes));
+        let Ok(leaf) = codec::from_bytes::<Leaf>("leaf", &bytes) else {
+            self.check(false, || format!("leaf {number} cannot be read"));
+            return Ok(());
+        };
+        let Ok(header) = codec::from_bytes::<Header>("header", &leaf.header) else {
+            self.check(false, || format!("leaf {number}: its header cannot be read"));
+            return Ok(());
+        };
+        self.page(number, &leaf, &header);
+        let rows = tx.entries_of(number)?;
+        self.rows(number, &leaf, &header, &rows);
+        Ok(())
+    }
+
+    fn page(&mut self, number: u64, leaf: &Leaf, header: &Header) {
+        let signed = self
+            .keys
+            .get(&header.book)
+            .copied()
+            .is_some_and(|key| key.verifies(&[domain::PAGE, &leaf.header].concat(), &leaf.signature));
+        self.check(signed && header.suite == P256_SHA256, || {
+            format!("leaf {number}: its signature is not its book's")
+        });
+        let hash = header_hash(&leaf.header);
+        let tip = self
+            .tips
+            .insert((header.book, header.incarnation), (header.sequence + 1, hash));
+        let (next, last) = tip.unwrap_or((0, Hash::from_bytes([0; 32])));
+        self.check(header.sequence == next && header.previous == last, || {
+            format!("leaf {number}: its book's chain is broken")
+        });
+    }
+
+    fn rows(&mut self, number: u64, leaf: &Leaf, header: &Header, rows: &[EntryRow]) {
+        let codes: Vec<u32> = leaf
+            .verdicts
+            .iter()
+            .flat_map(|run: &VerdictRun| (0..run.count.min(header.entries)).map(|_| run.verdict))
+            .collect();
+        let count = usize::try_from(header.entries).unwrap_or(usize::MAX);
+        self.check(rows.len() == count && codes.len() == count, || {
+            format!("leaf {number}: entries are missing")
+        });
+        let mut hashes = Vec::with_capacity(rows.len());
+        for ((expected, row), code) in (0_u32..).zip(rows).zip(&codes) {
+            let at = || format!("leaf {number}, entry {expected}");
+            self.entries += 1;
+            let Some(bytes) = &row.bytes else {
+                self.check(false, || format!("{}: its bytes are missing", at()));
+                continue;
+            };
+            hashes.push(salted_hash(&row.salt, bytes));
+            let parsed = Entry::parse(bytes).ok();
+            let named = row.position == expected && row.id == identity(bytes) && row.verdict == *code;
+            let about = parsed.as_ref().and_then(Entry::record) == row.record;
+            self.check(named && about, || {
+                format!("{}: its row does not fit its bytes and its leaf", at())
+            });
+            if let (0, Some(Entry::Registry(RegistryEvent::Book(event)))) = (row.verdict, &parsed)
+                && let Ok(key) = BookPublicKey::parse(event.suite, &event.key)
+            {
+                self.keys.entry(event.book).or_insert(key);
+            }
+        }
+        self.check(merkle::root_of(&hashes) == header.root, || {
+            format!("leaf {number}: its entries are not those that were signed")
+        });
+    }
+
+    /// Puts a leaf's hash into the tree and compares the nodes that it completes with those that are kept.
+    fn grow(&mut self, tx: &ReadTx<'_>, number: u64, hash: Hash) {
+        let mut node = Node {
+            level: 0,
+            index: number,
+            hash,
+        };
+        loop {
+            self.nodes += 1;
+            let kept = tx.node(node.level, node.index);
+            self.check(kept.is_ok_and(|kept| kept == node.hash), || {
+                format!("tree node {} of level {} is wrong", node.index, node.level)
+            });
+            match self.peaks.last() {
+                Some(left) if left.level == node.level => {
+                    node = Node {
+                        level: node.level + 1,
+                        index: node.index / 2,
+                        hash: merkle::node_hash(&left.hash, &node.hash),
+                    };
+                    self.peaks.pop();
+                }
+                Some(_) | None => break,
+            }
+        }
+        self.peaks.push(node);
+    }
+
+    fn root(&self) -> Hash {
+        let mut peaks = self.peaks.iter().rev().map(|peak| peak.hash);
+        let Some(last) = peaks.next() else { return Hash::of(&[]) };
+        peaks.fold(last, |right, left| merkle::node_hash(&left, &right))
+    }
+}

@@ -1,0 +1,91 @@
+//! Projections: what the station shows, folded from the ledger. One fold serves live work and `rebuild` alike; given the same leaves it
+//! makes the same rows.
+//!
+//! ```text
+//!  leaf + entries ─► pages     (known pages, tips of chains)
+//!                 ─► registry  (units, people, books, kinds)
+//!                 ─► records   (state, versions, changes, acts)  ─► touched records
+//!  touched record ─► reading   (title, words, conflicts, findings; opens the documents)
+//! ```
+
+pub(crate) mod pages;
+pub(crate) mod reading;
+pub(crate) mod record;
+pub(crate) mod records;
+pub(crate) mod registry;
+
+use std::collections::BTreeSet;
+
+use beatbook_protocol::codec;
+use beatbook_protocol::entry::Entry;
+use beatbook_protocol::id::{BookId, Hash, RecordId, UserId};
+use beatbook_protocol::ledger::Leaf;
+use beatbook_protocol::page::Header;
+use beatbook_protocol::time::UnixMillis;
+
+use crate::error::StationError;
+use crate::kinds::Kinds;
+use crate::store::WriteTx;
+
+/// An entry of a leaf, for folding.
+#[derive(Debug)]
+pub(crate) struct Folded<'a> {
+    /// Its place in the page.
+    pub(crate) position: u32,
+    /// Its identity.
+    pub(crate) id: Hash,
+    /// Verdict by number: 0 accepted, 2 refused, 4 offered.
+    pub(crate) verdict: u32,
+    /// Its bytes.
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Where an entry stands: what a projection may know besides the entry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// Leaf.
+    pub(crate) leaf: u64,
+    /// Position in the page.
+    pub(crate) position: u32,
+    /// The entry.
+    pub(crate) entry: Hash,
+    /// The book that wrote it.
+    pub(crate) book: BookId,
+    /// Whose book that is.
+    pub(crate) user: UserId,
+    /// When it came.
+    pub(crate) received: UnixMillis,
+}
+
+/// Folds one leaf into every projection but the readings; returns the records that it touched.
+pub(crate) fn fold_leaf(
+    tx: &WriteTx<'_>,
+    kinds: &Kinds,
+    number: u64,
+    leaf: &Leaf,
+    entries: &[Folded<'_>],
+) -> Result<BTreeSet<RecordId>, StationError> {
+    let header: Header = codec::from_bytes("page header", &leaf.header)
+        .map_err(|fault| StationError::Damaged(format!("leaf {number}: {fault}")))?;
+    pages::fold(tx, number, leaf, &header)?;
+    let mut touched = BTreeSet::new();
+    for folded in entries {
+        // What could not be read was refused as such and moves nothing.
+        let Ok(entry) = Entry::parse(folded.bytes) else { continue };
+        if let (0, Entry::Registry(event)) = (folded.verdict, &entry) {
+            registry::fold(tx, event)?;
+        }
+        // The station's own book is enrolled by the first entry of its first page.
+        let user = tx.book(header.book)?.map_or(UserId::from_bytes([0; 16]), |book| book.user);
+        let place = Place {
+            leaf: number,
+            position: folded.position,
+            entry: folded.id,
+            book: header.book,
+            user,
+            received: leaf.received,
+        };
+        touched.extend(records::fold(tx, kinds, &place, folded.verdict, &entry)?);
+    }
+    Ok(touched)
+}

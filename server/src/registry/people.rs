@@ -1,0 +1,128 @@
+//! People: adding them, their codes and tokens. Who may: the chief and the administrator, and the operator at the machine itself.
+
+use beatbook_protocol::entry::{RegistryEvent, UserEvent};
+use beatbook_protocol::id::{UnitId, UserId};
+use beatbook_protocol::kind::Who;
+
+use super::tokens::{self, random};
+use super::write_events;
+use crate::error::StationError;
+use crate::ledger;
+use crate::station::{EnrolmentCode, Session, Station};
+use crate::store::UserRow;
+
+/// Minutes that an enrolment code lives: long enough to walk to the colleague's desk.
+const CODE_MS: i64 = 30 * 60 * 1000;
+/// Letters and digits that nobody confuses (Crockford's base 32).
+const CODE_LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// Adds a person.
+pub(crate) fn add(
+    station: &Station,
+    by: Option<&Session>,
+    name: &str,
+    roles: &[String],
+    unit: UnitId,
+) -> Result<UserId, StationError> {
+    may_register(by)?;
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 80 {
+        return Err(StationError::Invalid("a name has 1 to 80 characters".into()));
+    }
+    let mut roles = roles.to_vec();
+    roles.sort_unstable();
+    roles.dedup();
+    for role in &roles {
+        match Who::from_code(role) {
+            Some(Who::Author | Who::Station) | None => {
+                return Err(StationError::Invalid(format!(
+                    "{role:?} is no role: take grid_worker, officer, mediator, chief, ..."
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    let user = UserId::from_parts(station.env.clock.now(), random(&station.env)?);
+    station.store.write(|tx| {
+        if !tx.has_unit(unit)? {
+            return Err(StationError::NotFound(format!("unit {unit}")));
+        }
+        let event = RegistryEvent::User(UserEvent {
+            user,
+            name: name.to_owned(),
+            roles: roles.clone(),
+            unit,
+        });
+        write_events(tx, &station.keys, &station.env, &station.kinds, vec![event])
+    })?;
+    station.store.read(|tx| ledger::note(tx, &station.keys))?;
+    Ok(user)
+}
+
+/// Draws a one-time code.
+pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: UserId) -> Result<EnrolmentCode, StationError> {
+    may_register(by)?;
+    let drawn = random::<10>(&station.env)?;
+    let letters: String = drawn
+        .iter()
+        .filter_map(|byte| CODE_LETTERS.get(usize::from(byte % 32)))
+        .map(|letter| char::from(*letter))
+        .collect();
+    let code = format!(
+        "{}-{}",
+        letters.get(..5).unwrap_or_default(),
+        letters.get(5..).unwrap_or_default()
+    );
+    let expires_at = station.env.clock.now().plus(CODE_MS);
+    station.store.write(|tx| {
+        if tx.user(user)?.is_none() {
+            return Err(StationError::NotFound(format!("person {user}")));
+        }
+        Ok(tx.put_enrolment_code(&tokens::hash(plain(&code).as_bytes()), user, expires_at)?)
+    })?;
+    Ok(EnrolmentCode { code, expires_at })
+}
+
+/// A code as it is hashed: as people may type it, without dashes, spaces and small letters.
+pub(crate) fn plain(code: &str) -> String {
+    code.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|letter| letter.to_ascii_uppercase())
+        .collect()
+}
+
+/// A fresh API token for a person.
+pub(crate) fn issue_token(station: &Station, by: Option<&Session>, user: UserId) -> Result<String, StationError> {
+    if by.is_none_or(|by| by.user != user) {
+        may_register(by)?;
+    }
+    if station.store.read(|tx| Ok::<_, StationError>(tx.user(user)?))?.is_none() {
+        return Err(StationError::NotFound(format!("person {user}")));
+    }
+    tokens::issue(station, user, None)
+}
+
+/// A person as a session shows him.
+pub(crate) fn session_of(row: UserRow) -> Session {
+    Session {
+        user: row.user,
+        name: row.name,
+        roles: row.roles,
+        unit: row.unit,
+    }
+}
+
+fn may_register(by: Option<&Session>) -> Result<(), StationError> {
+    let may = by.is_none_or(|by| {
+        by.roles
+            .iter()
+            .any(|role| role == Who::Chief.code() || role == Who::Admin.code())
+    });
+    if may {
+        Ok(())
+    } else {
+        Err(StationError::Forbidden(
+            "only the chief or an administrator registers people".into(),
+        ))
+    }
+}

@@ -1,0 +1,6 @@
+//! What the station chief sees and does: the queue, the record's page, acts. Knows nothing of HTTP.
+
+pub(crate) mod act;
+pub(crate) mod page;
+pub(crate) mod queue;
+pub mod view;

@@ -1,0 +1,212 @@
+//! Rows of entries: what stood in which page with which verdict, and the bytes, once each.
+
+use beatbook_protocol::id::{BookId, Hash, IncarnationId, RecordId, UnitId};
+use beatbook_protocol::time::UnixMillis;
+use rusqlite::params;
+
+use super::connection::{id, int, maybe_id, uint};
+use super::{ReadTx, StoreError, WriteTx};
+
+/// An entry as it is put in.
+#[derive(Debug)]
+pub(crate) struct PutEntry<'a> {
+    /// Its leaf.
+    pub(crate) leaf: u64,
+    /// Its place in the page.
+    pub(crate) position: u32,
+    /// Its identity.
+    pub(crate) id: Hash,
+    /// The record it is about.
+    pub(crate) record: Option<RecordId>,
+    /// Verdict by number.
+    pub(crate) verdict: u32,
+    /// Its salt.
+    pub(crate) salt: [u8; 16],
+    /// Its bytes.
+    pub(crate) bytes: &'a [u8],
+}
+
+/// An entry as it is kept.
+#[derive(Debug)]
+pub(crate) struct EntryRow {
+    /// Its place in the page.
+    pub(crate) position: u32,
+    /// Its identity.
+    pub(crate) id: Hash,
+    /// The record it is about.
+    pub(crate) record: Option<RecordId>,
+    /// Verdict by number.
+    pub(crate) verdict: u32,
+    /// Its salt.
+    pub(crate) salt: [u8; 16],
+    /// Its bytes; none when they are missing.
+    pub(crate) bytes: Option<Vec<u8>>,
+}
+
+/// An accepted entry in scope.
+#[derive(Debug)]
+pub(crate) struct FeedRow {
+    /// Its leaf.
+    pub(crate) leaf: u64,
+    /// The book of its page.
+    pub(crate) book: BookId,
+    /// When its page came.
+    pub(crate) received: UnixMillis,
+    /// Its place in the page.
+    pub(crate) position: u32,
+    /// Whether it was only offered.
+    pub(crate) offered: bool,
+    /// Kind, version and opener of its record; none for registry events.
+    pub(crate) record: Option<(String, u32, [u8; 16])>,
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// An entry's bytes with its identity.
+#[derive(Debug)]
+pub(crate) struct ContentRow {
+    /// Its identity.
+    pub(crate) id: Hash,
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+}
+
+const ACCEPTED: &str = "(0, 4)";
+
+impl ReadTx<'_> {
+    /// The entries of a leaf, in their order.
+    pub(crate) fn entries_of(&self, leaf: u64) -> Result<Vec<EntryRow>, StoreError> {
+        self.all(
+            "SELECT e.position, e.id, e.record, e.verdict, e.salt, c.bytes FROM entry AS e LEFT JOIN content AS c ON c.id = e.id
+             WHERE e.leaf = ?1 ORDER BY e.position",
+            [int(leaf)],
+            |row| {
+                Ok(EntryRow {
+                    position: row.get(0)?,
+                    id: id!(row, 1, Hash),
+                    record: maybe_id!(row, 2, RecordId),
+                    verdict: row.get(3)?,
+                    salt: row.get(4)?,
+                    bytes: row.get(5)?,
+                })
+            },
+        )
+    }
+
+    /// Whether the entry was taken in before.
+    pub(crate) fn is_accepted(&self, entry: &Hash) -> Result<bool, StoreError> {
+        let sql = format!("SELECT 1 FROM entry WHERE id = ?1 AND verdict IN {ACCEPTED}");
+        Ok(self.one(&sql, [entry.as_bytes()], |_| Ok(()))?.is_some())
+    }
+
+    /// The bytes of an entry.
+    pub(crate) fn content(&self, entry: &Hash) -> Result<Option<Vec<u8>>, StoreError> {
+        self.one("SELECT bytes FROM content WHERE id = ?1", [entry.as_bytes()], |row| {
+            row.get(0)
+        })
+    }
+
+    /// Visits the accepted entries of a range of leaves that are about records of the unit and below it, or about the registry, in
+    /// order, pages of the asker's own left out. The visitor says whether to go on.
+    pub(crate) fn each_in_feed<E: From<StoreError>>(
+        &self,
+        (from, to): (u64, u64),
+        unit: UnitId,
+        (own_book, own_incarnation): (BookId, IncarnationId),
+        mut visit: impl FnMut(FeedRow) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let sql = format!(
+            "WITH RECURSIVE scope (unit) AS (VALUES (?3) UNION SELECT u.unit FROM unit AS u JOIN scope AS s ON u.parent = s.unit)
+             SELECT e.leaf, e.position, e.verdict, r.kind, r.kind_version, r.opener_user, c.bytes, p.book, p.received
+             FROM page AS p CROSS JOIN entry AS e ON e.leaf = p.leaf JOIN content AS c ON c.id = e.id
+               LEFT JOIN record AS r ON r.id = e.record
+             WHERE p.leaf >= ?1 AND p.leaf < ?2 AND NOT (p.book = ?4 AND p.incarnation = ?5) AND e.verdict IN {ACCEPTED}
+               AND (e.record IS NULL OR r.unit IN (SELECT unit FROM scope))
+             ORDER BY p.leaf, e.position"
+        );
+        let own = (own_book.as_bytes(), own_incarnation.as_bytes());
+        self.each(&sql, params![int(from), int(to), unit.as_bytes(), own.0, own.1], |row| {
+            let read = || -> rusqlite::Result<FeedRow> {
+                let record = match (row.get(3)?, row.get(4)?, row.get(5)?) {
+                    (Some(kind), Some(version), Some(opener)) => Some((kind, version, opener)),
+                    _ => None,
+                };
+                Ok(FeedRow {
+                    leaf: uint(row.get(0)?),
+                    position: row.get(1)?,
+                    offered: row.get::<_, u32>(2)? == 4,
+                    record,
+                    bytes: row.get(6)?,
+                    book: id!(row, 7, BookId),
+                    received: UnixMillis(row.get(8)?),
+                })
+            };
+            visit(read().map_err(StoreError::from)?)
+        })
+    }
+
+    /// Entries accepted, and refused.
+    pub(crate) fn entry_counts(&self) -> Result<(u64, u64), StoreError> {
+        let accepted = self.count(&format!("SELECT count(*) FROM entry WHERE verdict IN {ACCEPTED}"), [])?;
+        Ok((accepted, self.count("SELECT count(*) FROM entry WHERE verdict = 2", [])?))
+    }
+
+    /// Visits every entry's bytes, by identity.
+    pub(crate) fn each_content<E: From<StoreError>>(&self, mut visit: impl FnMut(ContentRow) -> Result<(), E>) -> Result<(), E> {
+        self.each("SELECT id, bytes FROM content ORDER BY id", [], |row| {
+            let read = || -> rusqlite::Result<ContentRow> {
+                Ok(ContentRow {
+                    id: id!(row, 0, Hash),
+                    bytes: row.get(1)?,
+                })
+            };
+            visit(read().map_err(StoreError::from)?).map(|()| true)
+        })
+    }
+
+    /// Pages set aside of a book.
+    pub(crate) fn quarantined(&self, book: Option<BookId>) -> Result<u64, StoreError> {
+        match book {
+            Some(book) => self.count("SELECT count(*) FROM quarantine WHERE book = ?1", [book.as_bytes()]),
+            None => self.count("SELECT count(*) FROM quarantine", []),
+        }
+    }
+}
+
+impl WriteTx<'_> {
+    /// Puts an entry of a leaf in.
+    pub(crate) fn put_entry(&self, entry: &PutEntry<'_>) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO content (id, bytes) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING",
+            params![entry.id.as_bytes(), entry.bytes],
+        )?;
+        self.run(
+            "INSERT INTO entry (leaf, position, id, record, verdict, salt) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                int(entry.leaf),
+                entry.position,
+                entry.id.as_bytes(),
+                entry.record.map(|record| *record.as_bytes()),
+                entry.verdict,
+                entry.salt
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Sets a page aside as it came; the same page twice is kept once.
+    pub(crate) fn put_quarantine(
+        &self,
+        book: BookId,
+        hash: &Hash,
+        received: UnixMillis,
+        fault: &str,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO quarantine (book, hash, received, fault, bytes) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+            params![book.as_bytes(), hash.as_bytes(), received.0, fault, bytes],
+        )?;
+        Ok(())
+    }
+}

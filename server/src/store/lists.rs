@@ -1,0 +1,228 @@
+//! Lists of records: the queue, filters, search; and counts for the status.
+
+use beatbook_protocol::id::{Hash, RecordId, UnitId, UserId};
+use beatbook_protocol::time::UnixMillis;
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{Row, params_from_iter};
+
+use super::connection::{id, int};
+use super::{ReadTx, StoreError};
+
+/// In which order a list is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListOrder {
+    /// Only what waits for review, the longest waiting first.
+    Review,
+    /// The newest arrival first.
+    Newest,
+    /// The best hit of a search first.
+    Rank,
+}
+
+/// What to list. Every condition that is there must hold.
+#[derive(Debug, Clone)]
+pub(crate) struct ListQuery {
+    /// Records of this unit and below it: the scope of whoever asks.
+    pub(crate) scope: UnitId,
+    /// Order.
+    pub(crate) order: ListOrder,
+    /// Of this kind.
+    pub(crate) kind: Option<String>,
+    /// In this state.
+    pub(crate) state: Option<String>,
+    /// Of this unit only.
+    pub(crate) unit: Option<UnitId>,
+    /// Opened by.
+    pub(crate) author: Option<UserId>,
+    /// With conflicts only.
+    pub(crate) conflicted: bool,
+    /// Full-text query, in FTS5's words.
+    pub(crate) words: Option<String>,
+    /// Go on after this place.
+    pub(crate) after: Option<(i64, i64)>,
+    /// Rows at most.
+    pub(crate) limit: u32,
+}
+
+/// A record as lists have it.
+#[derive(Debug, Clone)]
+pub(crate) struct ListedRecord {
+    /// The record.
+    pub(crate) id: RecordId,
+    /// Kind and version.
+    pub(crate) kind: (String, u32),
+    /// Unit.
+    pub(crate) unit: UnitId,
+    /// State and since when.
+    pub(crate) state: (String, UnixMillis),
+    /// Title.
+    pub(crate) title: String,
+    /// Who opened it: id, name, when.
+    pub(crate) opened: (UserId, String, UnixMillis),
+    /// When its newest entry came.
+    pub(crate) received: UnixMillis,
+    /// Version.
+    pub(crate) version: Hash,
+    /// Conflicts, findings, pending places.
+    pub(crate) counts: (u32, u32, u32),
+    /// Whether it has an offer, and whether it waits for review.
+    pub(crate) flags: (bool, bool),
+    /// Words around the hit of a search.
+    pub(crate) snippet: Option<String>,
+    /// Its place in this order.
+    pub(crate) place: (i64, i64),
+}
+
+/// Counts of records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Totals {
+    /// All.
+    pub(crate) records: u64,
+    /// Waiting for review.
+    pub(crate) in_review: u64,
+    /// With conflicts.
+    pub(crate) conflicted: u64,
+}
+
+impl ReadTx<'_> {
+    /// Lists records.
+    pub(crate) fn list(&self, query: &ListQuery) -> Result<Vec<ListedRecord>, StoreError> {
+        let (sql, values) = sql_of(query);
+        self.all(&sql, params_from_iter(values), |row| read(row, query.words.is_some()))
+    }
+
+    /// One record as lists have it, whatever its unit.
+    pub(crate) fn listed(&self, record: RecordId) -> Result<Option<ListedRecord>, StoreError> {
+        let sql = format!(
+            "{COLUMNS}, r.leaf, r.number, NULL FROM record AS r LEFT JOIN user AS u ON u.user = r.opener_user WHERE r.id = ?1"
+        );
+        self.one(&sql, [record.as_bytes()], |row| read(row, false))
+    }
+
+    /// Counts of records.
+    pub(crate) fn totals(&self) -> Result<Totals, StoreError> {
+        Ok(Totals {
+            records: self.count("SELECT count(*) FROM record", [])?,
+            in_review: self.count("SELECT count(*) FROM record WHERE review = 1", [])?,
+            conflicted: self.count("SELECT count(*) FROM record WHERE conflicts > 0", [])?,
+        })
+    }
+
+    /// Pages that a book has in the ledger.
+    pub(crate) fn pages_of(&self, book: beatbook_protocol::id::BookId) -> Result<u64, StoreError> {
+        self.count(
+            "SELECT coalesce(sum(next), 0) FROM book_tip WHERE book = ?1",
+            [book.as_bytes()],
+        )
+    }
+
+    /// Pages in the ledger.
+    pub(crate) fn pages(&self) -> Result<u64, StoreError> {
+        self.count("SELECT count(*) FROM page", [])
+    }
+}
+
+const COLUMNS: &str = "SELECT r.id, r.kind, r.kind_version, r.unit, r.state, r.state_since, r.title, r.opener_user, u.name, r.opened_at, \
+     r.received, r.version, r.conflicts, r.findings, r.pending, r.offered IS NOT NULL, r.review";
+
+fn sql_of(query: &ListQuery) -> (String, Vec<SqlValue>) {
+    let mut values = vec![SqlValue::Blob(query.scope.as_bytes().to_vec())];
+    let mut wheres = vec!["r.unit IN (SELECT unit FROM scope)".to_owned()];
+    let mut put = |condition: &str, value: SqlValue| {
+        values.push(value);
+        wheres.push(condition.replace('?', &format!("?{}", values.len())));
+    };
+    if let Some(kind) = &query.kind {
+        put("r.kind = ?", SqlValue::Text(kind.clone()));
+    }
+    if let Some(state) = &query.state {
+        put("r.state = ?", SqlValue::Text(state.clone()));
+    }
+    if let Some(unit) = query.unit {
+        put("r.unit = ?", SqlValue::Blob(unit.as_bytes().to_vec()));
+    }
+    if let Some(author) = query.author {
+        put("r.opener_user = ?", SqlValue::Blob(author.as_bytes().to_vec()));
+    }
+    if query.conflicted {
+        put("r.conflicts > ?", SqlValue::Integer(0));
+    }
+    if let Some(words) = &query.words {
+        put("search MATCH ?", SqlValue::Text(words.clone()));
+    }
+    let (place, direction, comparison) = match query.order {
+        ListOrder::Review => ("r.state_since, r.number", "r.state_since, r.number", ">"),
+        ListOrder::Newest => ("r.leaf, r.number", "r.leaf DESC, r.number DESC", "<"),
+        ListOrder::Rank => ("0, r.number", "search.rank, r.number", ">"),
+    };
+    if query.order == ListOrder::Review {
+        put("r.review = ?", SqlValue::Integer(1));
+    }
+    if let Some((first, second)) = query.after {
+        values.push(SqlValue::Integer(first));
+        values.push(SqlValue::Integer(second));
+        wheres.push(format!("({place}) {comparison} (?{}, ?{})", values.len() - 1, values.len()));
+    }
+    let (snippet, search) = match query.words {
+        // 24 tokens: a Chinese sentence, or two lines of English.
+        Some(_) => (
+            "snippet(search, 0, '[', ']', '…', 24)",
+            "search JOIN record AS r ON r.number = search.rowid",
+        ),
+        None => ("NULL", "record AS r"),
+    };
+    values.push(SqlValue::Integer(int(query.limit.into())));
+    let sql = format!(
+        "WITH RECURSIVE scope (unit) AS (VALUES (?1) UNION SELECT u.unit FROM unit AS u JOIN scope AS s ON u.parent = s.unit)
+         {COLUMNS}, {place}, {snippet} FROM {search} LEFT JOIN user AS u ON u.user = r.opener_user
+         WHERE {} ORDER BY {direction} LIMIT ?{}",
+        wheres.join(" AND "),
+        values.len()
+    );
+    (sql, values)
+}
+
+fn read(row: &Row<'_>, searched: bool) -> rusqlite::Result<ListedRecord> {
+    Ok(ListedRecord {
+        id: id!(row, 0, RecordId),
+        kind: (row.get(1)?, row.get(2)?),
+        unit: id!(row, 3, UnitId),
+        state: (row.get(4)?, UnixMillis(row.get(5)?)),
+        title: row.get(6)?,
+        opened: (
+            id!(row, 7, UserId),
+            row.get::<_, Option<String>>(8)?.unwrap_or_default(),
+            UnixMillis(row.get(9)?),
+        ),
+        received: UnixMillis(row.get(10)?),
+        version: id!(row, 11, Hash),
+        counts: (row.get(12)?, row.get(13)?, row.get(14)?),
+        flags: (row.get(15)?, row.get(16)?),
+        place: (row.get(17)?, row.get(18)?),
+        snippet: if searched { row.get(19)? } else { None },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_condition_has_a_place_of_its_own() {
+        let query = ListQuery {
+            scope: UnitId::from_bytes([1; 16]),
+            order: ListOrder::Review,
+            kind: Some("visit".into()),
+            state: Some("submitted".into()),
+            unit: Some(UnitId::from_bytes([2; 16])),
+            author: Some(UserId::from_bytes([3; 16])),
+            conflicted: true,
+            words: None,
+            after: Some((4, 5)),
+            limit: 6,
+        };
+        let (sql, values) = sql_of(&query);
+        assert_eq!(values.len(), 10);
+        assert!((1..=values.len()).all(|number| sql.contains(&format!("?{number}"))), "{sql}");
+    }
+}

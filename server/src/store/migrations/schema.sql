@@ -1,0 +1,248 @@
+-- What the migrations add up to; a test holds that. The station's one database. First the ledger, which alone must never be lost; then
+-- projections, which `rebuild` folds again from it; then operational tables. Ids are 16 bytes, hashes 32, lists one after another.
+
+-- ---- ledger ----
+
+CREATE TABLE leaf (
+  number INTEGER PRIMARY KEY,
+  bytes BLOB NOT NULL
+) STRICT;
+
+-- Hashes of complete subtrees (RFC 6962): node `node` of level `level` covers the leaves from node * 2^level on.
+CREATE TABLE tree (
+  level INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  PRIMARY KEY (level, node)
+) STRICT, WITHOUT ROWID;
+
+-- An entry as it stood in a page. `verdict` as in the leaf's runs: 0 accepted, 1 duplicate, 2 refused, 3 needs, 4 offered.
+CREATE TABLE entry (
+  leaf INTEGER NOT NULL REFERENCES leaf (number),
+  position INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  record BLOB,
+  verdict INTEGER NOT NULL,
+  salt BLOB NOT NULL,
+  PRIMARY KEY (leaf, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX entry_id ON entry (id);
+CREATE INDEX entry_record ON entry (record, leaf, position) WHERE record IS NOT NULL;
+
+-- The bytes of an entry, once, however often it came.
+CREATE TABLE content (
+  id BLOB NOT NULL UNIQUE,
+  bytes BLOB NOT NULL
+) STRICT;
+
+-- The ledger's lives. Epoch 0 begins empty; each later one begins at what a backup held and names what was lost.
+CREATE TABLE epoch (
+  epoch INTEGER PRIMARY KEY,
+  size INTEGER NOT NULL,
+  follows_epoch INTEGER,
+  follows_size INTEGER,
+  follows_root BLOB
+) STRICT;
+
+-- ---- projections ----
+
+-- Pages known, by their header's hash.
+CREATE TABLE page (
+  hash BLOB PRIMARY KEY,
+  leaf INTEGER NOT NULL UNIQUE,
+  book BLOB NOT NULL,
+  incarnation BLOB NOT NULL,
+  received INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Where each book's chain ends, for each incarnation.
+CREATE TABLE book_tip (
+  book BLOB NOT NULL,
+  incarnation BLOB NOT NULL,
+  next INTEGER NOT NULL,
+  last BLOB NOT NULL,
+  PRIMARY KEY (book, incarnation)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE unit (unit BLOB PRIMARY KEY, name TEXT NOT NULL, parent BLOB) STRICT, WITHOUT ROWID;
+
+-- `roles`: codes, one space between.
+CREATE TABLE user (user BLOB PRIMARY KEY, name TEXT NOT NULL, roles TEXT NOT NULL, unit BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE book (
+  book BLOB PRIMARY KEY,
+  user BLOB NOT NULL,
+  suite INTEGER NOT NULL,
+  key BLOB NOT NULL,
+  device TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE kind (
+  kind TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  PRIMARY KEY (kind, version)
+) STRICT, WITHOUT ROWID;
+
+-- Which book an automerge author mark belongs to: the first that wrote under it.
+CREATE TABLE actor (actor BLOB PRIMARY KEY, book BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
+-- What the ledger says of a record, and what its facts say for lists. Times ending in _at are the author's clock, `received` and
+-- `state_since` the station's.
+CREATE TABLE record (
+  number INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE,
+  kind TEXT NOT NULL,
+  kind_version INTEGER NOT NULL,
+  unit BLOB NOT NULL,
+  opener_book BLOB NOT NULL,
+  opener_user BLOB NOT NULL,
+  opened_at INTEGER NOT NULL,
+  last_at INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  state_since INTEGER NOT NULL,
+  heads BLOB NOT NULL,
+  private_heads BLOB NOT NULL,
+  pinned BLOB,
+  offered BLOB,
+  last_act BLOB,
+  received INTEGER NOT NULL,
+  leaf INTEGER NOT NULL,
+  version BLOB NOT NULL,
+  review INTEGER NOT NULL,
+  title TEXT NOT NULL,
+  pending INTEGER NOT NULL,
+  conflicts INTEGER NOT NULL,
+  findings INTEGER NOT NULL
+) STRICT;
+CREATE INDEX record_review ON record (state_since, number) WHERE review = 1;
+CREATE INDEX record_changed ON record (leaf, number);
+
+-- The states that a record had, each from this entry on.
+CREATE TABLE record_state (
+  record BLOB NOT NULL,
+  leaf INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  PRIMARY KEY (record, leaf, position)
+) STRICT, WITHOUT ROWID;
+
+-- The versions that a record had after each leaf, so that what moved since can be told.
+CREATE TABLE record_version (
+  record BLOB NOT NULL,
+  version BLOB NOT NULL,
+  leaf INTEGER NOT NULL,
+  heads BLOB NOT NULL,
+  PRIMARY KEY (record, version)
+) STRICT, WITHOUT ROWID;
+
+-- Accepted changes. `document`: 0 facts, 1 private.
+CREATE TABLE change (
+  record BLOB NOT NULL,
+  document INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  leaf INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  entry BLOB NOT NULL,
+  author BLOB NOT NULL,
+  PRIMARY KEY (record, document, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX change_order ON change (record, document, leaf, position);
+
+-- Refused changes, so that what builds on them is told apart from what came too early.
+CREATE TABLE refused_change (
+  record BLOB NOT NULL,
+  document INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  book BLOB NOT NULL,
+  PRIMARY KEY (record, document, hash, book)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE act (
+  record BLOB NOT NULL,
+  leaf INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  entry BLOB NOT NULL,
+  code TEXT NOT NULL,
+  author BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  received INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  offered INTEGER NOT NULL,
+  PRIMARY KEY (record, leaf, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE conflict (record BLOB NOT NULL, path TEXT NOT NULL, PRIMARY KEY (record, path)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE finding (
+  record BLOB NOT NULL,
+  number INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  code TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  zh TEXT NOT NULL,
+  en TEXT NOT NULL,
+  PRIMARY KEY (record, number)
+) STRICT, WITHOUT ROWID;
+
+-- The changes of a long document up to this leaf as one, so that it opens quickly.
+CREATE TABLE snapshot (
+  record BLOB NOT NULL,
+  document INTEGER NOT NULL,
+  leaf INTEGER NOT NULL,
+  bytes BLOB NOT NULL,
+  PRIMARY KEY (record, document)
+) STRICT, WITHOUT ROWID;
+
+-- Words of records, by `record.number`; each CJK character stands between spaces, as on the phone.
+CREATE VIRTUAL TABLE search USING fts5 (body, tokenize = 'unicode61 remove_diacritics 0');
+
+-- ---- operational ----
+
+CREATE TABLE station (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  name TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  book BLOB NOT NULL,
+  incarnation BLOB NOT NULL,
+  backed_up_to INTEGER NOT NULL
+) STRICT;
+
+-- Codes and tokens are kept as SHA-256 only.
+CREATE TABLE enrolment_code (
+  hash BLOB PRIMARY KEY,
+  user BLOB NOT NULL,
+  expires_at INTEGER NOT NULL,
+  book BLOB,
+  key BLOB
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE token (
+  hash BLOB PRIMARY KEY,
+  user BLOB NOT NULL,
+  book BLOB,
+  issued_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX token_expires ON token (expires_at);
+
+CREATE TABLE challenge (hash BLOB PRIMARY KEY, book BLOB NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- What a book confirmed that it holds, and when it was last heard of.
+CREATE TABLE contact (
+  book BLOB PRIMARY KEY,
+  at INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  size INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Pages that could not be taken in as a whole, as they came.
+CREATE TABLE quarantine (
+  number INTEGER PRIMARY KEY,
+  book BLOB NOT NULL,
+  hash BLOB NOT NULL,
+  received INTEGER NOT NULL,
+  fault TEXT NOT NULL,
+  bytes BLOB NOT NULL,
+  UNIQUE (book, hash)
+) STRICT;

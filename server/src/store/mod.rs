@@ -1,0 +1,153 @@
+//! The station's database: the only room that names rusqlite. One writer, a few readers, WAL, every commit flushed. Knows what rows
+//! there are and nothing of why: verdicts, rights and views are decided elsewhere.
+//!
+//! `ReadTx` is one unchanging look at the database, `WriteTx` one step that happens wholly or not at all; the commands on them stand
+//! in one file per noun.
+
+mod access;
+mod connection;
+mod documents;
+mod dump;
+mod entries;
+mod files;
+mod ledger;
+mod lists;
+mod records;
+mod registry;
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+pub(crate) use access::{Contact, StationRow, TokenRow};
+pub(crate) use entries::{EntryRow, FeedRow, PutEntry};
+pub(crate) use files::{copy_into, inspect};
+pub(crate) use ledger::EpochRow;
+pub(crate) use lists::{ListOrder, ListQuery, ListedRecord};
+pub(crate) use records::{ActRow, ReadingRow};
+pub(crate) use registry::{BookRow, UserRow};
+use rusqlite::Connection;
+
+use crate::error::StationError;
+
+/// What the database did not do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The disk or the page limit is exhausted.
+    #[error("the disk is full")]
+    Full,
+    /// The file is no database of ours, or broken.
+    #[error("{0}")]
+    Damaged(String),
+    /// Somebody else writes for longer than we wait.
+    #[error("the database is busy")]
+    Busy,
+    /// Anything else.
+    #[error("{0}")]
+    Sql(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        match error.sqlite_error_code() {
+            Some(Code::DiskFull) => Self::Full,
+            Some(Code::DatabaseCorrupt | Code::NotADatabase) => Self::Damaged(error.to_string()),
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Busy,
+            _ => Self::Sql(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for StationError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::Full,
+            StoreError::Damaged(why) => Self::Damaged(why),
+            StoreError::Busy => Self::Store("it is busy with another writer: try again".into()),
+            StoreError::Sql(why) => Self::Store(why),
+        }
+    }
+}
+
+/// The database, open.
+#[derive(Debug)]
+pub(crate) struct Store {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+}
+
+/// Read connections kept open; more are opened when more read at once, and closed after.
+const READERS_KEPT: usize = 4;
+
+impl Store {
+    /// Makes a new database.
+    pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
+        Self::with(path, connection::create(path)?)
+    }
+
+    /// Opens a database and brings it to this version's schema.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::with(path, connection::open(path)?)
+    }
+
+    fn with(path: &Path, writer: Connection) -> Result<Self, StoreError> {
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Mutex::new(writer),
+            readers: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// One unchanging look.
+    pub(crate) fn read<T, E: From<StoreError>>(&self, look: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut conn = match kept {
+            Some(conn) => conn,
+            None => connection::open_reader(&self.path)?,
+        };
+        let result = {
+            let tx = conn.transaction().map_err(StoreError::from)?;
+            look(&ReadTx { conn: &tx })
+        };
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS_KEPT {
+            readers.push(conn);
+        }
+        result
+    }
+
+    /// One step: committed and flushed when it returns `Ok`, undone when it does not.
+    pub(crate) fn write<T, E: From<StoreError>>(&self, step: impl FnOnce(&WriteTx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let mut conn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let tx = conn
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(StoreError::from)?;
+        let result = step(&WriteTx {
+            read: ReadTx { conn: &tx },
+        })?;
+        tx.commit().map_err(StoreError::from)?;
+        Ok(result)
+    }
+}
+
+/// One unchanging look at the database.
+#[derive(Debug)]
+pub(crate) struct ReadTx<'c> {
+    conn: &'c Connection,
+}
+
+/// One step that happens wholly or not at all.
+#[derive(Debug)]
+pub(crate) struct WriteTx<'c> {
+    read: ReadTx<'c>,
+}
+
+impl<'c> Deref for WriteTx<'c> {
+    type Target = ReadTx<'c>;
+
+    fn deref(&self) -> &ReadTx<'c> {
+        &self.read
+    }
+}
