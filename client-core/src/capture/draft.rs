@@ -155,7 +155,7 @@ impl Core {
             };
             drafts::remove(records.tx(), id)?;
             answer(records, &draft)?;
-            Ok::<_, Fault>(record)
+            Ok(record)
         })
     }
 
@@ -187,7 +187,7 @@ impl Core {
                 saved_at: records.now(),
             };
             drafts::save(records.tx(), &draft, records.now())?;
-            Ok::<_, Fault>(id)
+            Ok(id)
         })
     }
 
@@ -198,7 +198,7 @@ impl Core {
     pub fn dismiss(&self, entry: &Hash) -> Result<(), CoreError> {
         self.write(|records| {
             if records.answer(entry)? {
-                Ok::<_, Fault>(())
+                Ok(())
             } else {
                 Err(CoreError::Unknown {
                     what: format!("refused entry {entry}"),

@@ -96,7 +96,6 @@ struct Phone {
     core: Core,
     path: PathBuf,
     book: BookId,
-    user: UserId,
     /// Entries of the ledger that it has.
     taken: usize,
 }
@@ -125,7 +124,7 @@ impl Station {
         let core = self.open(&path);
         let me = Identity { user, unit: UNIT, book };
         let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
-        core.write(|records| records.enrol(&me, name, &roles)).unwrap();
+        core.write(|records| Ok(records.enrol(&me, name, &roles)?)).unwrap();
         let person = UserEvent {
             user,
             name: name.into(),
@@ -148,7 +147,6 @@ impl Station {
             core,
             path,
             book,
-            user,
             taken: 0,
         }
     }
@@ -204,11 +202,14 @@ impl Station {
                     if !matches!(verdict, Verdict::Needs { .. }) {
                         records
                             .tx()
-                            .execute("DELETE FROM outbox WHERE entry = ?1", [entry.as_bytes()])
+                            .execute(
+                                "DELETE FROM queue WHERE n = (SELECT n FROM outbox WHERE entry = ?1)",
+                                [entry.as_bytes()],
+                            )
                             .map_err(Fault::from)?;
                     }
                 }
-                Ok::<_, Fault>(())
+                Ok(())
             })
             .unwrap();
         phone.taken = self.ledger.len();
@@ -218,7 +219,7 @@ impl Station {
 /// What waits to be sent.
 fn outbox(core: &Core) -> Vec<(Hash, Vec<u8>)> {
     core.read(|tx| {
-        let mut rows = tx.prepare("SELECT entry, bytes FROM outbox ORDER BY n")?;
+        let mut rows = tx.prepare("SELECT o.entry, o.bytes FROM queue q JOIN outbox o ON o.n = q.n ORDER BY q.n")?;
         let rows = rows.query_map([], |row| Ok((Hash::from_bytes(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<Result<Vec<_>, _>>()?)
     })
