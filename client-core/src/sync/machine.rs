@@ -230,11 +230,11 @@ impl<'c> SyncMachine<'c> {
         let unsigned = core.write(|records| {
             let tx = records.tx();
             apply::draft_all(core, tx, &self.book, now)?;
-            Ok::<_, crate::store::StoreError>(pages::unsigned(tx)?)
+            Ok(pages::unsigned(tx)?)
         })?;
         for page in unsigned {
             let sealed = SealedPage::seal(page.header, [0; 32], Vec::new(), self.signer.as_ref())?;
-            core.write(|records| pages::sign(records.tx(), &page.hash, &sealed.signature))?;
+            core.write(|records| Ok(pages::sign(records.tx(), &page.hash, &sealed.signature)?))?;
         }
         Ok(())
     }
@@ -378,7 +378,7 @@ impl<'c> SyncMachine<'c> {
 
     fn log(&self, now: UnixMillis, text: &str, until: Option<UnixMillis>) -> Result<(), SyncError> {
         self.core
-            .write(|records| sync_state::log_fault(records.tx(), now, text, until))?;
+            .write(|records| Ok(sync_state::log_fault(records.tx(), now, text, until)?))?;
         Ok(())
     }
 }
