@@ -55,15 +55,20 @@ impl Core {
     pub fn open(path: &Path, options: OpenOptions, platform: Platform) -> Result<Opened, CoreError> {
         let told = |error| core_error(path, error);
         let now = platform.clock.wall();
-        let (store, recovered) =
-            match open_or_set_aside(path, options.key.as_ref(), options.pages_max, now).map_err(told)? {
-                Outcome::Open(store) => (store, None),
-                Outcome::Renewed(store, kept_at) => (store, Some(Damaged { kept_at })),
-                Outcome::WrongKey => return Err(CoreError::WrongKey),
-            };
+        let (store, recovered) = match open_or_set_aside(path, options.key.as_ref(), options.pages_max, now).map_err(told)? {
+            Outcome::Open(store) => (store, None),
+            Outcome::Renewed(store, kept_at) => (store, Some(Damaged { kept_at })),
+            Outcome::WrongKey => return Err(CoreError::WrongKey),
+        };
         let office = store.read(Office::read).map_err(told)?;
         let pen = Mutex::new(platform.actor_id());
-        let core = Self { store, platform, office: RwLock::new(office), pen, recorder: Mutex::new(None) };
+        let core = Self {
+            store,
+            platform,
+            office: RwLock::new(office),
+            pen,
+            recorder: Mutex::new(None),
+        };
         Ok(Opened { core, recovered })
     }
 
@@ -83,12 +88,17 @@ impl Core {
     }
 
     /// Runs work on records in one transaction: touched records are folded anew, then all is on the disk, or nothing happened.
-    pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Records<'_>) -> Result<T, Fault>) -> Result<T, CoreError> {
+    pub(crate) fn write<T, E: Into<Fault>>(&self, work: impl FnOnce(&mut Records<'_>) -> Result<T, E>) -> Result<T, CoreError> {
         let mut actor = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut pen = Pen { office: self.office(), actor: *actor, is_spent: false, is_outdated: false };
+        let mut pen = Pen {
+            office: self.office(),
+            actor: *actor,
+            is_spent: false,
+            is_outdated: false,
+        };
         let done = self.store.write(|tx| {
             let mut records = Records::new(tx, &mut pen, self.platform.clock.wall());
-            let done = work(&mut records)?;
+            let done = work(&mut records).map_err(Into::into)?;
             records.finish()?;
             Ok::<T, Fault>(done)
         });
@@ -103,17 +113,17 @@ impl Core {
         }
         done.map_err(|fault| match fault {
             Fault::Told(error) => error,
-            Fault::Store(error) => self.told(error),
+            Fault::Store(error) => self.fault(error),
         })
     }
 
     /// Runs work that reads one state of the file.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, CoreError> {
-        self.store.read(work).map_err(|error| self.told(error))
+        self.store.read(work).map_err(|error| self.fault(error))
     }
 
     /// Says what a fault of the store means for the app. A broken page is remembered, so that the next opening reads the file through.
-    pub(crate) fn told(&self, error: StoreError) -> CoreError {
+    pub(crate) fn fault(&self, error: StoreError) -> CoreError {
         if matches!(error, StoreError::Damaged(_)) {
             suspect(self.store.path());
         }
@@ -124,7 +134,10 @@ impl Core {
 fn core_error(path: &Path, error: StoreError) -> CoreError {
     match error {
         StoreError::Full => CoreError::StorageFull,
-        StoreError::Damaged(why) => CoreError::StorageDamaged { path: path.to_owned(), why },
+        StoreError::Damaged(why) => CoreError::StorageDamaged {
+            path: path.to_owned(),
+            why,
+        },
         StoreError::Newer(_) => CoreError::UpgradeRequired,
         StoreError::Files(error) => CoreError::Internal(error.to_string()),
         StoreError::Document(error) => CoreError::Internal(error.to_string()),

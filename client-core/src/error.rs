@@ -106,15 +106,21 @@ impl From<EditError> for Fault {
     fn from(error: EditError) -> Self {
         let why = error.to_string();
         Self::Told(match error {
-            EditError::Nothing => CoreError::InvalidInput { field: "edit".into(), why },
+            EditError::Nothing => CoreError::InvalidInput {
+                field: "edit".into(),
+                why,
+            },
             EditError::UnknownField { path }
             | EditError::WrongDocument { path }
             | EditError::WrongType { path, .. }
             | EditError::OverLimit { path, .. } => CoreError::InvalidInput { field: path, why },
-            EditError::Conflicted { paths } => {
-                CoreError::Conflicted { paths: paths.iter().map(ToString::to_string).collect() }
-            }
-            EditError::TooLarge { .. } | EditError::DocumentFull => CoreError::InvalidInput { field: "record".into(), why },
+            EditError::Conflicted { paths } => CoreError::Conflicted {
+                paths: paths.iter().map(ToString::to_string).collect(),
+            },
+            EditError::TooLarge { .. } | EditError::DocumentFull => CoreError::InvalidInput {
+                field: "record".into(),
+                why,
+            },
             EditError::Document(error) => return Self::Store(error.into()),
         })
     }

@@ -22,9 +22,11 @@ pub mod query;
 mod record;
 mod store;
 pub mod sync;
+#[cfg(test)]
+mod tests;
 pub mod transport;
 
 pub use crate::core::{Core, Damaged, OpenOptions, Opened};
 pub use error::CoreError;
-pub use store::write::{ActDone, ActOrder};
 pub use platform::{Clock, Platform, Randomness, SystemPlatform};
+pub use store::write::{ActDone, ActOrder};

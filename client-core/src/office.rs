@@ -43,7 +43,11 @@ impl Office {
     /// Reads it from the file.
     pub(crate) fn read(tx: &Tx<'_>) -> Result<Self, StoreError> {
         let me = identity::identity(tx)?;
-        let codes = me.as_ref().map(|me| registry::roles(tx, me.user)).transpose()?.unwrap_or_default();
+        let codes = me
+            .as_ref()
+            .map(|me| registry::roles(tx, me.user))
+            .transpose()?
+            .unwrap_or_default();
         let roles = codes.iter().filter_map(|code| Who::from_code(code)).collect();
         let mut kinds = Catalogue::builtin().map_err(|error| StoreError::Damaged(error.to_string()))?;
         for (kind, version, source) in registry::kinds(tx)? {
@@ -53,7 +57,12 @@ impl Office {
                 Err(error) => tracing::warn!(%error, kind, version, "a kind cannot be read"),
             }
         }
-        Ok(Self { me, roles, kinds, shapes: Shapes::default() })
+        Ok(Self {
+            me,
+            roles,
+            kinds,
+            shapes: Shapes::default(),
+        })
     }
 
     /// The shape of a kind's document.

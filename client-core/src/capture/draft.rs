@@ -73,13 +73,26 @@ impl Core {
     pub fn draft_begin(&self, kind: &str, record: Option<RecordId>) -> Result<Draft, CoreError> {
         let office = self.office();
         let based_on = match record {
-            Some(record) => Some(self.read(|tx| views::version(tx, record))?.ok_or(CoreError::UnknownRecord(record))?),
+            Some(record) => Some(
+                self.read(|tx| views::version(tx, record))?
+                    .ok_or(CoreError::UnknownRecord(record))?,
+            ),
             None => None,
         };
-        office.kinds.newest(kind).ok_or_else(|| CoreError::Unknown { what: format!("kind {kind}") })?;
+        office.kinds.newest(kind).ok_or_else(|| CoreError::Unknown {
+            what: format!("kind {kind}"),
+        })?;
         let id = DraftId(self.platform().item_id());
         let saved_at = self.platform().clock.wall();
-        Ok(Draft { id, record, kind: kind.to_owned(), edit: Edit::new(), based_on, answers: None, saved_at })
+        Ok(Draft {
+            id,
+            record,
+            kind: kind.to_owned(),
+            edit: Edit::new(),
+            based_on,
+            answers: None,
+            saved_at,
+        })
     }
 
     /// Saves a draft; it is on the disk when this returns.
@@ -103,7 +116,9 @@ impl Core {
     /// # Errors
     /// When there is none of this name.
     pub fn draft(&self, id: DraftId) -> Result<Draft, CoreError> {
-        self.read(|tx| drafts::get(tx, id))?.map(|(draft, _)| draft).ok_or_else(|| unknown(id))
+        self.read(|tx| drafts::get(tx, id))?
+            .map(|(draft, _)| draft)
+            .ok_or_else(|| unknown(id))
     }
 
     /// Throws a draft away. A refused entry that it offered again counts as dealt with.
@@ -140,7 +155,7 @@ impl Core {
             };
             drafts::remove(records.tx(), id)?;
             answer(records, &draft)?;
-            Ok(record)
+            Ok::<_, Fault>(record)
         })
     }
 
@@ -152,13 +167,27 @@ impl Core {
         let id = DraftId(self.platform().item_id());
         self.write(|records| {
             let offer = views::offer(records.tx(), &records.office(), entry)?;
-            let (record, kind, edit) = offer.ok_or_else(|| CoreError::Unknown { what: format!("refused change {entry}") })?;
+            let (record, kind, edit) = offer.ok_or_else(|| CoreError::Unknown {
+                what: format!("refused change {entry}"),
+            })?;
             // A record whose opening was refused is opened anew.
-            let based_on = records.is_open(record)?.then(|| views::version(records.tx(), record)).transpose()?.flatten();
+            let based_on = records
+                .is_open(record)?
+                .then(|| views::version(records.tx(), record))
+                .transpose()?
+                .flatten();
             let record = based_on.is_some().then_some(record);
-            let draft = Draft { id, record, kind, edit, based_on, answers: Some(*entry), saved_at: records.now() };
+            let draft = Draft {
+                id,
+                record,
+                kind,
+                edit,
+                based_on,
+                answers: Some(*entry),
+                saved_at: records.now(),
+            };
             drafts::save(records.tx(), &draft, records.now())?;
-            Ok(id)
+            Ok::<_, Fault>(id)
         })
     }
 
@@ -169,9 +198,12 @@ impl Core {
     pub fn dismiss(&self, entry: &Hash) -> Result<(), CoreError> {
         self.write(|records| {
             if records.answer(entry)? {
-                Ok(())
+                Ok::<_, Fault>(())
             } else {
-                Err(CoreError::Unknown { what: format!("refused entry {entry}") }.into())
+                Err(CoreError::Unknown {
+                    what: format!("refused entry {entry}"),
+                }
+                .into())
             }
         })
     }
@@ -185,5 +217,7 @@ fn answer(records: &mut Records<'_>, draft: &Draft) -> Result<(), Fault> {
 }
 
 fn unknown(id: DraftId) -> CoreError {
-    CoreError::Unknown { what: format!("draft {id}") }
+    CoreError::Unknown {
+        what: format!("draft {id}"),
+    }
 }

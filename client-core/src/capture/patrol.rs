@@ -53,16 +53,26 @@ impl Core {
         let started_at = self.write(|records| {
             if patrols::active(records.tx())?.is_some() {
                 let why = "a patrol is going on; finish it first".into();
-                return Err(CoreError::InvalidInput { field: "patrol".into(), why }.into());
+                return Err(CoreError::InvalidInput {
+                    field: "patrol".into(),
+                    why,
+                }
+                .into());
             }
             let mut edit = edit.clone();
             edit.fields.entry("started_at".into()).or_insert(records.now().0.into());
-            edit.fields.entry("leader".into()).or_insert(records.me()?.user.to_string().into());
+            edit.fields
+                .entry("leader".into())
+                .or_insert(records.me()?.user.to_string().into());
             records.open_record(record, KIND, &edit)?;
             patrols::start(records.tx(), record, records.now())?;
-            Ok(records.now())
+            Ok::<_, Fault>(records.now())
         })?;
-        *recorder = Some(Recording { record, started_at, recorder: TrackRecorder::new(RecorderSettings::default()) });
+        *recorder = Some(Recording {
+            record,
+            started_at,
+            recorder: TrackRecorder::new(RecorderSettings::default()),
+        });
         Ok(record)
     }
 
@@ -90,7 +100,7 @@ impl Core {
         let events: Vec<TrackEvent> = fixes.iter().copied().map(TrackEvent::Fix).collect();
         let mut kept = self.recorder();
         let mut next = self.recording(&mut kept)?.ok_or_else(none)?;
-        self.write(|records| Ok(tell(records, &mut next, &events)?))?;
+        self.write(|records| tell(records, &mut next, &events))?;
         *kept = Some(next.clone());
         if next.recorder.is_full() {
             // Should the record not take the segment now, the fixes stay where they are, and the next cut tries again.
@@ -116,7 +126,7 @@ impl Core {
                 cut(records, &mut next, false, Edit::new())?;
                 act(records, next.record, PAUSE)?;
             }
-            Ok(())
+            Ok::<_, Fault>(())
         })?;
         *kept = Some(next);
         Ok(())
@@ -149,7 +159,7 @@ impl Core {
             edit.fields.entry("ended_at".into()).or_insert(records.now().0.into());
             cut(records, &mut next, true, edit)?;
             act(records, next.record, END)?;
-            Ok(patrols::finish(records.tx())?)
+            Ok::<_, Fault>(patrols::finish(records.tx())?)
         })?;
         *kept = None;
         Ok((next.record, next.recorder.counts()))
@@ -159,13 +169,24 @@ impl Core {
     fn recording(&self, kept: &mut Option<Recording>) -> Result<Option<Recording>, CoreError> {
         if kept.is_none() && self.read(|tx| Ok(patrols::active(tx)?.is_some()))? {
             *kept = self.write(|records| {
-                let Some(row) = patrols::active(records.tx())? else { return Ok(None) };
-                let PatrolRow { record, started_at, cut, state } = row;
+                let Some(row) = patrols::active(records.tx())? else {
+                    return Ok(None);
+                };
+                let PatrolRow {
+                    record,
+                    started_at,
+                    cut,
+                    state,
+                } = row;
                 let told = patrols::told_since(records.tx(), cut)?;
                 let recorder = TrackRecorder::restore(RecorderSettings::default(), state, told);
                 // Written down as well: the process may die again before anything else happens.
                 patrols::tell(records.tx(), &TrackEvent::Broke(GapReason::AppKilled))?;
-                Ok(Some(Recording { record, started_at, recorder }))
+                Ok::<_, Fault>(Some(Recording {
+                    record,
+                    started_at,
+                    recorder,
+                }))
             })?;
         }
         Ok(kept.clone())
@@ -183,7 +204,11 @@ fn tell(records: &Records<'_>, recording: &mut Recording, events: &[TrackEvent])
 
 /// Writes what is decided of the track into the record, together with other values.
 fn cut(records: &mut Records<'_>, recording: &mut Recording, is_end: bool, mut edit: Edit) -> Result<(), Fault> {
-    let cut = if is_end { recording.recorder.finish() } else { recording.recorder.cut() };
+    let cut = if is_end {
+        recording.recorder.finish()
+    } else {
+        recording.recorder.cut()
+    };
     let fault = |error: TrackError| CoreError::Internal(format!("the track makes no segment: {error}"));
     if let Some(Cut { segments, state }) = cut.map_err(fault)? {
         edit.segments.extend(segments);
@@ -195,10 +220,19 @@ fn cut(records: &mut Records<'_>, recording: &mut Recording, is_end: bool, mut e
 
 fn act(records: &mut Records<'_>, record: RecordId, code: &str) -> Result<(), Fault> {
     let version = records.head(record)?.version;
-    records.act(record, &ActOrder { code: code.to_owned(), version, ..ActOrder::default() })?;
+    records.act(
+        record,
+        &ActOrder {
+            code: code.to_owned(),
+            version,
+            ..ActOrder::default()
+        },
+    )?;
     Ok(())
 }
 
 fn none() -> CoreError {
-    CoreError::Unknown { what: "patrol that is going on".into() }
+    CoreError::Unknown {
+        what: "patrol that is going on".into(),
+    }
 }

@@ -67,7 +67,8 @@ impl Core {
     /// When it is not here.
     pub fn record(&self, record: RecordId) -> Result<RecordView, CoreError> {
         let (office, now) = (self.office(), self.platform().clock.wall());
-        self.read(|tx| views::record(tx, &office, record, now))?.ok_or(CoreError::UnknownRecord(record))
+        self.read(|tx| views::record(tx, &office, record, now))?
+            .ok_or(CoreError::UnknownRecord(record))
     }
 
     /// Every write to a record, with author and time.
@@ -94,7 +95,11 @@ impl Core {
     /// # Errors
     /// When the file cannot be read.
     pub fn search(&self, text: &str, limit: u32) -> Result<Vec<RecordRow>, CoreError> {
-        let filter = Filter { text: Some(text.to_owned()), limit: Some(limit), ..Filter::default() };
+        let filter = Filter {
+            text: Some(text.to_owned()),
+            limit: Some(limit),
+            ..Filter::default()
+        };
         Ok(self.list(&filter)?.rows)
     }
 
@@ -121,7 +126,13 @@ impl Core {
     /// # Errors
     /// When the file cannot be read.
     pub fn waiting(&self) -> Result<Vec<RecordRow>, CoreError> {
-        Ok(self.list(&Filter { waiting: true, limit: Some(ALL), ..Filter::default() })?.rows)
+        Ok(self
+            .list(&Filter {
+                waiting: true,
+                limit: Some(ALL),
+                ..Filter::default()
+            })?
+            .rows)
     }
 
     /// What the station refused, with reason and values.

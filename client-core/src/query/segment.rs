@@ -57,7 +57,9 @@ fn term(text: &str) -> Option<String> {
     // The last word may still be half typed; a Chinese character is whole.
     let half = if last.chars().all(is_han) { "" } else { "*" };
     let phrase = format!("words : \"{}\" {half}", tokens.join(" "));
-    let [word] = tokens.as_slice() else { return Some(format!("({phrase})")) };
+    let [word] = tokens.as_slice() else {
+        return Some(format!("({phrase})"));
+    };
     let letters: Vec<char> = word.chars().collect();
     if letters.len() < 2 || !letters.iter().all(char::is_ascii_lowercase) {
         return Some(format!("({phrase})"));
@@ -101,7 +103,10 @@ fn is_han(character: char) -> bool {
 }
 
 fn initial(character: char) -> Option<char> {
-    character.to_pinyin().and_then(|pinyin| pinyin.plain().chars().next()).filter(char::is_ascii_lowercase)
+    character
+        .to_pinyin()
+        .and_then(|pinyin| pinyin.plain().chars().next())
+        .filter(char::is_ascii_lowercase)
 }
 
 #[cfg(test)]
@@ -110,7 +115,10 @@ mod tests {
 
     #[test]
     fn chinese_characters_are_words_and_latin_words_stay_whole() {
-        assert_eq!(words("中关村大街27号 Fire-Safety ＡＢ１"), "中 关 村 大 街 27 号 fire safety ab1");
+        assert_eq!(
+            words("中关村大街27号 Fire-Safety ＡＢ１"),
+            "中 关 村 大 街 27 号 fire safety ab1"
+        );
         assert_eq!(words("  ,.!'\"  "), "");
     }
 
@@ -124,7 +132,10 @@ mod tests {
     #[test]
     fn a_question_is_only_ever_words() {
         assert_eq!(question("中关").as_deref(), Some("(words : \"中 关\" )"));
-        assert_eq!(question("ZGC").as_deref(), Some("(words : \"zgc\" * OR initials : \"zg gc\")"));
+        assert_eq!(
+            question("ZGC").as_deref(),
+            Some("(words : \"zgc\" * OR initials : \"zg gc\")")
+        );
         assert_eq!(question("\" OR * NEAR("), question("or near"));
         for nothing in ["", "   ", "\"'*^:(){}", "\u{e000}", "😀"] {
             assert_eq!(question(nothing), None, "{nothing:?}");

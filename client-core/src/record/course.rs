@@ -37,7 +37,10 @@ pub(crate) struct Course {
 impl Course {
     /// Follows the acts. Whoever did them was judged before: the station judged others', this phone its own.
     pub(crate) fn of(kind: &Kind, steps: &[Step]) -> Self {
-        let mut course = Self { state: kind.workflow.initial.clone(), ..Self::default() };
+        let mut course = Self {
+            state: kind.workflow.initial.clone(),
+            ..Self::default()
+        };
         for (place, step) in steps.iter().enumerate() {
             course.last_act = Some(step.entry);
             if step.offered {

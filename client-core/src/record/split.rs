@@ -8,7 +8,10 @@ use beatbook_protocol::kind::{DocumentName, Kind};
 
 /// The edit's part for each document. Unknown fields go to `facts`, whose shape refuses them by name.
 pub(crate) fn parts(kind: &Kind, edit: &Edit) -> [(DocumentName, Edit); 2] {
-    let mut facts = Edit { settles: edit.settles, ..Edit::default() };
+    let mut facts = Edit {
+        settles: edit.settles,
+        ..Edit::default()
+    };
     let mut private = facts.clone();
     let is_private = |code: &str| kind.field(code).is_some_and(|field| field.document == DocumentName::Private);
     for (code, value) in &edit.fields {
@@ -33,7 +36,11 @@ pub(crate) fn parts(kind: &Kind, edit: &Edit) -> [(DocumentName, Edit); 2] {
 
 /// Whether an edit says nothing at all.
 pub(crate) fn is_empty(edit: &Edit) -> bool {
-    *edit == Edit { settles: edit.settles, ..Edit::default() }
+    *edit
+        == Edit {
+            settles: edit.settles,
+            ..Edit::default()
+        }
 }
 
 /// The edit that writes one value at a place; none where a place takes no plain value.
@@ -43,11 +50,21 @@ pub(crate) fn edit_of_path(path: &FieldPath, value: &Value) -> Option<Edit> {
         FieldPath::Field(code) => edit = edit.field(code, value.clone()),
         FieldPath::Item { list, item, field } if field == REMOVED => {
             let Value::Bool(removed) = value else { return None };
-            edit.items.push(ItemEdit { list: list.clone(), item: *item, fields: BTreeMap::new(), removed: Some(*removed) });
+            edit.items.push(ItemEdit {
+                list: list.clone(),
+                item: *item,
+                fields: BTreeMap::new(),
+                removed: Some(*removed),
+            });
         }
         FieldPath::Item { list, item, field } => {
             let fields = BTreeMap::from([(field.clone(), value.clone())]);
-            edit.items.push(ItemEdit { list: list.clone(), item: *item, fields, removed: None });
+            edit.items.push(ItemEdit {
+                list: list.clone(),
+                item: *item,
+                fields,
+                removed: None,
+            });
         }
         FieldPath::Note(code) => edit = edit.note(code, value.as_text()?),
         FieldPath::Segment(_) | FieldPath::File { .. } => return None,
@@ -61,13 +78,21 @@ pub(crate) fn pick<'p>(facts: &Facts, paths: impl IntoIterator<Item = &'p FieldP
     for path in paths {
         match path {
             FieldPath::Field(code) => {
-                edit.fields.insert(code.clone(), facts.fields.get(code).cloned().unwrap_or(Value::Null));
+                edit.fields
+                    .insert(code.clone(), facts.fields.get(code).cloned().unwrap_or(Value::Null));
             }
             FieldPath::Item { list, item, field } => {
-                let Some(said) = facts.lists.get(list).and_then(|items| items.get(item)) else { continue };
+                let Some(said) = facts.lists.get(list).and_then(|items| items.get(item)) else {
+                    continue;
+                };
                 let known = edit.items.iter().position(|one| one.list == *list && one.item == *item);
                 let at = known.unwrap_or_else(|| {
-                    edit.items.push(ItemEdit { list: list.clone(), item: *item, fields: BTreeMap::new(), removed: None });
+                    edit.items.push(ItemEdit {
+                        list: list.clone(),
+                        item: *item,
+                        fields: BTreeMap::new(),
+                        removed: None,
+                    });
                     edit.items.len() - 1
                 });
                 if field == REMOVED {
@@ -77,10 +102,12 @@ pub(crate) fn pick<'p>(facts: &Facts, paths: impl IntoIterator<Item = &'p FieldP
                 }
             }
             FieldPath::Note(code) => {
-                edit.notes.insert(code.clone(), facts.notes.get(code).cloned().unwrap_or_default());
+                edit.notes
+                    .insert(code.clone(), facts.notes.get(code).cloned().unwrap_or_default());
             }
             FieldPath::Segment(key) => {
-                edit.segments.extend(facts.track.get(key).map(|bytes| (key.clone(), bytes.clone())));
+                edit.segments
+                    .extend(facts.track.get(key).map(|bytes| (key.clone(), bytes.clone())));
             }
             FieldPath::File { file, .. } => {
                 let said: Option<&FileRef> = facts.files.get(file);
@@ -95,7 +122,11 @@ pub(crate) fn pick<'p>(facts: &Facts, paths: impl IntoIterator<Item = &'p FieldP
 pub(crate) fn paths(edit: &Edit) -> Vec<FieldPath> {
     let mut paths: Vec<FieldPath> = edit.fields.keys().cloned().map(FieldPath::Field).collect();
     for item in &edit.items {
-        let place = |field: &str| FieldPath::Item { list: item.list.clone(), item: item.item, field: field.to_owned() };
+        let place = |field: &str| FieldPath::Item {
+            list: item.list.clone(),
+            item: item.item,
+            field: field.to_owned(),
+        };
         paths.extend(item.fields.keys().map(|field| place(field)));
         paths.extend(item.removed.map(|_| place(REMOVED)));
     }

@@ -14,7 +14,10 @@ pub(crate) fn title(kind: &Kind, facts: &Facts) -> Label {
         .filter_map(|field| label_of(field, facts.fields.get(&field.code)?))
         .collect();
     let join = |pick: fn(&Label) -> &String| said.iter().map(pick).map(String::as_str).collect::<Vec<_>>().join(" · ");
-    Label { zh: join(|label| &label.zh), en: join(|label| &label.en) }
+    Label {
+        zh: join(|label| &label.zh),
+        en: join(|label| &label.en),
+    }
 }
 
 /// The texts of searchable fields and of the title, with a barrier between each two.
@@ -49,7 +52,12 @@ pub(crate) fn search_text(kind: &Kind, title: &Label, facts: &Facts, private: &F
 }
 
 fn label_of(field: &Field, value: &Value) -> Option<Label> {
-    let both = |text: String| Some(Label { zh: text.clone(), en: text });
+    let both = |text: String| {
+        Some(Label {
+            zh: text.clone(),
+            en: text,
+        })
+    };
     match (field.field_type, value) {
         (FieldType::Reference | FieldType::User | FieldType::Place, _) | (_, Value::Null) => None,
         (FieldType::Choice | FieldType::Choices, Value::Text(codes)) => {
@@ -59,9 +67,16 @@ fn label_of(field: &Field, value: &Value) -> Option<Label> {
                 .map(|choice| &choice.label)
                 .collect();
             let join = |pick: fn(&Label) -> &String, between: &str| {
-                labels.iter().map(|label| pick(label).as_str()).collect::<Vec<_>>().join(between)
+                labels
+                    .iter()
+                    .map(|label| pick(label).as_str())
+                    .collect::<Vec<_>>()
+                    .join(between)
             };
-            (!labels.is_empty()).then(|| Label { zh: join(|label| &label.zh, "、"), en: join(|label| &label.en, ", ") })
+            (!labels.is_empty()).then(|| Label {
+                zh: join(|label| &label.zh, "、"),
+                en: join(|label| &label.en, ", "),
+            })
         }
         (FieldType::Time, Value::Int(millis)) => both(minute_of(*millis)),
         (_, Value::Text(text)) if !text.trim().is_empty() => both(text.trim().to_owned()),
@@ -82,7 +97,11 @@ fn minute_of(millis: i64) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minute / 60, minute % 60)
 }

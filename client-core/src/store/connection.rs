@@ -47,7 +47,11 @@ impl From<rusqlite::Error> for StoreError {
 
 impl From<std::io::Error> for StoreError {
     fn from(error: std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::StorageFull { Self::Full } else { Self::Files(error) }
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            Self::Full
+        } else {
+            Self::Files(error)
+        }
     }
 }
 
@@ -76,8 +80,9 @@ const STATEMENTS: usize = 96;
 #[derive(Debug)]
 pub(crate) struct Store {
     path: PathBuf,
-    writer: Mutex<Connection>,
+    // Closed first: the last to close puts the journal into the file, and a reader may not.
     reader: Mutex<Connection>,
+    writer: Mutex<Connection>,
 }
 
 impl Store {
@@ -107,7 +112,11 @@ impl Store {
     /// Reads every page.
     pub(crate) fn read_through(&self) -> Result<(), StoreError> {
         let said: String = lock(&self.reader).query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if said == "ok" { Ok(()) } else { Err(StoreError::Damaged(said)) }
+        if said == "ok" {
+            Ok(())
+        } else {
+            Err(StoreError::Damaged(said))
+        }
     }
 
     /// Runs work in one transaction that is on the disk when this returns, or did not happen.

@@ -18,8 +18,10 @@ pub(crate) fn save(tx: &Tx<'_>, draft: &Draft, now: UnixMillis) -> Result<(), Fa
         (Some(record), Some(version)) => Some(heads_of(tx, draft.id, record, version)?),
         _ => None,
     };
-    let edit = serde_json::to_string(&draft.edit)
-        .map_err(|error| CoreError::InvalidInput { field: "edit".into(), why: error.to_string() })?;
+    let edit = serde_json::to_string(&draft.edit).map_err(|error| CoreError::InvalidInput {
+        field: "edit".into(),
+        why: error.to_string(),
+    })?;
     tx.prepare_cached(
         "INSERT INTO draft (draft, record, kind, edit, based_on, based_heads, answers, saved_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -52,17 +54,16 @@ pub(crate) fn all(tx: &Tx<'_>) -> Result<Vec<Draft>, StoreError> {
 
 /// One draft.
 pub(crate) fn get(tx: &Tx<'_>, id: DraftId) -> Result<Option<Kept>, StoreError> {
-    tx.prepare_cached(
-        "SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at FROM draft WHERE draft = ?1",
-    )?
-    .query_row([id.as_bytes()], |row| Ok(read(row)))
-    .optional()?
-    .transpose()
+    tx.prepare_cached("SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at FROM draft WHERE draft = ?1")?
+        .query_row([id.as_bytes()], |row| Ok(read(row)))
+        .optional()?
+        .transpose()
 }
 
 /// Ends a draft.
 pub(crate) fn remove(tx: &Tx<'_>, id: DraftId) -> Result<(), StoreError> {
-    tx.prepare_cached("DELETE FROM draft WHERE draft = ?1")?.execute([id.as_bytes()])?;
+    tx.prepare_cached("DELETE FROM draft WHERE draft = ?1")?
+        .execute([id.as_bytes()])?;
     Ok(())
 }
 
@@ -81,7 +82,11 @@ fn heads_of(tx: &Tx<'_>, draft: DraftId, record: RecordId, version: &str) -> Res
     match now {
         None => Err(CoreError::UnknownRecord(record).into()),
         Some((now, heads)) if now == version => Ok(split(&heads)?),
-        Some((now, _)) => Err(CoreError::Moved { version: now, paths: Vec::new() }.into()),
+        Some((now, _)) => Err(CoreError::Moved {
+            version: now,
+            paths: Vec::new(),
+        }
+        .into()),
     }
 }
 

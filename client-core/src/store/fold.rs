@@ -28,16 +28,36 @@ struct Shown {
 impl Records<'_> {
     /// Folds one record anew. A record whose opening has not come yet stays unseen; its entries wait.
     pub(super) fn refold(&mut self, record: RecordId, at: UnixMillis) -> Result<(), StoreError> {
-        let Some(opening) = rows::opening(self.tx, record)? else { return Ok(()) };
+        let Some(opening) = rows::opening(self.tx, record)? else {
+            return Ok(());
+        };
         let kind = self.pen.office.kinds.get(&opening.opens.kind, opening.opens.version).cloned();
         let Some(kind) = kind else {
-            let why = format!("kind {} version {} is not on this phone yet", opening.opens.kind, opening.opens.version);
-            return self.show(record, &opening, None, &Shown { unreadable: Some(why), ..Shown::default() }, at);
+            let why = format!(
+                "kind {} version {} is not on this phone yet",
+                opening.opens.kind, opening.opens.version
+            );
+            return self.show(
+                record,
+                &opening,
+                None,
+                &Shown {
+                    unreadable: Some(why),
+                    ..Shown::default()
+                },
+                at,
+            );
         };
         self.park_descendants(record)?;
-        let shown = match self.guard_arrived(record, &kind).and_then(|()| self.read_shown(record, &kind)) {
+        let shown = match self
+            .guard_arrived(record, &kind)
+            .and_then(|()| self.read_shown(record, &kind))
+        {
             Ok(shown) => shown,
-            Err(StoreError::Document(error)) => Shown { unreadable: Some(error.to_string()), ..Shown::default() },
+            Err(StoreError::Document(error)) => Shown {
+                unreadable: Some(error.to_string()),
+                ..Shown::default()
+            },
             Err(error) => return Err(error),
         };
         self.show(record, &opening, Some(&kind), &shown, at)?;
@@ -83,35 +103,39 @@ impl Records<'_> {
         let is_mine = opener.is_some_and(|opener| opener == self.pen.office.user());
         let state = kind.and_then(|kind| kind.state(&shown.course.state));
         let came_back = is_mine && state.is_some_and(|state| state.came_back);
-        let title = kind.map_or(Label { zh: String::new(), en: String::new() }, |kind| title(kind, &shown.view.facts));
+        let title = kind.map_or(
+            Label {
+                zh: String::new(),
+                en: String::new(),
+            },
+            |kind| title(kind, &shown.view.facts),
+        );
         let conflicts = shown.view.conflicts.len() + shown.private.as_ref().map_or(0, |view| view.conflicts.len());
         let about = kind.and_then(|kind| about(kind, &shown.view.facts));
         let fields = serde_json::to_string(&shown.view.facts.fields).map_err(|error| StoreError::Damaged(error.to_string()))?;
-        self.tx
-            .prepare_cached(UPSERT)?
-            .execute(rusqlite::named_params! {
-                ":record": record.as_bytes(),
-                ":kind": opening.opens.kind,
-                ":version": opening.opens.version,
-                ":unit": opening.opens.unit.as_bytes(),
-                ":book": opening.book.as_bytes(),
-                ":user": opener.as_ref().map(beatbook_protocol::id::UserId::as_bytes),
-                ":opened_at": opening.at.0,
-                ":updated_at": at.0,
-                ":state": shown.course.state,
-                ":title_zh": title.zh,
-                ":title_en": title.en,
-                ":about": about.as_ref().map(RecordId::as_bytes),
-                ":facts": fields,
-                ":heads": joined(&shown.view.heads),
-                ":pinned": shown.course.pinned.as_deref().map(joined),
-                ":offered": shown.course.offered.as_deref().map(joined),
-                ":last_act": shown.course.last_act.as_ref().map(Hash::as_bytes),
-                ":shown_version": shown.course.version(&shown.view.heads),
-                ":conflicts": i64::try_from(conflicts).unwrap_or(i64::MAX),
-                ":came_back": came_back,
-                ":unreadable": shown.unreadable,
-            })?;
+        self.tx.prepare_cached(UPSERT)?.execute(rusqlite::named_params! {
+            ":record": record.as_bytes(),
+            ":kind": opening.opens.kind,
+            ":version": opening.opens.version,
+            ":unit": opening.opens.unit.as_bytes(),
+            ":book": opening.book.as_bytes(),
+            ":user": opener.as_ref().map(beatbook_protocol::id::UserId::as_bytes),
+            ":opened_at": opening.at.0,
+            ":updated_at": at.0,
+            ":state": shown.course.state,
+            ":title_zh": title.zh,
+            ":title_en": title.en,
+            ":about": about.as_ref().map(RecordId::as_bytes),
+            ":facts": fields,
+            ":heads": joined(&shown.view.heads),
+            ":pinned": shown.course.pinned.as_deref().map(joined),
+            ":offered": shown.course.offered.as_deref().map(joined),
+            ":last_act": shown.course.last_act.as_ref().map(Hash::as_bytes),
+            ":shown_version": shown.course.version(&shown.view.heads),
+            ":conflicts": i64::try_from(conflicts).unwrap_or(i64::MAX),
+            ":came_back": came_back,
+            ":unreadable": shown.unreadable,
+        })?;
         if let Some(kind) = kind {
             let private = shown.private.as_ref().map(|view| &view.facts);
             let text = search_text(kind, &title, &shown.view.facts, private.unwrap_or(&Facts::default()));
@@ -131,7 +155,9 @@ impl Records<'_> {
             return Ok(());
         }
         if let Some(row) = row {
-            self.tx.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([row])?;
+            self.tx
+                .prepare_cached("DELETE FROM search WHERE rowid = ?1")?
+                .execute([row])?;
         }
         let next: i64 = self
             .tx

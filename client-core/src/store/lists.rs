@@ -37,9 +37,17 @@ pub(crate) fn list(tx: &Tx<'_>, filter: &Filter, me: UserId) -> Result<RecordPag
     }
     let limit = filter.limit.unwrap_or(ROWS_DEFAULT).clamp(1, ROWS_MAX);
     values.push(Sql::Integer(i64::from(limit) + 1));
-    let conditions = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+    let conditions = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!("WHERE {}", conditions.join(" AND "))
+    };
     // Numbers of the search rise with time and are unique: their order needs no second key, and no sorting.
-    let order = if key == "search.rowid" { "search.rowid DESC" } else { "r.updated_at DESC, r.n DESC" };
+    let order = if key == "search.rowid" {
+        "search.rowid DESC"
+    } else {
+        "r.updated_at DESC, r.n DESC"
+    };
     let mut rows = tx.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM {from} LEFT JOIN record a ON a.record = r.about {conditions} ORDER BY {order} LIMIT ?"
     ))?;
@@ -75,9 +83,7 @@ pub(crate) fn one(tx: &Tx<'_>, record: RecordId) -> Result<Option<RecordRow>, St
 /// The last record of a kind about another one.
 pub(crate) fn last_about(tx: &Tx<'_>, kind: &str, about: RecordId) -> Result<Option<RecordId>, StoreError> {
     let record: Option<[u8; 16]> = tx
-        .prepare_cached(
-            "SELECT record FROM record WHERE kind = ?1 AND about = ?2 ORDER BY opened_at DESC, n DESC LIMIT 1",
-        )?
+        .prepare_cached("SELECT record FROM record WHERE kind = ?1 AND about = ?2 ORDER BY opened_at DESC, n DESC LIMIT 1")?
         .query_row((kind, about.as_bytes()), |row| row.get(0))
         .optional()?;
     Ok(record.map(RecordId::from_bytes))
@@ -114,7 +120,10 @@ fn read(row: &Row<'_>) -> Result<RecordRow, StoreError> {
         (Some(zh), Some(en)) => Some(Label { zh, en }),
         _ => None,
     };
-    let own = Label { zh: row.get(7)?, en: row.get(8)? };
+    let own = Label {
+        zh: row.get(7)?,
+        en: row.get(8)?,
+    };
     Ok(RecordRow {
         record: RecordId::from_bytes(row.get(1)?),
         kind: row.get(2)?,
@@ -122,7 +131,13 @@ fn read(row: &Row<'_>) -> Result<RecordRow, StoreError> {
         unit: UnitId::from_bytes(row.get(4)?),
         opener: user(row, 5)?,
         state: row.get(6)?,
-        title: about.map_or_else(|| own.clone(), |about| Label { zh: beside(&about.zh, &own.zh), en: beside(&about.en, &own.en) }),
+        title: about.map_or_else(
+            || own.clone(),
+            |about| Label {
+                zh: beside(&about.zh, &own.zh),
+                en: beside(&about.en, &own.en),
+            },
+        ),
         about: row.get::<_, Option<[u8; 16]>>(9)?.map(RecordId::from_bytes),
         opened_at: UnixMillis(row.get(10)?),
         updated_at: UnixMillis(row.get(11)?),
@@ -137,7 +152,12 @@ fn read(row: &Row<'_>) -> Result<RecordRow, StoreError> {
 }
 
 fn beside(about: &str, own: &str) -> String {
-    [about, own].iter().filter(|text| !text.is_empty()).copied().collect::<Vec<_>>().join(" · ")
+    [about, own]
+        .iter()
+        .filter(|text| !text.is_empty())
+        .copied()
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 /// Accepted entries with their records, by record and entry.
@@ -147,7 +167,10 @@ pub(crate) fn accepted_entries(tx: &Tx<'_>) -> Result<Vec<(RecordId, beatbook_pr
          ORDER BY record, entry",
     )?;
     let rows = rows.query_map([], |row| {
-        Ok((RecordId::from_bytes(row.get(0)?), beatbook_protocol::id::Hash::from_bytes(row.get(1)?)))
+        Ok((
+            RecordId::from_bytes(row.get(0)?),
+            beatbook_protocol::id::Hash::from_bytes(row.get(1)?),
+        ))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

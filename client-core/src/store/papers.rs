@@ -28,8 +28,10 @@ pub(crate) fn load(
 ) -> Result<Option<Document>, StoreError> {
     let name = shape.name();
     let snapshot = snapshot(tx, record, name)?;
-    let rows: Vec<ChangeRow> =
-        rows::changes(tx, record, name)?.into_iter().filter(|row| statuses.contains(&row.status)).collect();
+    let rows: Vec<ChangeRow> = rows::changes(tx, record, name)?
+        .into_iter()
+        .filter(|row| statuses.contains(&row.status))
+        .collect();
     if rows.is_empty() && snapshot.is_none() {
         return Ok(None);
     }
@@ -46,7 +48,9 @@ pub(crate) fn fold(tx: &Tx<'_>, shape: &Shape, actor: ActorId, record: RecordId)
     if accepted < SNAPSHOT_CHANGES {
         return Ok(());
     }
-    let Some(document) = load(tx, shape, actor, record, ACCEPTED)? else { return Ok(()) };
+    let Some(document) = load(tx, shape, actor, record, ACCEPTED)? else {
+        return Ok(());
+    };
     tx.prepare_cached(
         "INSERT INTO snapshot (record, document, bytes) VALUES (?1, ?2, ?3)
          ON CONFLICT (record, document) DO UPDATE SET bytes = excluded.bytes",

@@ -41,9 +41,16 @@ pub(crate) fn active(tx: &Tx<'_>) -> Result<Option<PatrolRow>, StoreError> {
         .prepare_cached("SELECT record, started_at, cut, state FROM patrol WHERE one = 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
-    let Some((record, started_at, cut, state)) = row else { return Ok(None) };
+    let Some((record, started_at, cut, state)) = row else {
+        return Ok(None);
+    };
     let state = serde_json::from_str(&state).map_err(|error| StoreError::Damaged(format!("the recorder's state: {error}")))?;
-    Ok(Some(PatrolRow { record: RecordId::from_bytes(record), started_at: UnixMillis(started_at), cut, state }))
+    Ok(Some(PatrolRow {
+        record: RecordId::from_bytes(record),
+        started_at: UnixMillis(started_at),
+        cut,
+        state,
+    }))
 }
 
 /// Writes down what the recorder is told; tells whether it is news (a fix of a time that is here already is none).
@@ -82,10 +89,8 @@ pub(crate) fn told_since(tx: &Tx<'_>, cut: i64) -> Result<Vec<TrackEvent>, Store
 
 /// All told so far is in segments now.
 pub(crate) fn cut(tx: &Tx<'_>, state: &RecorderState) -> Result<(), StoreError> {
-    tx.prepare_cached(
-        "UPDATE patrol SET cut = (SELECT coalesce(max(n), 0) FROM track_event), state = ?1 WHERE one = 1",
-    )?
-    .execute([written(state)?])?;
+    tx.prepare_cached("UPDATE patrol SET cut = (SELECT coalesce(max(n), 0) FROM track_event), state = ?1 WHERE one = 1")?
+        .execute([written(state)?])?;
     Ok(())
 }
 

@@ -51,7 +51,13 @@ pub(crate) struct Records<'a> {
 impl<'a> Records<'a> {
     /// Works within this transaction.
     pub(crate) fn new(tx: &'a Tx<'a>, pen: &'a mut Pen, now: UnixMillis) -> Self {
-        Self { tx, pen, now, touched: BTreeMap::new(), documents: BTreeMap::new() }
+        Self {
+            tx,
+            pen,
+            now,
+            touched: BTreeMap::new(),
+            documents: BTreeMap::new(),
+        }
     }
 
     /// The transaction, for the outbox and the exchange's own tables.
@@ -114,7 +120,9 @@ impl<'a> Records<'a> {
                 self.settle_known(entry, (leaf, position), true)?;
             }
             Verdict::Refused { code, text, state_met } => {
-                let said = state_met.as_ref().map_or_else(|| text.clone(), |state| format!("{text} ({state})"));
+                let said = state_met
+                    .as_ref()
+                    .map_or_else(|| text.clone(), |state| format!("{text} ({state})"));
                 self.park(entry, code, &said)?;
             }
             // It waits for what it needs, or for a verdict that this version understands.
@@ -137,9 +145,9 @@ impl<'a> Records<'a> {
             Err(error) => tracing::warn!(%error, kind, version, "a kind cannot be read"),
         }
         self.pen.is_outdated = true;
-        let mut waiting = self
-            .tx
-            .prepare_cached("SELECT record, updated_at FROM record WHERE kind = ?1 AND version = ?2 AND unreadable IS NOT NULL")?;
+        let mut waiting = self.tx.prepare_cached(
+            "SELECT record, updated_at FROM record WHERE kind = ?1 AND version = ?2 AND unreadable IS NOT NULL",
+        )?;
         let waiting = waiting.query_map((kind, version), |row| Ok((row.get(0)?, row.get(1)?)))?;
         for row in waiting {
             let (record, at) = row?;
@@ -216,9 +224,17 @@ impl<'a> Records<'a> {
                 continue;
             }
             let shape = self.pen.office.shape(kind, name)?;
-            let document = self.take_document(record, kind, name)?.unwrap_or_else(|| Document::begin(&shape, self.pen.actor));
-            let incoming: Vec<Incoming<'_>> =
-                arrived.iter().map(|row| Incoming { bytes: &row.bytes, settles: row.settles, actors: None }).collect();
+            let document = self
+                .take_document(record, kind, name)?
+                .unwrap_or_else(|| Document::begin(&shape, self.pen.actor));
+            let incoming: Vec<Incoming<'_>> = arrived
+                .iter()
+                .map(|row| Incoming {
+                    bytes: &row.bytes,
+                    settles: row.settles,
+                    actors: None,
+                })
+                .collect();
             let report = guard::check(&document, &incoming, Unknown::Keep);
             for (row, outcome) in arrived.iter().zip(report.outcomes) {
                 match outcome {
@@ -339,8 +355,7 @@ impl<'a> Records<'a> {
     /// Runs an update that returns records and times.
     fn returned(&self, sql: &str, values: impl rusqlite::Params) -> Result<Vec<(RecordId, UnixMillis)>, StoreError> {
         let mut statement = self.tx.prepare_cached(sql)?;
-        let rows =
-            statement.query_map(values, |row| Ok((RecordId::from_bytes(row.get(0)?), UnixMillis(row.get(1)?))))?;
+        let rows = statement.query_map(values, |row| Ok((RecordId::from_bytes(row.get(0)?), UnixMillis(row.get(1)?))))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

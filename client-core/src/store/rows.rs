@@ -148,7 +148,11 @@ pub(crate) fn opening(tx: &Tx<'_>, record: RecordId) -> Result<Option<Opening>, 
         .query_row([record.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((opens, book, at)) = row else { return Ok(None) };
-    Ok(Some(Opening { opens: codec::from_bytes("opening", &opens)?, book: BookId::from_bytes(book), at: UnixMillis(at) }))
+    Ok(Some(Opening {
+        opens: codec::from_bytes("opening", &opens)?,
+        book: BookId::from_bytes(book),
+        at: UnixMillis(at),
+    }))
 }
 
 /// One stored change.
@@ -194,7 +198,11 @@ pub(crate) fn changes(tx: &Tx<'_>, record: RecordId, document: DocumentName) -> 
     rows.map(|row| {
         let (row, deps, status) = row?;
         let status = Status::from_code(status).ok_or_else(|| StoreError::Damaged(format!("a change has status {status}")))?;
-        Ok(ChangeRow { deps: split(&deps)?, status, ..row })
+        Ok(ChangeRow {
+            deps: split(&deps)?,
+            status,
+            ..row
+        })
     })
     .collect()
 }
@@ -206,14 +214,26 @@ pub(crate) fn steps(tx: &Tx<'_>, record: RecordId) -> Result<Vec<Step>, StoreErr
          ORDER BY status, leaf, position, n",
     )?;
     let rows = rows.query_map([record.as_bytes()], |row| {
-        Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?, row.get(2)?, row.get(3)?, row.get::<_, i64>(4)?))
+        Ok((
+            row.get(0)?,
+            row.get::<_, Vec<u8>>(1)?,
+            row.get(2)?,
+            row.get(3)?,
+            row.get::<_, i64>(4)?,
+        ))
     })?;
     let mut steps = Vec::new();
     for row in rows {
         let (entry, bytes, book, offered, status) = row?;
         if let Entry::Act(act) = Entry::parse(&bytes)? {
             let waiting = status == Status::Pending.code();
-            steps.push(Step { entry: Hash::from_bytes(entry), act, book: BookId::from_bytes(book), offered, waiting });
+            steps.push(Step {
+                entry: Hash::from_bytes(entry),
+                act,
+                book: BookId::from_bytes(book),
+                offered,
+                waiting,
+            });
         }
     }
     Ok(steps)

@@ -4,9 +4,7 @@ use beatbook_protocol::document::{Conflict, Document, Edit, FieldPath, Said, Vie
 use beatbook_protocol::entry::Entry;
 use beatbook_protocol::facts::Facts;
 use beatbook_protocol::id::{ActorId, BookId, Hash, RecordId};
-use beatbook_protocol::kind::{
-    CheckedKind, DocumentName, Judged, UTC_OFFSET_MINUTES, UserContext, validate, workflow,
-};
+use beatbook_protocol::kind::{CheckedKind, DocumentName, Judged, UTC_OFFSET_MINUTES, UserContext, validate, workflow};
 use beatbook_protocol::time::UnixMillis;
 use rusqlite::OptionalExtension;
 
@@ -32,8 +30,12 @@ pub(crate) fn version(tx: &Tx<'_>, record: RecordId) -> Result<Option<String>, S
 
 /// One record, whole.
 pub(crate) fn record(tx: &Tx<'_>, office: &Office, record: RecordId, now: UnixMillis) -> Result<Option<RecordView>, StoreError> {
-    let (Some(row), Some(head)) = (lists::one(tx, record)?, rows::head(tx, record)?) else { return Ok(None) };
-    let Some(kind) = office.kinds.get(&row.kind, row.kind_version) else { return unread(tx, row).map(Some) };
+    let (Some(row), Some(head)) = (lists::one(tx, record)?, rows::head(tx, record)?) else {
+        return Ok(None);
+    };
+    let Some(kind) = office.kinds.get(&row.kind, row.kind_version) else {
+        return unread(tx, row).map(Some);
+    };
     let facts = open(tx, office, kind, record, DocumentName::Facts)?;
     let private = open(tx, office, kind, record, DocumentName::Private)?;
     let view = facts.as_ref().map(Document::view).transpose()?.unwrap_or_default();
@@ -52,10 +54,16 @@ pub(crate) fn record(tx: &Tx<'_>, office: &Office, record: RecordId, now: UnixMi
         record: write::context(record, &head, &course.state),
         now,
         utc_offset_minutes: UTC_OFFSET_MINUTES,
-        user: UserContext { id: office.user(), roles: &whos },
+        user: UserContext {
+            id: office.user(),
+            roles: &whos,
+        },
     };
     let findings = validate(kind, &judged);
-    let acts_open = workflow::acts_open(kind, &course.state, &whos).iter().map(|act| act.code.clone()).collect();
+    let acts_open = workflow::acts_open(kind, &course.state, &whos)
+        .iter()
+        .map(|act| act.code.clone())
+        .collect();
     let mut written = Vec::new();
     let mut conflicts = Vec::new();
     for (name, view) in DOCUMENTS.into_iter().zip([Some(&view), private.as_ref()]) {
@@ -82,12 +90,30 @@ pub(crate) fn record(tx: &Tx<'_>, office: &Office, record: RecordId, now: UnixMi
 /// Every write to a record that counts, the oldest first in each document.
 pub(crate) fn history(tx: &Tx<'_>, office: &Office, record: RecordId) -> Result<Vec<HistoryView>, StoreError> {
     let mut all = Vec::new();
-    let Some(kind) = kind_of(tx, office, record)? else { return Ok(all) };
+    let Some(kind) = kind_of(tx, office, record)? else {
+        return Ok(all);
+    };
     for name in DOCUMENTS {
-        let Some(document) = open(tx, office, &kind, record, name)? else { continue };
+        let Some(document) = open(tx, office, &kind, record, name)? else {
+            continue;
+        };
         for write in document.history()? {
-            let Write { path, value, at, change, settles, .. } = write;
-            all.push(HistoryView { document: name, path, value, by: author(tx, record, &change)?, at, settles });
+            let Write {
+                path,
+                value,
+                at,
+                change,
+                settles,
+                ..
+            } = write;
+            all.push(HistoryView {
+                document: name,
+                path,
+                value,
+                by: author(tx, record, &change)?,
+                at,
+                settles,
+            });
         }
     }
     Ok(all)
@@ -96,7 +122,10 @@ pub(crate) fn history(tx: &Tx<'_>, office: &Office, record: RecordId) -> Result<
 /// Every conflict on this phone.
 pub(crate) fn conflicts(tx: &Tx<'_>, office: &Office) -> Result<Vec<ConflictView>, StoreError> {
     let mut all = Vec::new();
-    for record in ids(tx, "SELECT record FROM record WHERE conflicts > 0 ORDER BY updated_at DESC, n DESC")? {
+    for record in ids(
+        tx,
+        "SELECT record FROM record WHERE conflicts > 0 ORDER BY updated_at DESC, n DESC",
+    )? {
         let Some(kind) = kind_of(tx, office, record)? else { continue };
         for name in DOCUMENTS {
             if let Some(document) = open(tx, office, &kind, record, name)? {
@@ -110,17 +139,48 @@ pub(crate) fn conflicts(tx: &Tx<'_>, office: &Office) -> Result<Vec<ConflictView
 /// What came back to this user: returned by somebody, or refused by the station.
 pub(crate) fn came_back(tx: &Tx<'_>, office: &Office) -> Result<Vec<CameBack>, StoreError> {
     let mut all = Vec::new();
-    for record in ids(tx, "SELECT record FROM record WHERE came_back > 0 ORDER BY updated_at DESC, n DESC")? {
-        let (Some(row), Some(kind)) = (lists::one(tx, record)?, kind_of(tx, office, record)?) else { continue };
+    for record in ids(
+        tx,
+        "SELECT record FROM record WHERE came_back > 0 ORDER BY updated_at DESC, n DESC",
+    )? {
+        let (Some(row), Some(kind)) = (lists::one(tx, record)?, kind_of(tx, office, record)?) else {
+            continue;
+        };
         let steps = rows::steps(tx, record)?;
-        let Some(step) = Course::of(&kind, &steps).led_by.and_then(|place| steps.get(place)) else { continue };
-        let why = CameBackWhy::Act { code: step.act.code.clone(), comment: step.act.comment.clone() };
-        all.push(CameBack { record, title: row.title, why, by: Some(author_of_step(tx, step)?), at: step.act.at });
+        let Some(step) = Course::of(&kind, &steps).led_by.and_then(|place| steps.get(place)) else {
+            continue;
+        };
+        let why = CameBackWhy::Act {
+            code: step.act.code.clone(),
+            comment: step.act.comment.clone(),
+        };
+        all.push(CameBack {
+            record,
+            title: row.title,
+            why,
+            by: Some(author_of_step(tx, step)?),
+            at: step.act.at,
+        });
     }
     for refused in refused(tx, office)? {
-        let Some(row) = lists::one(tx, refused.record)? else { continue };
-        let RefusedEntry { entry, record, code, text, at, .. } = refused;
-        all.push(CameBack { record, title: row.title, why: CameBackWhy::Refused { entry, code, text }, by: None, at });
+        let Some(row) = lists::one(tx, refused.record)? else {
+            continue;
+        };
+        let RefusedEntry {
+            entry,
+            record,
+            code,
+            text,
+            at,
+            ..
+        } = refused;
+        all.push(CameBack {
+            record,
+            title: row.title,
+            why: CameBackWhy::Refused { entry, code, text },
+            by: None,
+            at,
+        });
     }
     Ok(all)
 }
@@ -146,37 +206,68 @@ pub(crate) fn refused(tx: &Tx<'_>, office: &Office) -> Result<Vec<RefusedEntry>,
     let mut all = Vec::new();
     for (entry, record, code, text, at, act) in rows {
         let what = match act.map(|bytes| Entry::parse(&bytes)).transpose()? {
-            Some(Entry::Act(act)) => RefusedWhat::Act { code: act.code, comment: act.comment },
+            Some(Entry::Act(act)) => RefusedWhat::Act {
+                code: act.code,
+                comment: act.comment,
+            },
             Some(_) => continue,
             None => RefusedWhat::Values(parked_writes(tx, office, &entry)?.map_or_else(Vec::new, |parked| parked.said())),
         };
-        all.push(RefusedEntry { entry, record, code: code.unwrap_or_default(), text: text.unwrap_or_default(), what, at });
+        all.push(RefusedEntry {
+            entry,
+            record,
+            code: code.unwrap_or_default(),
+            text: text.unwrap_or_default(),
+            what,
+            at,
+        });
     }
     Ok(all)
 }
 
 /// The values of a parked change as an edit, with its record and kind.
 pub(crate) fn offer(tx: &Tx<'_>, office: &Office, entry: &Hash) -> Result<Option<(RecordId, String, Edit)>, StoreError> {
-    let Some(parked) = parked_writes(tx, office, entry)? else { return Ok(None) };
-    let Some(then) = parked.document.view_at(&[parked.change])? else { return Ok(None) };
+    let Some(parked) = parked_writes(tx, office, entry)? else {
+        return Ok(None);
+    };
+    let Some(then) = parked.document.view_at(&[parked.change])? else {
+        return Ok(None);
+    };
     let paths: Vec<&FieldPath> = parked.writes.iter().map(|write| &write.path).collect();
-    Ok(Some((parked.record, parked.kind.code.clone(), record::pick(&then.facts, paths))))
+    Ok(Some((
+        parked.record,
+        parked.kind.code.clone(),
+        record::pick(&then.facts, paths),
+    )))
 }
 
 /// What the last record of a kind about another says, as far as it carries over.
 pub(crate) fn starting_point(tx: &Tx<'_>, office: &Office, kind: &str, about: RecordId) -> Result<Facts, StoreError> {
     let mut start = Facts::default();
-    let Some(last) = lists::last_about(tx, kind, about)? else { return Ok(start) };
-    let Some(kind) = kind_of(tx, office, last)? else { return Ok(start) };
+    let Some(last) = lists::last_about(tx, kind, about)? else {
+        return Ok(start);
+    };
+    let Some(kind) = kind_of(tx, office, last)? else {
+        return Ok(start);
+    };
     for name in DOCUMENTS {
-        let Some(document) = open(tx, office, &kind, last, name)? else { continue };
+        let Some(document) = open(tx, office, &kind, last, name)? else {
+            continue;
+        };
         let said = document.view()?.facts;
         for field in kind.fields_of(name).filter(|field| field.carries_over) {
             let code = &field.code;
-            start.fields.extend(said.fields.get(code).map(|value| (code.clone(), value.clone())));
-            start.notes.extend(said.notes.get(code).map(|note| (code.clone(), note.clone())));
+            start
+                .fields
+                .extend(said.fields.get(code).map(|value| (code.clone(), value.clone())));
+            start
+                .notes
+                .extend(said.notes.get(code).map(|note| (code.clone(), note.clone())));
             if let Some(items) = said.lists.get(code) {
-                let there = items.iter().filter(|(_, item)| !item.removed).map(|(id, item)| (*id, item.clone()));
+                let there = items
+                    .iter()
+                    .filter(|(_, item)| !item.removed)
+                    .map(|(id, item)| (*id, item.clone()));
                 start.lists.insert(code.clone(), there.collect());
             }
         }
@@ -195,7 +286,10 @@ struct Parked {
 
 impl Parked {
     fn said(&self) -> Vec<(FieldPath, Said)> {
-        self.writes.iter().map(|write| (write.path.clone(), write.value.clone())).collect()
+        self.writes
+            .iter()
+            .map(|write| (write.path.clone(), write.value.clone()))
+            .collect()
     }
 }
 
@@ -204,14 +298,32 @@ fn parked_writes(tx: &Tx<'_>, office: &Office, entry: &Hash) -> Result<Option<Pa
         .prepare_cached("SELECT record, document, change_hash FROM change WHERE entry = ?1 AND status = 2")?
         .query_row([entry.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((record, document, Some(change))) = row else { return Ok(None) };
+    let Some((record, document, Some(change))) = row else {
+        return Ok(None);
+    };
     let (record, change) = (RecordId::from_bytes(record), Hash::from_bytes(change));
-    let Some(name) = DOCUMENTS.into_iter().find(|name| code_of((*name).into()) == document) else { return Ok(None) };
-    let Some(kind) = kind_of(tx, office, record)? else { return Ok(None) };
+    let Some(name) = DOCUMENTS.into_iter().find(|name| code_of((*name).into()) == document) else {
+        return Ok(None);
+    };
+    let Some(kind) = kind_of(tx, office, record)? else {
+        return Ok(None);
+    };
     let shape = office.shape(&kind, name)?;
-    let Some(document) = papers::load(tx, &shape, READER, record, WRITTEN)? else { return Ok(None) };
-    let writes = document.history()?.into_iter().filter(|write| write.change == change).collect();
-    Ok(Some(Parked { record, kind, document, change, writes }))
+    let Some(document) = papers::load(tx, &shape, READER, record, WRITTEN)? else {
+        return Ok(None);
+    };
+    let writes = document
+        .history()?
+        .into_iter()
+        .filter(|write| write.change == change)
+        .collect();
+    Ok(Some(Parked {
+        record,
+        kind,
+        document,
+        change,
+        writes,
+    }))
 }
 
 /// A record whose kind is not here: only its row is known.
@@ -258,7 +370,12 @@ fn written_of(tx: &Tx<'_>, record: RecordId, name: DocumentName, view: &View) ->
         .iter()
         .map(|(path, written)| {
             let by = author(tx, record, &written.change)?;
-            Ok(WrittenView { document: name, path: path.clone(), by, at: written.at })
+            Ok(WrittenView {
+                document: name,
+                path: path.clone(),
+                by,
+                at: written.at,
+            })
         })
         .collect()
 }
@@ -277,10 +394,19 @@ fn conflicts_of(
                 .iter()
                 .map(|claim| {
                     let by = author(tx, record, &claim.change)?;
-                    Ok(ClaimView { value: claim.value.clone(), by, at: claim.at })
+                    Ok(ClaimView {
+                        value: claim.value.clone(),
+                        by,
+                        at: claim.at,
+                    })
                 })
                 .collect::<Result<_, StoreError>>()?;
-            Ok(ConflictView { record, document: name, path: conflict.path.clone(), claims })
+            Ok(ConflictView {
+                record,
+                document: name,
+                path: conflict.path.clone(),
+                claims,
+            })
         })
         .collect()
 }
@@ -311,25 +437,41 @@ fn author(tx: &Tx<'_>, record: RecordId, change: &Hash) -> Result<Author, StoreE
         .optional()?;
     match book {
         Some(book) => author_of_book(tx, BookId::from_bytes(book)),
-        None => Ok(Author { user: None, name: String::new() }),
+        None => Ok(Author {
+            user: None,
+            name: String::new(),
+        }),
     }
 }
 
 fn author_of_step(tx: &Tx<'_>, step: &Step) -> Result<Author, StoreError> {
     match step.act.on_behalf {
-        Some(user) => Ok(Author { user: Some(user), name: registry::name_of(tx, user)? }),
+        Some(user) => Ok(Author {
+            user: Some(user),
+            name: registry::name_of(tx, user)?,
+        }),
         None => author_of_book(tx, step.book),
     }
 }
 
 fn opener(tx: &Tx<'_>, row: &RecordRow) -> Result<Author, StoreError> {
-    let name = row.opener.map(|user| registry::name_of(tx, user)).transpose()?.unwrap_or_default();
+    let name = row
+        .opener
+        .map(|user| registry::name_of(tx, user))
+        .transpose()?
+        .unwrap_or_default();
     Ok(Author { user: row.opener, name })
 }
 
 fn author_of_book(tx: &Tx<'_>, book: BookId) -> Result<Author, StoreError> {
     match registry::user_of(tx, book)? {
-        Some(user) => Ok(Author { user: Some(user), name: registry::name_of(tx, user)? }),
-        None => Ok(Author { user: None, name: book.to_string() }),
+        Some(user) => Ok(Author {
+            user: Some(user),
+            name: registry::name_of(tx, user)?,
+        }),
+        None => Ok(Author {
+            user: None,
+            name: book.to_string(),
+        }),
     }
 }

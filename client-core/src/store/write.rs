@@ -59,7 +59,11 @@ impl Records<'_> {
         let me = self.me()?;
         let kind = self.kind_in_force(kind)?;
         self.may_write(&kind, &kind.workflow.initial, Some(&me))?;
-        let mut opens = Some(Opens { kind: kind.code.clone(), version: kind.version, unit: me.unit });
+        let mut opens = Some(Opens {
+            kind: kind.code.clone(),
+            version: kind.version,
+            unit: me.unit,
+        });
         for (name, part) in record::parts(&kind, edit) {
             if record::is_empty(&part) {
                 continue;
@@ -75,7 +79,11 @@ impl Records<'_> {
             self.documents.insert((record, name), document);
         }
         if opens.is_some() {
-            return Err(CoreError::InvalidInput { field: "edit".into(), why: "a record begins with at least one value".into() }.into());
+            return Err(CoreError::InvalidInput {
+                field: "edit".into(),
+                why: "a record begins with at least one value".into(),
+            }
+            .into());
         }
         Ok(())
     }
@@ -122,12 +130,26 @@ impl Records<'_> {
         let kind = self.kind_of(&head)?;
         let course = Course::of(&kind, &rows::steps(self.tx, record)?);
         let whos = self.pen.office.whos(head.opener);
-        let forbidden = || CoreError::Forbidden { what: order.code.clone(), state: course.state.clone() };
+        let forbidden = || CoreError::Forbidden {
+            what: order.code.clone(),
+            state: course.state.clone(),
+        };
         let to = match workflow::judge(&kind, &course.state, &order.code, &whos) {
             Judgement::Accepted { to, .. } => to,
             Judgement::OfferSupplement => course.state.clone(),
-            Judgement::Repeat => return Ok(ActDone { entry: None, state: course.state, findings: Vec::new() }),
-            Judgement::UnknownAct => return Err(CoreError::Unknown { what: format!("act {}", order.code) }.into()),
+            Judgement::Repeat => {
+                return Ok(ActDone {
+                    entry: None,
+                    state: course.state,
+                    findings: Vec::new(),
+                });
+            }
+            Judgement::UnknownAct => {
+                return Err(CoreError::Unknown {
+                    what: format!("act {}", order.code),
+                }
+                .into());
+            }
             Judgement::Returned { .. } | Judgement::Forbidden => return Err(forbidden().into()),
         };
         let rule = kind.act(&order.code).ok_or_else(forbidden)?;
@@ -140,9 +162,15 @@ impl Records<'_> {
             record: context(record, &head, &course.state),
             now: self.now,
             utc_offset_minutes: UTC_OFFSET_MINUTES,
-            user: UserContext { id: me.user, roles: &whos },
+            user: UserContext {
+                id: me.user,
+                roles: &whos,
+            },
         };
-        let given = ActGiven { comment: order.comment.as_deref(), values: &order.values };
+        let given = ActGiven {
+            comment: order.comment.as_deref(),
+            values: &order.values,
+        };
         let mut findings = workflow::check_act(&kind, rule, given, &judged);
         if rule.pins {
             findings.extend(validate(&kind, &judged));
@@ -165,7 +193,11 @@ impl Records<'_> {
             on_behalf: None,
         };
         let entry = self.put_act(&me, act)?;
-        Ok(ActDone { entry: Some(entry), state: to, findings })
+        Ok(ActDone {
+            entry: Some(entry),
+            state: to,
+            findings,
+        })
     }
 
     /// Who writes.
@@ -181,29 +213,42 @@ impl Records<'_> {
     /// The kind under which new records are made.
     pub(crate) fn kind_in_force(&self, code: &str) -> Result<CheckedKind, CoreError> {
         let kind = self.pen.office.kinds.newest(code).cloned();
-        kind.ok_or_else(|| CoreError::Unknown { what: format!("kind {code}") })
+        kind.ok_or_else(|| CoreError::Unknown {
+            what: format!("kind {code}"),
+        })
     }
 
     fn kind_of(&self, head: &RecordHead) -> Result<CheckedKind, CoreError> {
         if let Some(why) = &head.unreadable {
-            return Err(CoreError::InvalidInput { field: "record".into(), why: format!("it cannot be read here: {why}") });
+            return Err(CoreError::InvalidInput {
+                field: "record".into(),
+                why: format!("it cannot be read here: {why}"),
+            });
         }
         let kind = self.pen.office.kinds.get(&head.kind, head.kind_version).cloned();
-        kind.ok_or_else(|| CoreError::Unknown { what: format!("kind {} version {}", head.kind, head.kind_version) })
+        kind.ok_or_else(|| CoreError::Unknown {
+            what: format!("kind {} version {}", head.kind, head.kind_version),
+        })
     }
 
     fn may_write_record(&self, kind: &CheckedKind, head: &RecordHead) -> Result<(), CoreError> {
         if workflow::may_write(kind, &head.state, &self.pen.office.whos(head.opener)) {
             return Ok(());
         }
-        Err(CoreError::Forbidden { what: "write".into(), state: head.state.clone() })
+        Err(CoreError::Forbidden {
+            what: "write".into(),
+            state: head.state.clone(),
+        })
     }
 
     fn may_write(&self, kind: &CheckedKind, state: &str, opener: Option<&Identity>) -> Result<(), CoreError> {
         if workflow::may_write(kind, state, &self.pen.office.whos(opener.map(|me| me.user))) {
             return Ok(());
         }
-        Err(CoreError::Forbidden { what: "write".into(), state: state.to_owned() })
+        Err(CoreError::Forbidden {
+            what: "write".into(),
+            state: state.to_owned(),
+        })
     }
 
     fn put(
@@ -248,13 +293,21 @@ impl Records<'_> {
     fn put_act(&mut self, me: &Identity, act: ActEntry) -> Result<Hash, Fault> {
         if act.heads.len() > HEADS_MAX {
             let why = "too many people have written at once; edit one field first, which joins their work".into();
-            return Err(CoreError::InvalidInput { field: "record".into(), why }.into());
+            return Err(CoreError::InvalidInput {
+                field: "record".into(),
+                why,
+            }
+            .into());
         }
         let record = act.record;
         let entry = Entry::Act(act.clone());
         let bytes = entry.to_bytes();
         if act.comment.as_ref().map_or(0, String::len) > ACT_BYTES_MAX {
-            return Err(CoreError::InvalidInput { field: "comment".into(), why: "it is too long".into() }.into());
+            return Err(CoreError::InvalidInput {
+                field: "comment".into(),
+                why: "it is too long".into(),
+            }
+            .into());
         }
         let entry = identity(&bytes);
         rows::put_act(self.tx, &entry, &act, &bytes, me.book, (Status::Pending, None, false))?;
@@ -268,7 +321,13 @@ impl Records<'_> {
 pub(crate) fn context<'s>(record: RecordId, head: &RecordHead, state: &'s str) -> RecordContext<'s> {
     let opened_by = head.opener.unwrap_or(beatbook_protocol::id::UserId::from_bytes([0; 16]));
     let unit: UnitId = head.unit;
-    RecordContext { id: record, state, unit, opened_at: head.opened_at, opened_by }
+    RecordContext {
+        id: record,
+        state,
+        unit,
+        opened_at: head.opened_at,
+        opened_by,
+    }
 }
 
 fn view_of(document: Option<&Document>) -> Result<Facts, StoreError> {
@@ -279,7 +338,10 @@ fn same(version: &str, head: &RecordHead) -> Result<(), CoreError> {
     if version == head.version {
         return Ok(());
     }
-    Err(CoreError::Moved { version: head.version.clone(), paths: Vec::new() })
+    Err(CoreError::Moved {
+        version: head.version.clone(),
+        paths: Vec::new(),
+    })
 }
 
 /// Whether others have written where this edit writes since its author saw these heads. To write over them unseen would lose their
@@ -289,7 +351,11 @@ fn overtaken(document: &Document, heads: &[Hash], edit: &Edit, head: &RecordHead
         return Ok(());
     }
     let Some(then) = document.view_at(heads)? else {
-        return Err(CoreError::Moved { version: head.version.clone(), paths: Vec::new() }.into());
+        return Err(CoreError::Moved {
+            version: head.version.clone(),
+            paths: Vec::new(),
+        }
+        .into());
     };
     let now = document.view()?;
     let at = |facts: &Facts, path: &FieldPath| record::pick(facts, [path]);
@@ -302,5 +368,9 @@ fn overtaken(document: &Document, heads: &[Hash], edit: &Edit, head: &RecordHead
     if moved.is_empty() {
         return Ok(());
     }
-    Err(CoreError::Moved { version: head.version.clone(), paths: moved }.into())
+    Err(CoreError::Moved {
+        version: head.version.clone(),
+        paths: moved,
+    }
+    .into())
 }
