@@ -4,6 +4,8 @@
 //!  seeded ──► street ──► day ──► (phones: real client-cores) ──HTTP──► station (a real process)
 //! ```
 
+pub mod day;
+pub mod phone;
 pub mod proxy;
 pub mod seeded;
 pub mod station;

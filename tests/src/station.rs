@@ -213,14 +213,24 @@ pub struct Chief {
 }
 
 impl Chief {
-    /// A chief with his token.
-    #[must_use]
-    pub fn new(url: &str, token: &str) -> Self {
-        Self {
-            http: reqwest::Client::new(),
+    /// A chief with his token. The station is asked in plain HTTP on loopback, but the client wants a TLS provider all the same.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn new(url: &str, token: &str) -> Result<Self> {
+        // Whoever installed it before us installed the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build();
+        let http = http.map_err(|error| StationProcessError::Call {
+            method: "GET",
+            path: url.to_owned(),
+            fault: error.to_string(),
+        })?;
+        Ok(Self {
+            http,
             url: url.to_owned(),
             token: token.to_owned(),
-        }
+        })
     }
 
     /// `GET`.

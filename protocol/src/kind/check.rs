@@ -1,5 +1,6 @@
 //! Checks a kind: its head, codes, texts, expressions. What one field keeps is in `check_field`, the workflow in `check_workflow`.
 
+use crate::document::REMOVED;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expression::{Expression, ExpressionFault, Scope};
@@ -224,7 +225,7 @@ impl<'k> Checker<'k> {
         way: &[Step<'_>],
     ) -> Result<(), Fault> {
         self.code(code, way)?;
-        if what == "field" && CEL_WORDS.contains(&code) {
+        if what == "field" && (CEL_WORDS.contains(&code) || code == REMOVED) {
             return self.fault(way, KindFault::BadCode(code.to_owned()));
         }
         if codes.insert(code) {

@@ -37,9 +37,9 @@ pub enum KindFault {
     /// Not TOML, or a key or value that no kind has.
     #[error("{0}")]
     Malformed(String),
-    /// A code with characters that codes do not have, or a word that CEL reserves.
+    /// A code with characters that codes do not have, or a word that CEL or documents reserve.
     #[error(
-        "{0:?} cannot be a code: use lower-case letters, digits and _, begin with a letter, at most 40, and no word of CEL for a field"
+        "{0:?} cannot be a code: use lower-case letters, digits and _, begin with a letter, at most 40, and for a field no word of CEL and not `removed`"
     )]
     BadCode(String),
     /// Two of a sort with one code.

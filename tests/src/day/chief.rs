@@ -24,9 +24,13 @@ pub struct Reviewed {
 /// # Errors
 /// Those of the calls.
 pub async fn register(chief: &Chief, name: &str, role: &str) -> Result<String> {
-    let user = chief.post("/api/v1/users", &json!({ "name": name, "roles": [role] }), None).await?;
+    let user = chief
+        .post("/api/v1/users", &json!({ "name": name, "roles": [role] }), None)
+        .await?;
     let id = text(&user, "user");
-    let code = chief.post(&format!("/api/v1/users/{id}/enrolment-code"), &json!({}), None).await?;
+    let code = chief
+        .post(&format!("/api/v1/users/{id}/enrolment-code"), &json!({}), None)
+        .await?;
     Ok(text(&code, "code"))
 }
 
@@ -39,7 +43,10 @@ pub async fn rows(chief: &Chief, path: &str) -> Result<Vec<Json>> {
     let mut after: Option<String> = None;
     loop {
         let joint = if path.contains('?') { '&' } else { '?' };
-        let next = after.as_ref().map(|after| format!("{joint}after={after}")).unwrap_or_default();
+        let next = after
+            .as_ref()
+            .map(|after| format!("{joint}after={after}"))
+            .unwrap_or_default();
         let page = chief.get(&format!("{path}{next}")).await?;
         rows.extend(page["rows"].as_array().cloned().unwrap_or_default());
         match page["next"].as_str() {
@@ -61,9 +68,19 @@ pub async fn settle_conflicts(chief: &Chief) -> Result<u64> {
             let page = chief.get(&format!("/api/v1/records/{id}")).await?;
             let Some(conflict) = page["conflicts"].get(0) else { break };
             let claims = conflict["claims"].as_array().cloned().unwrap_or_default();
-            let newest = claims.iter().max_by_key(|claim| claim["at"].as_i64()).cloned().unwrap_or_default();
+            let newest = claims
+                .iter()
+                .max_by_key(|claim| claim["at"].as_i64())
+                .cloned()
+                .unwrap_or_default();
             let body = json!({ "path": conflict["path"], "value": newest["value"] });
-            chief.post(&format!("/api/v1/records/{id}/settle"), &body, page["header"]["version"].as_str()).await?;
+            chief
+                .post(
+                    &format!("/api/v1/records/{id}/settle"),
+                    &body,
+                    page["header"]["version"].as_str(),
+                )
+                .await?;
             settled += 1;
         }
     }
@@ -95,7 +112,9 @@ pub async fn review(chief: &Chief) -> Result<Reviewed> {
         }
     }
     for part in to_approve.chunks(50) {
-        let outcome = chief.post("/api/v1/review/approve", &json!({ "records": part }), None).await?;
+        let outcome = chief
+            .post("/api/v1/review/approve", &json!({ "records": part }), None)
+            .await?;
         done.approved += outcome["approved"].as_u64().unwrap_or(0);
     }
     Ok(done)
