@@ -230,7 +230,7 @@ impl<'c> SyncMachine<'c> {
         let unsigned = core.write(|records| {
             let tx = records.tx();
             apply::draft_all(core, tx, &self.book, now)?;
-            Ok(pages::unsigned(tx)?)
+            pages::unsigned(tx)
         })?;
         if unsigned.is_empty() {
             return Ok(());
@@ -242,9 +242,9 @@ impl<'c> SyncMachine<'c> {
         }
         core.write(|records| {
             let tx = records.tx();
-            Ok(signed
+            signed
                 .iter()
-                .try_for_each(|(page, signature)| pages::sign(tx, page, signature))?)
+                .try_for_each(|(page, signature)| pages::sign(tx, page, signature))
         })?;
         Ok(())
     }
@@ -390,7 +390,7 @@ impl<'c> SyncMachine<'c> {
 
     fn log(&self, now: UnixMillis, text: &str, until: Option<UnixMillis>) -> Result<(), SyncError> {
         self.core
-            .write(|records| Ok(sync_state::log_fault(records.tx(), now, text, until)?))?;
+            .write(|records| sync_state::log_fault(records.tx(), now, text, until))?;
         Ok(())
     }
 }

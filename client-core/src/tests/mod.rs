@@ -204,7 +204,10 @@ impl Station {
                     if !matches!(verdict, Verdict::Needs { .. }) {
                         records
                             .tx()
-                            .execute("DELETE FROM outbox WHERE entry = ?1", [entry.as_bytes()])
+                            .execute(
+                                "DELETE FROM queue WHERE n = (SELECT n FROM outbox WHERE entry = ?1)",
+                                [entry.as_bytes()],
+                            )
                             .map_err(Fault::from)?;
                     }
                 }
@@ -218,7 +221,7 @@ impl Station {
 /// What waits to be sent.
 fn outbox(core: &Core) -> Vec<(Hash, Vec<u8>)> {
     core.read(|tx| {
-        let mut rows = tx.prepare("SELECT entry, bytes FROM outbox ORDER BY n")?;
+        let mut rows = tx.prepare("SELECT o.entry, o.bytes FROM queue q JOIN outbox o ON o.n = q.n ORDER BY q.n")?;
         let rows = rows.query_map([], |row| Ok((Hash::from_bytes(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<Result<Vec<_>, _>>()?)
     })
