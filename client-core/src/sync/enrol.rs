@@ -113,7 +113,7 @@ impl Enrolment {
             code: code.to_owned(),
             request: wire::pack(&request).map_err(|fault| CoreError::Internal(fault.to_string()))?,
         };
-        core.write(|records| Ok(sync_state::begin_book(records.tx(), &begun, now)?))?;
+        core.write(|records| sync_state::begin_book(records.tx(), &begun, now))?;
         Ok(Self { begun })
     }
 
@@ -146,7 +146,7 @@ impl Enrolment {
         };
         let now = core.platform().clock.wall();
         let life = IncarnationId::from_parts(now, core.platform().bytes());
-        core.write(|records| Ok(take_in(records, &me, &response, life, now)?))?;
+        core.write(|records| take_in(records, &me, &response, life, now))?;
         Ok(Enrolled {
             station: response.station,
             user: response.user,
@@ -186,7 +186,7 @@ fn take_in(
 }
 
 fn refused(status: u16, bytes: &[u8]) -> EnrolError {
-    let Some(refusal) = super::machine::read_refusal(bytes) else {
+    let Some(refusal) = super::verify::read_refusal(bytes) else {
         return EnrolError::Refused {
             code: status.to_string(),
             text: "no answer of a station".to_owned(),
