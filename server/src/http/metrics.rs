@@ -92,7 +92,7 @@ impl Metrics {
         }
     }
 
-    /// All of it in Prometheus' text format. What the station itself counts comes from its status, so that a restart loses nothing.
+    /// All of it in Prometheus' text format. What the station itself counts comes from its status.
     pub(crate) fn text(&self, status: &StationStatus, connections: i64) -> String {
         let mut page = Page::default();
         page.family("beatbook_ledger_size", "gauge", "Leaves in the ledger.");
