@@ -87,7 +87,7 @@ pub(super) fn check_answers(core: &Core, reply: &ExchangeResponse) -> Result<(),
 
 /// Applies a reply that goes on from what the phone has seen.
 pub(super) fn apply(core: &Core, book: &OwnBook, reply: &ExchangeResponse, now: UnixMillis) -> Result<Applied, SyncError> {
-    let mut applied = core.write(|records| Ok::<_, StoreError>(apply_in(core, records, book, reply, now)?))?;
+    let mut applied = core.write(|records| apply_in(core, records, book, reply, now))?;
     let conflicted = |record: RecordId| core.read(|tx| sync_state::is_conflicted(tx, record));
     for record in applied.changed.difference(&applied.conflicted_before) {
         if conflicted(*record)? {
@@ -116,7 +116,7 @@ pub(super) fn begin_again(
         pages::send_again_from(tx, common.map_or(0, |common| common.size))?;
         let cursor = common.map(|position| Cursor { position, fill: None });
         sync_state::set_cursor(tx, cursor.as_ref())?;
-        Ok::<_, StoreError>(keep_words(tx, reply, now)?)
+        keep_words(tx, reply, now)
     })
 }
 

@@ -230,7 +230,7 @@ impl<'c> SyncMachine<'c> {
         let unsigned = core.write(|records| {
             let tx = records.tx();
             apply::draft_all(core, tx, &self.book, now)?;
-            Ok::<_, crate::store::StoreError>(pages::unsigned(tx)?)
+            pages::unsigned(tx)
         })?;
         for page in unsigned {
             let sealed = SealedPage::seal(page.header, [0; 32], Vec::new(), self.signer.as_ref())?;
