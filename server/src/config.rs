@@ -328,7 +328,10 @@ mod tests {
         ] {
             let (dir, settings) = written(text);
             let fault = settings.resolve().unwrap_err().to_string();
-            assert!(fault.starts_with(&format!("{}:{line}: ", dir.path().join("station.toml").display())), "{fault}");
+            assert!(
+                fault.starts_with(&format!("{}:{line}: ", dir.path().join("station.toml").display())),
+                "{fault}"
+            );
         }
     }
 

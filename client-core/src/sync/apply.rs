@@ -87,12 +87,16 @@ pub(super) fn check_answers(core: &Core, reply: &ExchangeResponse) -> Result<(),
 
 /// Applies a reply that goes on from what the phone has seen.
 pub(super) fn apply(core: &Core, book: &OwnBook, reply: &ExchangeResponse, now: UnixMillis) -> Result<Applied, SyncError> {
+    let kinds = core.office().kinds.digest();
     let mut applied = core.write(|records| apply_in(core, records, book, reply, now))?;
     let conflicted = |record: RecordId| core.read(|tx| sync_state::is_conflicted(tx, record));
     for record in applied.changed.difference(&applied.conflicted_before) {
         if conflicted(*record)? {
             applied.events.push(SyncEvent::Conflict { record: *record });
         }
+    }
+    if core.office().kinds.digest() != kinds {
+        applied.events.push(SyncEvent::KindsChanged);
     }
     if !applied.changed.is_empty() {
         let changed = std::mem::take(&mut applied.changed).into_iter().collect();
@@ -145,9 +149,6 @@ fn apply_in(
     }
     for kind in reply.kinds.iter().flatten() {
         records.put_kind(&kind.kind, kind.version, &kind.source)?;
-    }
-    if reply.kinds.iter().flatten().next().is_some() {
-        applied.events.push(SyncEvent::KindsChanged);
     }
     keep_words(tx, reply, now)?;
     if let Some(size) = reply.backed_up_to {

@@ -186,7 +186,7 @@ fn take_in(
 }
 
 fn refused(status: u16, bytes: &[u8]) -> EnrolError {
-    let Some(refusal) = super::machine::read_refusal(bytes) else {
+    let Some(refusal) = super::verify::read_refusal(bytes) else {
         return EnrolError::Refused {
             code: status.to_string(),
             text: "no answer of a station".to_owned(),

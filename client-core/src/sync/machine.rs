@@ -12,7 +12,7 @@ use beatbook_protocol::wire::{
 };
 
 use super::apply::{self, Applied};
-use super::verify::{self, Known, Standing};
+use super::verify::{self, Known, Standing, read_refusal};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 use crate::core::Core;
 use crate::error::CoreError;
@@ -22,6 +22,8 @@ use crate::transport::{Outcome, OutgoingRequest};
 
 /// Where exchanges go.
 const PATH: &str = "/sync/v1/exchange";
+/// The refusal of a station that does not know the history our cursor is of.
+const UNKNOWN_HISTORY: &str = "unknown_history";
 /// What the phone calls its version.
 pub(super) const APP: &str = concat!("beatbook/", env!("CARGO_PKG_VERSION"));
 /// The first wait after a failure; doubled with each further one.
@@ -165,28 +167,26 @@ impl<'c> SyncMachine<'c> {
         let State::Asked(asked) = std::mem::replace(&mut self.state, State::Done) else {
             return Ok(Vec::new());
         };
-        match outcome {
+        let events = match outcome {
             Outcome::Reply(packed) => {
                 self.report.bytes_down += packed.len() as u64;
-                let events = self.take_reply(now, &packed);
-                if let Err(fault) = &events {
-                    let text = fault.to_string();
-                    self.log(now, &text, None)?;
-                }
-                events
+                self.take_reply(now, &packed)
             }
             Outcome::Refused { status, bytes } => {
                 self.report.bytes_down += bytes.len() as u64;
-                self.take_refusal(now, asked, status, &bytes)?;
-                Ok(Vec::new())
+                self.take_refusal(now, asked, status, &bytes).map(|()| Vec::new())
             }
             Outcome::Failed(fault) => {
                 // A line that breaks may carry less at a time.
                 self.pages_max = (asked.pages / 2).max(1);
-                self.retry(now, WaitReason::Network(fault), None)?;
-                Ok(Vec::new())
+                self.retry(now, WaitReason::Network(fault), None).map(|()| Vec::new())
             }
+        };
+        if let Err(fault) = &events {
+            let text = fault.to_string();
+            self.log(now, &text, None)?;
         }
+        events
     }
 
     /// Seals what waits and packs a request.
@@ -232,10 +232,20 @@ impl<'c> SyncMachine<'c> {
             apply::draft_all(core, tx, &self.book, now)?;
             pages::unsigned(tx)
         })?;
+        if unsigned.is_empty() {
+            return Ok(());
+        }
+        let mut signed = Vec::with_capacity(unsigned.len());
         for page in unsigned {
             let sealed = SealedPage::seal(page.header, [0; 32], Vec::new(), self.signer.as_ref())?;
-            core.write(|records| pages::sign(records.tx(), &page.hash, &sealed.signature))?;
+            signed.push((page.hash, sealed.signature));
         }
+        core.write(|records| {
+            let tx = records.tx();
+            signed
+                .iter()
+                .try_for_each(|(page, signature)| pages::sign(tx, page, signature))
+        })?;
         Ok(())
     }
 
@@ -323,6 +333,8 @@ impl<'c> SyncMachine<'c> {
             }
             RefusalCode::UnknownBook => self.finish(now, Some(SyncFault::UnknownBook)),
             RefusalCode::Version => self.finish(now, Some(SyncFault::UpgradeRequired)),
+            // Its own word that our cursor is on no ledger of its: what `verify` would say of its reply.
+            RefusalCode::Other(code) if code == UNKNOWN_HISTORY => Err(SyncError::StationChanged(refusal.text)),
             RefusalCode::Malformed | RefusalCode::TooLarge | RefusalCode::EnrolmentCode | RefusalCode::Other(_) => {
                 let Refusal { code, text, .. } = refusal;
                 self.finish(now, Some(SyncFault::Refused { code, text }))
@@ -381,12 +393,6 @@ impl<'c> SyncMachine<'c> {
             .write(|records| sync_state::log_fault(records.tx(), now, text, until))?;
         Ok(())
     }
-}
-
-/// The station's refusal, if the bytes are one.
-pub(super) fn read_refusal(bytes: &[u8]) -> Option<Refusal> {
-    let bytes = wire::unpack(bytes).ok()?;
-    wire::read("refusal", &bytes).ok()
 }
 
 #[cfg(test)]
@@ -525,6 +531,11 @@ mod tests {
             let before = phone.core.read(sync_state::exchanged).unwrap().cursor;
             assert!(matches!(phone.sync(&mut station), Err(SyncError::StationChanged(_))));
             assert_eq!(phone.core.read(sync_state::exchanged).unwrap().cursor, before);
+            let unknown = Refusal::new(&RefusalCode::Other("unknown_history".into()), "not ours");
+            assert!(matches!(
+                phone.sync_by(|_| refuse(&unknown)),
+                Err(SyncError::StationChanged(_))
+            ));
             assert_eq!(status(&phone.core).unwrap().waiting, 1);
         }
     }

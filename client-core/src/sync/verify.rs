@@ -3,7 +3,7 @@
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::ledger::merkle::consistency_holds;
 use beatbook_protocol::ledger::{Checkpoint, CheckpointError, Position};
-use beatbook_protocol::wire::{Cursor, ExchangeResponse, WIRE_VERSION};
+use beatbook_protocol::wire::{self, Cursor, ExchangeResponse, Refusal, WIRE_VERSION};
 
 use super::SyncError;
 use crate::store::sync_state::OwnBook;
@@ -155,4 +155,10 @@ fn leads(proof: Option<&[Hash]>, old: Position, new: Position) -> bool {
 
 fn unbelievable(why: String) -> SyncError {
     SyncError::Reply(why)
+}
+
+/// The station's refusal, if the bytes are one.
+pub(super) fn read_refusal(bytes: &[u8]) -> Option<Refusal> {
+    let bytes = wire::unpack(bytes).ok()?;
+    wire::read("refusal", &bytes).ok()
 }

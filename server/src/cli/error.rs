@@ -24,6 +24,14 @@ pub(crate) enum CommandError {
         /// What the system says.
         fault: std::io::Error,
     },
+    /// A backup that cannot be found.
+    #[error("cannot take a backup from {path}: {fault}; --from names the directory that `backup --to` wrote, or one copy in it")]
+    Backup {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// What the system says.
+        fault: std::io::Error,
+    },
     /// The station's units differ, so there is no unit that goes without saying.
     #[error("the station has people in several units: say which with --unit ID (`user list` shows them)")]
     WhichUnit,

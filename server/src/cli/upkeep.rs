@@ -1,6 +1,6 @@
 //! What keeps a station in order: verify, rebuild, dump, backup, restore, doctor.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Common;
@@ -53,7 +53,9 @@ pub(crate) fn backup(to: &Path, common: Common) -> Result<(), CommandError> {
 pub(crate) fn restore(from: &Path, common: Common) -> Result<(), CommandError> {
     let out = Output::new(common.json);
     let config = common.settings.resolve()?;
-    out.report(&Station::restore(from, &config.data, &config.keys, &Environment::system())?)?;
+    let file = copy_in(from)?;
+    out.report(&Station::restore(&file, &config.data, &config.keys, &Environment::system())?)?;
+    out.note(&format!("Restored from {}.", file.display()))?;
     out.note("Now run serve: the phones will give back what the backup did not have.")
 }
 
@@ -83,6 +85,54 @@ pub(crate) fn doctor(common: Common) -> Result<ExitCode, CommandError> {
     Ok(success(well))
 }
 
+/// The copy itself, or the one in the directory that holds most: the highest epoch, then size, then time of `beatbook-E-S-T.db`.
+fn copy_in(from: &Path) -> Result<PathBuf, CommandError> {
+    if from.is_file() {
+        return Ok(from.to_owned());
+    }
+    let wrong = |fault| CommandError::Backup {
+        path: from.to_owned(),
+        fault,
+    };
+    let mut best = None;
+    for file in std::fs::read_dir(from).map_err(wrong)? {
+        let path = file.map_err(wrong)?.path();
+        let rank = path.file_name().and_then(|name| rank(name.to_str()?));
+        best = best.max(rank.map(|rank| (rank, path)));
+    }
+    best.map(|(_, path)| path)
+        .ok_or_else(|| wrong(std::io::Error::other("there is no beatbook-*.db in it")))
+}
+
+fn rank(name: &str) -> Option<[u64; 3]> {
+    let mut parts = name.strip_prefix("beatbook-")?.strip_suffix(".db")?.split('-');
+    let mut next = || parts.next()?.parse().ok();
+    Some([next()?, next()?, next()?])
+}
+
 fn success(well: bool) -> ExitCode {
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_copies_gives_the_one_that_holds_most() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(copy_in(dir.path()).is_err());
+        for name in [
+            "beatbook-0-900-7.db",
+            "beatbook-1-10-5.db",
+            "beatbook-1-9-6.db",
+            "beatbook-1-10-5.json",
+            "beatbook-9.part",
+        ] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        assert_eq!(copy_in(dir.path()).unwrap(), dir.path().join("beatbook-1-10-5.db"));
+        let older = dir.path().join("beatbook-0-900-7.db");
+        assert_eq!(copy_in(&older).unwrap(), older, "a file that is named is taken");
+    }
 }

@@ -20,6 +20,7 @@ use super::{about, records, registry, review, sync};
         records::list,
         records::page,
         records::history,
+        records::entries,
         records::track,
         records::search,
         registry::users,

@@ -15,8 +15,8 @@ use super::fault::Fault;
 use super::problem::{Problem, etag};
 use super::review::ROWS;
 use crate::station::{
-    ActLine, ActOpen, ChangedField, ConflictView, FindingView, RecordFilter, RecordPage, RecordRow, RowPage, Session, TrackGap,
-    WriteLine,
+    ActLine, ActOpen, ChangedField, ConflictView, EntryLine, FindingView, RecordFilter, RecordPage, RecordRow, RowPage, Session,
+    TrackGap, WriteLine,
 };
 
 /// Which records to show.
@@ -99,6 +99,13 @@ pub(crate) struct Found {
     rows: Vec<RecordRow>,
 }
 
+/// A record's accepted entries.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Entries {
+    /// In the ledger's order.
+    entries: Vec<EntryLine>,
+}
+
 /// Every write to every place.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct History {
@@ -153,6 +160,21 @@ pub(crate) async fn history(
 ) -> Result<Json<History>, Fault> {
     let writes = find(&app, session, record).await?.history;
     Ok(Json(History { writes }))
+}
+
+/// A record's accepted entries by identity, in the ledger's order: what a phone compares with what it holds.
+#[utoipa::path(get, path = "/api/v1/records/{id}/entries", tag = "records", security(("token" = [])),
+    params(("id" = String, Path, description = "The record")),
+    responses((status = 200, body = Entries), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn entries(
+    State(app): State<Shared>,
+    Extension(session): Extension<Session>,
+    Named(record): Named<RecordId>,
+) -> Result<Json<Entries>, Fault> {
+    let entries = app.call(move |station| station.entries(&session, record)).await??;
+    Ok(Json(Entries {
+        entries: entries.ok_or(Fault::NoRecord)?,
+    }))
 }
 
 /// A patrol's track as GeoJSON (RFC 7946): lines between the gaps, and each gap as a feature with its reason.

@@ -57,6 +57,7 @@ pub fn routes() -> Vec<Route> {
         read("/api/v1/records",                       Person, records::list),
         read("/api/v1/records/{id}",                  Person, records::page),
         read("/api/v1/records/{id}/history",          Person, records::history),
+        read("/api/v1/records/{id}/entries",          Person, records::entries),
         read("/api/v1/records/{id}/track",            Person, records::track),
         read("/api/v1/search",                        Person, records::search),
         // Registry

@@ -199,6 +199,18 @@ pub struct ActLine {
     pub offered: bool,
 }
 
+/// One accepted entry of a record, as the ledger holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct EntryLine {
+    /// Its identity.
+    #[schema(value_type = String)]
+    pub entry: Hash,
+    /// Its page's leaf.
+    pub leaf: u64,
+    /// Its number within the page.
+    pub position: u32,
+}
+
 /// One write of the history.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct WriteLine {

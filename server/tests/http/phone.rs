@@ -148,6 +148,7 @@ impl Phone {
             at: now,
             settles: None,
             opens: Some(opens),
+            on_behalf: None,
         });
         vec![opening, finish, submit]
     }
