@@ -88,7 +88,7 @@ impl Core {
     }
 
     /// Runs work on records in one transaction: touched records are folded anew, then all is on the disk, or nothing happened.
-    pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Records<'_>) -> Result<T, Fault>) -> Result<T, CoreError> {
+    pub(crate) fn write<T, E: Into<Fault>>(&self, work: impl FnOnce(&mut Records<'_>) -> Result<T, E>) -> Result<T, CoreError> {
         let mut actor = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pen = Pen {
             office: self.office(),
@@ -98,7 +98,7 @@ impl Core {
         };
         let done = self.store.write(|tx| {
             let mut records = Records::new(tx, &mut pen, self.platform.clock.wall());
-            let done = work(&mut records)?;
+            let done = work(&mut records).map_err(Into::into)?;
             records.finish()?;
             Ok::<T, Fault>(done)
         });

@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::error::{CoreError, Fault};
 use crate::store::records::Records;
 use crate::store::write::Seen;
-use crate::store::{drafts, views};
+use crate::store::{drafts, returns, views};
 
 /// One draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,7 +155,7 @@ impl Core {
             };
             drafts::remove(records.tx(), id)?;
             answer(records, &draft)?;
-            Ok(record)
+            Ok::<_, Fault>(record)
         })
     }
 
@@ -166,7 +166,7 @@ impl Core {
     pub fn offer_again(&self, entry: &Hash) -> Result<DraftId, CoreError> {
         let id = DraftId(self.platform().item_id());
         self.write(|records| {
-            let offer = views::offer(records.tx(), &records.office(), entry)?;
+            let offer = returns::offer(records.tx(), &records.office(), entry)?;
             let (record, kind, edit) = offer.ok_or_else(|| CoreError::Unknown {
                 what: format!("refused change {entry}"),
             })?;
@@ -187,7 +187,7 @@ impl Core {
                 saved_at: records.now(),
             };
             drafts::save(records.tx(), &draft, records.now())?;
-            Ok(id)
+            Ok::<_, Fault>(id)
         })
     }
 
@@ -198,7 +198,7 @@ impl Core {
     pub fn dismiss(&self, entry: &Hash) -> Result<(), CoreError> {
         self.write(|records| {
             if records.answer(entry)? {
-                Ok(())
+                Ok::<_, Fault>(())
             } else {
                 Err(CoreError::Unknown {
                     what: format!("refused entry {entry}"),

@@ -66,7 +66,7 @@ impl Core {
                 .or_insert(records.me()?.user.to_string().into());
             records.open_record(record, KIND, &edit)?;
             patrols::start(records.tx(), record, records.now())?;
-            Ok(records.now())
+            Ok::<_, Fault>(records.now())
         })?;
         *recorder = Some(Recording {
             record,
@@ -126,7 +126,7 @@ impl Core {
                 cut(records, &mut next, false, Edit::new())?;
                 act(records, next.record, PAUSE)?;
             }
-            Ok(())
+            Ok::<_, Fault>(())
         })?;
         *kept = Some(next);
         Ok(())
@@ -159,7 +159,7 @@ impl Core {
             edit.fields.entry("ended_at".into()).or_insert(records.now().0.into());
             cut(records, &mut next, true, edit)?;
             act(records, next.record, END)?;
-            Ok(patrols::finish(records.tx())?)
+            Ok::<_, Fault>(patrols::finish(records.tx())?)
         })?;
         *kept = None;
         Ok((next.record, next.recorder.counts()))
@@ -182,7 +182,7 @@ impl Core {
                 let recorder = TrackRecorder::restore(RecorderSettings::default(), state, told);
                 // Written down as well: the process may die again before anything else happens.
                 patrols::tell(records.tx(), &TrackEvent::Broke(GapReason::AppKilled))?;
-                Ok(Some(Recording {
+                Ok::<_, Fault>(Some(Recording {
                     record,
                     started_at,
                     recorder,

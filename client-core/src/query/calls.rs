@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::error::CoreError;
 use crate::record;
 use crate::store::write::{ActDone, ActOrder, Seen};
-use crate::store::{lists, views};
+use crate::store::{lists, returns, views};
 
 /// What waits and what came back is shown whole on a phone; beyond this it is a fault to look into, not a list to scroll.
 const ALL: u32 = 500;
@@ -109,7 +109,7 @@ impl Core {
     /// When the file cannot be read.
     pub fn came_back(&self) -> Result<Vec<CameBack>, CoreError> {
         let office = self.office();
-        self.read(|tx| views::came_back(tx, &office))
+        self.read(|tx| returns::came_back(tx, &office))
     }
 
     /// Every conflict, with both values and their authors.
@@ -141,7 +141,7 @@ impl Core {
     /// When the file cannot be read.
     pub fn refused(&self) -> Result<Vec<RefusedEntry>, CoreError> {
         let office = self.office();
-        self.read(|tx| views::refused(tx, &office))
+        self.read(|tx| returns::refused(tx, &office))
     }
 
     /// The values of the last record of this kind about another one (the last visit of a household) that carry over to the next.

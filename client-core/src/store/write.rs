@@ -6,8 +6,8 @@ use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, Opens, identity};
 use beatbook_protocol::facts::{Facts, Value};
 use beatbook_protocol::id::{Hash, RecordId, UnitId};
 use beatbook_protocol::kind::{
-    ActGiven, CheckedKind, DocumentName, Finding, Judged, Judgement, RecordContext, UTC_OFFSET_MINUTES, UserContext, hinders,
-    validate, workflow,
+    ActGiven, ActRule, CheckedKind, DocumentName, Finding, Judged, Judgement, RecordContext, UTC_OFFSET_MINUTES, UserContext,
+    hinders, validate, workflow,
 };
 use beatbook_protocol::limits::{ACT_BYTES_MAX, HEADS_MAX};
 
@@ -167,24 +167,16 @@ impl Records<'_> {
                 roles: &whos,
             },
         };
-        let given = ActGiven {
-            comment: order.comment.as_deref(),
-            values: &order.values,
-        };
-        let mut findings = workflow::check_act(&kind, rule, given, &judged);
-        if rule.pins {
-            findings.extend(validate(&kind, &judged));
-        }
+        let findings = findings_of(&kind, rule, order, &judged);
         if hinders(&findings) {
             return Err(CoreError::Hindered { findings }.into());
         }
-        let heads = |document: Option<&Document>| document.map(Document::heads).unwrap_or_default();
         let mut values = order.values.clone();
         values.sort_by(|one, other| one.0.cmp(&other.0));
         let act = ActEntry {
             record,
             code: order.code.clone(),
-            heads: heads(facts.as_ref()),
+            heads: facts.as_ref().map(Document::heads).unwrap_or_default(),
             last_act: course.last_act,
             at: self.now,
             comment: order.comment.clone().filter(|comment| !comment.trim().is_empty()),
@@ -192,9 +184,9 @@ impl Records<'_> {
             private_heads: private.as_ref().map(Document::heads),
             on_behalf: None,
         };
-        let entry = self.put_act(&me, act)?;
+        let entry = Some(self.put_act(&me, act)?);
         Ok(ActDone {
-            entry: Some(entry),
+            entry,
             state: to,
             findings,
         })
@@ -316,6 +308,19 @@ impl Records<'_> {
         self.touch(record, self.now);
         Ok(entry)
     }
+}
+
+/// What an act does not find; required fields of the record too, when it pins them.
+fn findings_of(kind: &CheckedKind, rule: &ActRule, order: &ActOrder, judged: &Judged<'_>) -> Vec<Finding> {
+    let given = ActGiven {
+        comment: order.comment.as_deref(),
+        values: &order.values,
+    };
+    let mut findings = workflow::check_act(kind, rule, given, judged);
+    if rule.pins {
+        findings.extend(validate(kind, judged));
+    }
+    findings
 }
 
 /// What an expression may know of a record.

@@ -160,7 +160,7 @@ fn a_file_of_a_newer_app_is_left_alone() {
     let mut station = Station::new("newer");
     let li = station.phone("Li", &["officer"]);
     li.core
-        .write(|records| Ok(records.tx().pragma_update(None, "user_version", 999)?))
+        .write(|records| Ok::<_, crate::error::Fault>(records.tx().pragma_update(None, "user_version", 999)?))
         .unwrap();
     let path = li.path.clone();
     drop(li);

@@ -3,6 +3,7 @@
 
 mod capture;
 mod faults;
+mod lists;
 mod records;
 mod refusals;
 mod search;
@@ -124,7 +125,7 @@ impl Station {
         let core = self.open(&path);
         let me = Identity { user, unit: UNIT, book };
         let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
-        core.write(|records| Ok(records.enrol(&me, name, &roles)?)).unwrap();
+        core.write(|records| records.enrol(&me, name, &roles)).unwrap();
         let person = UserEvent {
             user,
             name: name.into(),
@@ -209,7 +210,7 @@ impl Station {
                             .map_err(Fault::from)?;
                     }
                 }
-                Ok(())
+                Ok::<_, Fault>(())
             })
             .unwrap();
         phone.taken = self.ledger.len();
@@ -232,7 +233,7 @@ impl Phone {
     }
 
     fn act_with(&self, record: RecordId, code: &str, comment: Option<&str>) -> Result<crate::ActDone, CoreError> {
-        let version = self.core.record(record).unwrap().row.version;
+        let version = self.core.record(record)?.row.version;
         let comment = comment.map(str::to_owned);
         self.core.act(
             record,

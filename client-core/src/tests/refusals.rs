@@ -88,7 +88,7 @@ fn what_was_built_on_a_refused_change_is_parked_before_it_is_sent() {
         .unwrap();
     // The verdict on the first comes while the others have not been sent.
     li.core
-        .write(|records| Ok(records.settle_own(&sent[0].0, 9, 0, &refused("constraint"))?))
+        .write(|records| records.settle_own(&sent[0].0, 9, 0, &refused("constraint")))
         .unwrap();
     let view = li.core.record(record).unwrap();
     assert_eq!(view.facts.fields["address"], Value::from("清华东路1号"));
@@ -237,9 +237,7 @@ fn a_record_of_an_unknown_kind_waits_for_its_kind() {
         .unwrap()
         .source()
         .replacen("version = 1", "version = 2", 1);
-    li.core
-        .write(|records| Ok(records.put_kind("household", 2, &source)?))
-        .unwrap();
+    li.core.write(|records| records.put_kind("household", 2, &source)).unwrap();
     let record = li.household("五道口7号");
     assert_eq!(li.core.record(record).unwrap().row.kind_version, 2);
     station.sync(&mut li);
@@ -254,9 +252,7 @@ fn a_record_of_an_unknown_kind_waits_for_its_kind() {
             .unwrap()
             .contains("household")
     );
-    wang.core
-        .write(|records| Ok(records.put_kind("household", 2, &source)?))
-        .unwrap();
+    wang.core.write(|records| records.put_kind("household", 2, &source)).unwrap();
     let view = wang.core.record(record).unwrap();
     assert_eq!(
         (view.row.unreadable, view.facts.fields["address"].clone()),
