@@ -1,3 +1,4 @@
 //! Scenarios through public doors: what a user could rely on, each as a sentence.
 
+mod killed;
 mod tracks;
