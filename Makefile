@@ -27,7 +27,8 @@ help:
 	@echo "make bench   what it costs: [RECORDS=n] [DELAY_MS=n] [JSON=1]"
 
 demo: needs
-	@cargo run $(LOCKED) -p beatbook-tests --bin demo -- \
+	@cargo build $(LOCKED) -p beatbook-server -p beatbook-tests --bin beatbook-server --bin beatbook-demo
+	@cargo run $(LOCKED) --quiet -p beatbook-tests --bin beatbook-demo -- \
 		$(if $(ONCE),--once) $(JSON_FLAG) $(if $(TRACKS),--tracks "$(TRACKS)") $(DEMO_FLAGS)
 
 test: needs check test-rust

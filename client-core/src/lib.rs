@@ -1,2 +1,32 @@
-//! The phone's engine.
+//! The phone's engine: it writes records down while there is no network, and brings them to the station when there is one.
+//!
+//! ```text
+//!            Core (the one door for an app)
+//!   capture ──┐   │   ┌── query (lists, search, what came back)
+//!   drafts,   ▼   ▼   ▼
+//!   patrols  store: records, acts, drafts, outbox (one SQLite file per user)
+//!             ▲
+//!             └── sync (state machine without IO) ── transport, drive (the thin loop)
+//! ```
+//!
+//! Synchronous and blocking; time and randomness come in by [`Platform`]. Knows neither automerge (`protocol::document` does) nor,
+//! outside `store`, SQL.
+
 pub mod capture;
+pub mod core;
+pub mod drive;
+mod error;
+mod office;
+mod platform;
+pub mod query;
+mod record;
+mod store;
+pub mod sync;
+#[cfg(test)]
+mod tests;
+pub mod transport;
+
+pub use crate::core::{Core, Damaged, OpenOptions, Opened};
+pub use error::CoreError;
+pub use platform::{Clock, Platform, Randomness, SystemPlatform};
+pub use store::write::{ActDone, ActOrder};

@@ -10,8 +10,9 @@ pub const ENTRY_BYTES_MAX: usize = CHANGE_BYTES_MAX + 4 * 1024;
 pub const PAGE_BYTES_MAX: usize = PAGE_BYTES_SEAL + ENTRY_BYTES_MAX;
 /// Bytes of one automerge change: a four-hour track segment is under 20 KB, a long note under 64 KB.
 pub const CHANGE_BYTES_MAX: usize = 96 * 1024;
-/// Operations in one change: a form of 100 fields with lists stays below 1,000; the guard's cost grows with them.
-pub const CHANGE_OPS_MAX: usize = 20_000;
+/// Operations in one change: a note of 20,000 characters written anew is 40,000 (each character out, each in), a form of 100 fields
+/// with lists below 1,000; the guard's cost grows with them.
+pub const CHANGE_OPS_MAX: usize = 50_000;
 /// Changes that one document may hold; what recurs is a record of its own.
 pub const DOCUMENT_CHANGES_MAX: usize = 1_000;
 /// Bytes of all changes of one document.

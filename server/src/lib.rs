@@ -9,12 +9,15 @@
 //! [`station::Station`] is the door to all of it. `store` alone knows SQL, `keys` alone the secrets.
 
 mod backup;
+pub mod cli;
+pub mod config;
 mod counters;
 mod doctor;
 pub mod environment;
 pub mod error;
 mod exchange;
 mod feed;
+pub mod http;
 mod intake;
 mod keys;
 mod kinds;

@@ -6,13 +6,14 @@ use beatbook_protocol::time::UnixMillis;
 use serde::Serialize;
 
 /// How the station stands.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct StationStatus {
     /// The station's name for people.
     pub station: String,
     /// The station's name in checkpoints.
     pub origin: String,
     /// The ledger's end.
+    #[schema(value_type = crate::http::PositionShape)]
     pub ledger: Position,
     /// Records known.
     pub records: u64,
@@ -37,15 +38,17 @@ pub struct StationStatus {
 }
 
 /// How one phone stands.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct BookStatus {
     /// The book.
+    #[schema(value_type = String)]
     pub book: BookId,
     /// Whose.
     pub user_name: String,
     /// What the phone calls itself.
     pub device: String,
     /// When it was last heard of.
+    #[schema(value_type = Option<i64>)]
     pub last_contact: Option<UnixMillis>,
     /// Pages taken in.
     pub pages: u64,

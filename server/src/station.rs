@@ -19,8 +19,8 @@ pub use crate::environment::{Clock, Environment, Randomness};
 pub use crate::error::{ActError, StationError};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
 pub use crate::review::view::{
-    ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, FindingView, PersonView, QueueFilter, QueuePage,
-    RecordFilter, RecordPage, RecordRow, RowPage, TrackGap, TrackReport, WriteLine,
+    ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, EntryLine, FindingView, PersonView, QueueFilter,
+    QueuePage, RecordFilter, RecordPage, RecordRow, RowPage, TrackGap, TrackReport, WriteLine,
 };
 
 /// What a new station is called.
@@ -48,24 +48,27 @@ pub struct Initialised {
 }
 
 /// A signed-in person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Session {
     /// The person.
+    #[schema(value_type = String)]
     pub user: UserId,
     /// His name.
     pub name: String,
     /// His roles by code.
     pub roles: Vec<String>,
     /// His unit.
+    #[schema(value_type = String)]
     pub unit: UnitId,
 }
 
 /// A one-time code that makes a phone a book.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct EnrolmentCode {
     /// The code; shown once, kept only as a hash.
     pub code: String,
     /// When it runs out.
+    #[schema(value_type = i64)]
     pub expires_at: UnixMillis,
 }
 
@@ -207,6 +210,14 @@ impl Station {
     /// Those of the store.
     pub fn record(&self, session: &Session, record: RecordId) -> Result<Option<RecordPage>, StationError> {
         self.store.read(|tx| review::page::record(tx, &self.kinds, session, record))
+    }
+
+    /// The accepted entries of a record by identity, in the ledger's order; none when there is no such record in the person's scope.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn entries(&self, session: &Session, record: RecordId) -> Result<Option<Vec<EntryLine>>, StationError> {
+        self.store.read(|tx| review::page::entries(tx, &self.kinds, session, record))
     }
 
     /// Does an act on a record.

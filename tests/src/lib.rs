@@ -4,5 +4,10 @@
 //!  seeded ──► street ──► day ──► (phones: real client-cores) ──HTTP──► station (a real process)
 //! ```
 
+pub mod bench;
+pub mod day;
+pub mod phone;
+pub mod proxy;
 pub mod seeded;
+pub mod station;
 pub mod street;

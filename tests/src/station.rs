@@ -50,7 +50,10 @@ impl Places {
     /// Two directories under one root.
     #[must_use]
     pub fn under(root: &Path) -> Self {
-        Self { data: root.join("data"), keys: root.join("keys") }
+        Self {
+            data: root.join("data"),
+            keys: root.join("keys"),
+        }
     }
 }
 
@@ -64,7 +67,10 @@ pub fn run(arguments: &[&str]) -> Result<String> {
     if output.status.success() {
         return Ok(said(&output.stdout));
     }
-    Err(StationProcessError::Program { what: arguments.join(" "), said: said(&output.stderr) + &said(&output.stdout) })
+    Err(StationProcessError::Program {
+        what: arguments.join(" "),
+        said: said(&output.stderr) + &said(&output.stdout),
+    })
 }
 
 /// A running station; killed when dropped.
@@ -81,9 +87,27 @@ impl StationProcess {
     /// When it cannot be made.
     pub fn init(places: &Places) -> Result<String> {
         let (data, keys) = (places.data.to_string_lossy(), places.keys.to_string_lossy());
-        let said = run(&["init", "--data", &data, "--keys", &keys, "--station", "中关村派出所", "--unit", "中关村社区", "--chief", "李所长"])?;
-        let token = said.lines().find_map(|line| line.split_once("token:")).map(|(_, token)| token.trim().to_owned());
-        token.ok_or(StationProcessError::Program { what: "init".into(), said })
+        let said = run(&[
+            "init",
+            "--data",
+            &data,
+            "--keys",
+            &keys,
+            "--station",
+            "中关村派出所",
+            "--unit",
+            "中关村社区",
+            "--chief",
+            "李所长",
+        ])?;
+        let token = said
+            .lines()
+            .find_map(|line| line.split_once("token:"))
+            .map(|(_, token)| token.trim().to_owned());
+        token.ok_or(StationProcessError::Program {
+            what: "init".into(),
+            said,
+        })
     }
 
     /// Starts serving on a free port and waits until it is ready.
@@ -94,7 +118,10 @@ impl StationProcess {
         std::fs::create_dir_all(&places.data)?;
         let address_file = places.data.with_extension("address");
         let _ = std::fs::remove_file(&address_file);
-        let log = std::fs::File::options().create(true).append(true).open(places.data.with_extension("log"))?;
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(places.data.with_extension("log"))?;
         let mut child = Command::new(program()?)
             .args(["serve", "--listen", listen, "--address-file"])
             .arg(&address_file)
@@ -110,16 +137,25 @@ impl StationProcess {
             if let Ok(address) = std::fs::read_to_string(&address_file)
                 && address.ends_with('\n')
             {
-                return Ok(Self { child, url: format!("http://{}", address.trim().trim_start_matches("http://")) });
+                return Ok(Self {
+                    child,
+                    url: format!("http://{}", address.trim().trim_start_matches("http://")),
+                });
             }
             if let Some(status) = child.try_wait()? {
                 let said = std::fs::read_to_string(places.data.with_extension("log")).unwrap_or_default();
-                return Err(StationProcessError::Program { what: "serve".into(), said: format!("{status}\n{said}") });
+                return Err(StationProcessError::Program {
+                    what: "serve".into(),
+                    said: format!("{status}\n{said}"),
+                });
             }
             pause(Duration::from_millis(50));
         }
         let _ = child.kill();
-        Err(StationProcessError::Program { what: "serve".into(), said: "did not say where it listens within 30 s".into() })
+        Err(StationProcessError::Program {
+            what: "serve".into(),
+            said: "did not say where it listens within 30 s".into(),
+        })
     }
 
     /// Where it listens, `http://127.0.0.1:PORT`.
@@ -154,7 +190,10 @@ impl StationProcess {
         if status.success() && ended.success() {
             return Ok(());
         }
-        Err(StationProcessError::Program { what: "serve".into(), said: format!("ended with {ended}") })
+        Err(StationProcessError::Program {
+            what: "serve".into(),
+            said: format!("ended with {ended}"),
+        })
     }
 }
 
@@ -174,10 +213,24 @@ pub struct Chief {
 }
 
 impl Chief {
-    /// A chief with his token.
-    #[must_use]
-    pub fn new(url: &str, token: &str) -> Self {
-        Self { http: reqwest::Client::new(), url: url.to_owned(), token: token.to_owned() }
+    /// A chief with his token. The station is asked in plain HTTP on loopback, but the client wants a TLS provider all the same.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn new(url: &str, token: &str) -> Result<Self> {
+        // Whoever installed it before us installed the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build();
+        let http = http.map_err(|error| StationProcessError::Call {
+            method: "GET",
+            path: url.to_owned(),
+            fault: error.to_string(),
+        })?;
+        Ok(Self {
+            http,
+            url: url.to_owned(),
+            token: token.to_owned(),
+        })
     }
 
     /// `GET`.
@@ -202,10 +255,24 @@ impl Chief {
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn call(&self, method: &'static str, path: &str, body: Option<&Json>, version: Option<&str>) -> Result<(u16, Json)> {
-        let fault = |fault: String| StationProcessError::Call { method, path: path.to_owned(), fault };
+    pub async fn call(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<&Json>,
+        version: Option<&str>,
+    ) -> Result<(u16, Json)> {
+        let fault = |fault: String| StationProcessError::Call {
+            method,
+            path: path.to_owned(),
+            fault,
+        };
         let url = format!("{}{path}", self.url);
-        let mut request = if method == "GET" { self.http.get(url) } else { self.http.post(url) };
+        let mut request = if method == "GET" {
+            self.http.get(url)
+        } else {
+            self.http.post(url)
+        };
         request = request.bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
@@ -224,7 +291,11 @@ fn expect_success(method: &'static str, path: &str, status: u16, body: Json) -> 
     if (200..300).contains(&status) {
         return Ok(body);
     }
-    Err(StationProcessError::Call { method, path: path.to_owned(), fault: format!("{status} {body}") })
+    Err(StationProcessError::Call {
+        method,
+        path: path.to_owned(),
+        fault: format!("{status} {body}"),
+    })
 }
 
 /// `beatbook-server` beside this program, or one folder up when this program is a test.
@@ -235,7 +306,11 @@ fn program() -> Result<PathBuf> {
         folder.pop();
     }
     let program = folder.join("beatbook-server");
-    if program.exists() { Ok(program) } else { Err(StationProcessError::NoProgram(program)) }
+    if program.exists() {
+        Ok(program)
+    } else {
+        Err(StationProcessError::NoProgram(program))
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "waiting for another process")]

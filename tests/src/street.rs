@@ -80,7 +80,12 @@ impl Walker {
     fn at_corner(seeded: &mut Seeded) -> Self {
         let mut block = || seeded.below(BLOCKS.unsigned_abs()) as f64 * BLOCK_M;
         let (east_m, north_m) = (block(), block());
-        Self { east_m, north_m, heading: seeded.below(4), to_corner_m: BLOCK_M }
+        Self {
+            east_m,
+            north_m,
+            heading: seeded.below(4),
+            to_corner_m: BLOCK_M,
+        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "seconds of one step and a few blocks")]
@@ -126,7 +131,12 @@ impl Walker {
     fn sighting(&self, seeded: &mut Seeded, after_s: i64) -> Sighting {
         let accuracy_m = 3.0 + 6.0 * seeded.unit();
         let (lat, lon) = degrees(self.east_m + 1.5 * seeded.normal(), self.north_m + 1.5 * seeded.normal());
-        Sighting { after_s, lat, lon, accuracy_m }
+        Sighting {
+            after_s,
+            lat,
+            lon,
+            accuracy_m,
+        }
     }
 }
 
@@ -143,7 +153,11 @@ mod tests {
     fn a_walk_stays_on_the_grid_and_shows_its_tunnel() {
         let sightings = walk(&mut Seeded::new(3), 3_600, 3);
         assert!(sightings.len() > 1_000);
-        assert!(sightings.iter().all(|s| (39.97..40.02).contains(&s.lat) && (116.30..116.33).contains(&s.lon)));
+        assert!(
+            sightings
+                .iter()
+                .all(|s| (39.97..40.02).contains(&s.lat) && (116.30..116.33).contains(&s.lon))
+        );
         assert!(sightings.windows(2).any(|pair| pair[1].after_s - pair[0].after_s >= 60));
         assert!(sightings.windows(2).any(|pair| pair[1].after_s == pair[0].after_s));
     }

@@ -98,13 +98,21 @@ impl Document {
     pub fn begin(shape: &Shape, actor: ActorId) -> Self {
         let mut automerge = shape.seed().clone();
         automerge.set_actor(actor_into(&actor));
-        Self { shape: shape.clone(), actor, automerge, log: shape.genesis().clone() }
+        Self {
+            shape: shape.clone(),
+            actor,
+            automerge,
+            log: shape.genesis().clone(),
+        }
     }
 
     /// The whole document as one snapshot for [`Document::open`], genesis included, not deflated (zstd follows where it is kept).
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
-        self.automerge.save_with_options(SaveOptions { deflate: false, retain_orphans: false })
+        self.automerge.save_with_options(SaveOptions {
+            deflate: false,
+            retain_orphans: false,
+        })
     }
 
     /// The changes that no other depends on, sorted.
@@ -185,7 +193,12 @@ impl Document {
 
     /// Another state of the same document, by a caller that has checked both against each other.
     pub(super) fn with(&self, automerge: Automerge, log: Log) -> Self {
-        Self { shape: self.shape.clone(), actor: self.actor, automerge, log }
+        Self {
+            shape: self.shape.clone(),
+            actor: self.actor,
+            automerge,
+            log,
+        }
     }
 
     /// Applies parsed changes, all of which must find what they depend on.
@@ -204,9 +217,16 @@ impl Document {
         for line in lines {
             self.log.append(line);
         }
-        let heads: Vec<Hash> = self.automerge.get_heads().iter().map(|hash| Hash::from_bytes(hash.0)).collect();
+        let heads: Vec<Hash> = self
+            .automerge
+            .get_heads()
+            .iter()
+            .map(|hash| Hash::from_bytes(hash.0))
+            .collect();
         if heads != self.log.heads() {
-            return Err(DocumentError::Damaged { why: "the changes do not lead to the document's heads".into() });
+            return Err(DocumentError::Damaged {
+                why: "the changes do not lead to the document's heads".into(),
+            });
         }
         Ok(())
     }
@@ -221,7 +241,12 @@ impl Document {
         if !shape.genesis_hashes().iter().all(|hash| log.contains(hash)) {
             return Err(DocumentError::OtherGenesis);
         }
-        Ok(Self { shape: shape.clone(), actor, automerge, log })
+        Ok(Self {
+            shape: shape.clone(),
+            actor,
+            automerge,
+            log,
+        })
     }
 }
 
@@ -233,11 +258,15 @@ pub(super) fn load_snapshot(bytes: &[u8]) -> Result<Automerge, DocumentError> {
         .verification_mode(VerificationMode::Check)
         .text_encoding(TEXT_ENCODING);
     if bytes.is_empty() {
-        return Err(DocumentError::Damaged { why: "the snapshot is empty".into() });
+        return Err(DocumentError::Damaged {
+            why: "the snapshot is empty".into(),
+        });
     }
     let automerge = Automerge::load_with_options(bytes, options)?;
     if !automerge::ReadDoc::get_missing_deps(&automerge, &[]).is_empty() {
-        return Err(DocumentError::Damaged { why: "the snapshot carries changes without what they depend on".into() });
+        return Err(DocumentError::Damaged {
+            why: "the snapshot carries changes without what they depend on".into(),
+        });
     }
     Ok(automerge)
 }
@@ -252,4 +281,109 @@ pub(crate) fn calmly<T, E: From<DocumentError>>(work: impl FnOnce() -> Result<T,
             .unwrap_or_default();
         Err(DocumentError::Crashed(text.chars().take(200).collect()).into())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::sample::{actor, copy, document, edit, item, kind, shape};
+    use crate::facts::Value;
+
+    const NONE: &[&[u8]] = &[];
+
+    #[test]
+    fn a_document_survives_its_snapshot_and_its_changes_alike() {
+        let mut written = document(1);
+        let first = edit(
+            &mut written,
+            Edit::new()
+                .field("purpose", "巡逻")
+                .note("summary", "一切正常")
+                .segment("0001", [1, 2, 3]),
+        );
+        let second = edit(
+            &mut written,
+            Edit::new()
+                .item("people_met", item(1), [("name", Value::from("王"))])
+                .field("visits", 2),
+        );
+        let from_changes = Document::open(&kind(), DocumentName::Facts, actor(2), None, &[&second.bytes, &first.bytes]).unwrap();
+        let from_snapshot = Document::open(&kind(), DocumentName::Facts, actor(3), Some(&written.save()), NONE).unwrap();
+        let from_both = Document::open_as(&shape(), actor(4), Some(&written.save()), &[&first.bytes]).unwrap();
+        for opened in [&from_changes, &from_snapshot, &from_both] {
+            assert_eq!(opened.view(), written.view());
+            assert_eq!(opened.history(), written.history());
+            assert_eq!((opened.heads(), opened.change_count()), (vec![second.hash], 2));
+            assert!(opened.contains(&first.hash));
+        }
+    }
+
+    #[test]
+    fn changes_without_what_they_depend_on_are_named() {
+        let mut written = document(1);
+        let first = edit(&mut written, Edit::new().field("purpose", "a"));
+        let second = edit(&mut written, Edit::new().field("purpose", "b"));
+        let opened = Document::open_as(&shape(), actor(2), None, &[&second.bytes]);
+        assert_eq!(opened.unwrap_err(), DocumentError::Missing(vec![first.hash]));
+    }
+
+    #[test]
+    fn torn_swapped_and_foreign_snapshots_are_errors() {
+        let mut written = document(1);
+        edit(&mut written, Edit::new().field("purpose", "a"));
+        let saved = written.save();
+        for end in [0, 1, 8, saved.len() / 2, saved.len() - 1] {
+            assert!(
+                Document::open_as(&shape(), actor(2), Some(&saved[..end]), NONE).is_err(),
+                "{end}"
+            );
+        }
+        let private = Document::open(&kind(), DocumentName::Private, actor(2), Some(&saved), NONE);
+        assert_eq!(private.unwrap_err(), DocumentError::OtherGenesis);
+        assert!(matches!(
+            Document::open_as(&shape(), actor(2), None, &[b"x"]),
+            Err(DocumentError::Damaged { .. })
+        ));
+    }
+
+    #[test]
+    fn an_old_state_can_be_read_and_an_unknown_one_cannot() {
+        let mut written = document(1);
+        let first = edit(&mut written, Edit::new().field("purpose", "a").note("summary", "one"));
+        let then = written.view().unwrap();
+        edit(
+            &mut written,
+            Edit::new()
+                .field("purpose", "b")
+                .note("summary", "two")
+                .item("people_met", item(1), []),
+        );
+        assert_eq!(written.view_at(&[first.hash]).unwrap(), Some(then));
+        assert_eq!(written.view_at(&[Hash::from_bytes([1; 32])]).unwrap(), None);
+        assert_eq!(written.view_at(&[]).unwrap(), Some(View::default()));
+    }
+
+    #[test]
+    fn equal_edits_of_two_records_have_one_hash() {
+        let (mut one, mut other) = (document(1), document(1));
+        let edits = Edit::new().field("purpose", "a");
+        assert_eq!(edit(&mut one, edits.clone()), edit(&mut other, edits));
+    }
+
+    #[test]
+    fn two_phones_that_begin_a_list_share_it() {
+        let (mut one, mut other) = (document(1), document(2));
+        let mine = edit(
+            &mut one,
+            Edit::new().item("people_met", item(1), [("name", Value::from("a"))]),
+        );
+        let theirs = edit(
+            &mut other,
+            Edit::new().item("people_met", item(2), [("name", Value::from("b"))]),
+        );
+        crate::document::sample::receive(&mut one, &[&theirs]);
+        crate::document::sample::receive(&mut other, &[&mine]);
+        assert_eq!(one.view().unwrap().facts.lists["people_met"].len(), 2);
+        assert_eq!(one.view(), copy(&other, 3).view());
+    }
 }

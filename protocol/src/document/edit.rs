@@ -68,14 +68,24 @@ impl Edit {
     #[must_use]
     pub fn item(mut self, list: &str, item: ItemId, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
         let fields = fields.into_iter().map(|(code, value)| (code.to_owned(), value)).collect();
-        self.items.push(ItemEdit { list: list.to_owned(), item, fields, removed: None });
+        self.items.push(ItemEdit {
+            list: list.to_owned(),
+            item,
+            fields,
+            removed: None,
+        });
         self
     }
 
     /// Takes an item out.
     #[must_use]
     pub fn remove(mut self, list: &str, item: ItemId) -> Self {
-        self.items.push(ItemEdit { list: list.to_owned(), item, fields: BTreeMap::new(), removed: Some(true) });
+        self.items.push(ItemEdit {
+            list: list.to_owned(),
+            item,
+            fields: BTreeMap::new(),
+            removed: Some(true),
+        });
         self
     }
 

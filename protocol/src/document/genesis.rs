@@ -6,11 +6,9 @@ use automerge::{Automerge, ObjType, ROOT, TextEncoding};
 
 use super::log::actor_into;
 use super::{DocumentError, calmly};
+use crate::codec::domain;
 use crate::id::{ActorId, Hash};
 use crate::kind::{DocumentName, FieldType, Kind};
-
-/// What the hash behind a genesis author mark is about.
-const DOMAIN: &[u8] = b"beatbook/genesis/1\0";
 
 /// How positions in notes are counted, on every platform: one per Unicode scalar value.
 pub(super) const TEXT_ENCODING: TextEncoding = TextEncoding::UnicodeCodePoint;
@@ -32,7 +30,10 @@ struct Step {
 /// # Errors
 /// Only when automerge fails, which is a defect.
 pub fn genesis(kind: &Kind, name: DocumentName) -> Result<Vec<Vec<u8>>, DocumentError> {
-    Ok(genesis_changes(kind, name)?.iter().map(|change| change.raw_bytes().to_vec()).collect())
+    Ok(genesis_changes(kind, name)?
+        .iter()
+        .map(|change| change.raw_bytes().to_vec())
+        .collect())
 }
 
 /// The same as parsed changes.
@@ -57,7 +58,13 @@ fn step_actor(kind: &str, name: DocumentName, version: u32) -> ActorId {
         DocumentName::Facts => "facts",
         DocumentName::Private => "private",
     };
-    let hash = Hash::of(&[DOMAIN, kind.as_bytes(), &[0], &version.to_be_bytes(), name.as_bytes()]);
+    let hash = Hash::of(&[
+        domain::GENESIS,
+        kind.as_bytes(),
+        &[0],
+        &version.to_be_bytes(),
+        name.as_bytes(),
+    ]);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.as_bytes()[..16]);
     ActorId::from_bytes(bytes)
@@ -77,7 +84,11 @@ fn steps(kind: &Kind, name: DocumentName) -> Vec<Step> {
         codes.dedup();
         codes
     };
-    vec![Step { version: 1, lists: codes(FieldType::List), notes: codes(FieldType::Note) }]
+    vec![Step {
+        version: 1,
+        lists: codes(FieldType::List),
+        notes: codes(FieldType::Note),
+    }]
 }
 
 fn take_step(document: &mut Automerge, kind: &str, name: DocumentName, step: &Step) -> Result<automerge::Change, DocumentError> {
@@ -97,7 +108,9 @@ fn take_step(document: &mut Automerge, kind: &str, name: DocumentName, step: &St
         }
     }
     tx.commit_with(CommitOptions::default().with_time(0));
-    document.get_last_local_change().ok_or_else(|| DocumentError::Damaged { why: "a genesis change is empty".into() })
+    document.get_last_local_change().ok_or_else(|| DocumentError::Damaged {
+        why: "a genesis change is empty".into(),
+    })
 }
 
 #[cfg(test)]
@@ -115,8 +128,8 @@ mod tests {
         assert_eq!(
             hashes,
             [
-                "0",
-                "0"
+                "22449b85617a74b242567376bb8693d6e33c0bae1c0cefdf6ab5d840f4d238f8",
+                "47c4a9acc1dda11c4b1d43431553ec4e92a8563f1e583f170c05359bfc72bbb5"
             ]
         );
     }

@@ -19,11 +19,17 @@ pub(super) struct OpName {
 
 impl OpName {
     /// The root of a document.
-    pub(super) const ROOT: Self = Self { counter: 0, actor: ActorId::from_bytes([0; 16]) };
+    pub(super) const ROOT: Self = Self {
+        counter: 0,
+        actor: ActorId::from_bytes([0; 16]),
+    };
 
     /// Takes over automerge's name of an operation.
     pub(super) fn from_parts(counter: u64, actor: &automerge::ActorId) -> Result<Self, DocumentError> {
-        Ok(Self { counter, actor: actor_from(actor)? })
+        Ok(Self {
+            counter,
+            actor: actor_from(actor)?,
+        })
     }
 }
 
@@ -98,10 +104,6 @@ impl Log {
         self.lines.insert(line.hash, line);
     }
 
-    pub(super) fn get(&self, hash: &Hash) -> Option<&Line> {
-        self.lines.get(hash)
-    }
-
     pub(super) fn contains(&self, hash: &Hash) -> bool {
         self.lines.contains_key(hash)
     }
@@ -127,14 +129,20 @@ impl Log {
 
     /// The newest change of an author.
     pub(super) fn last_of(&self, actor: &ActorId) -> Option<&Line> {
-        self.by_actor.get(actor).and_then(|hashes| hashes.last()).and_then(|hash| self.lines.get(hash))
+        self.by_actor
+            .get(actor)
+            .and_then(|hashes| hashes.last())
+            .and_then(|hash| self.lines.get(hash))
     }
 
     /// The change that an operation belongs to.
     pub(super) fn change_of(&self, op: &OpName) -> Option<&Line> {
         let hashes = self.by_actor.get(&op.actor)?;
         let at = hashes.partition_point(|hash| self.lines.get(hash).is_some_and(|line| line.max_op < op.counter));
-        hashes.get(at).and_then(|hash| self.lines.get(hash)).filter(|line| line.start_op <= op.counter)
+        hashes
+            .get(at)
+            .and_then(|hash| self.lines.get(hash))
+            .filter(|line| line.start_op <= op.counter)
     }
 
     /// What somebody has seen who has seen these changes; none when one of them is not here.
@@ -156,7 +164,9 @@ impl Log {
 
 /// Our form of automerge's author mark.
 pub(super) fn actor_from(actor: &automerge::ActorId) -> Result<ActorId, DocumentError> {
-    ActorId::from_slice(actor.to_bytes()).map_err(|_| DocumentError::Damaged { why: "an author mark is not 16 bytes long".into() })
+    ActorId::from_slice(actor.to_bytes()).map_err(|_| DocumentError::Damaged {
+        why: "an author mark is not 16 bytes long".into(),
+    })
 }
 
 /// automerge's form of our author mark.

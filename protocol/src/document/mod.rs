@@ -15,6 +15,7 @@
 //! `notes` (code → text), `track` (key → bytes), `files` (SHA-256 → property → value). Nothing is deleted outside notes.
 
 mod body;
+mod commit;
 mod edit;
 mod genesis;
 pub mod guard;

@@ -63,14 +63,17 @@ impl FromStr for FieldPath {
         }
         match parts[..] {
             ["fields", code] => Ok(Self::Field(code.to_owned())),
-            ["lists", list, item, field] => {
-                Ok(Self::Item { list: list.to_owned(), item: item.parse().map_err(|_| wrong())?, field: field.to_owned() })
-            }
+            ["lists", list, item, field] => Ok(Self::Item {
+                list: list.to_owned(),
+                item: item.parse().map_err(|_| wrong())?,
+                field: field.to_owned(),
+            }),
             ["notes", code] => Ok(Self::Note(code.to_owned())),
             ["track", key] => Ok(Self::Segment(key.to_owned())),
-            ["files", file, property] => {
-                Ok(Self::File { file: file.parse().map_err(|_| wrong())?, property: property.to_owned() })
-            }
+            ["files", file, property] => Ok(Self::File {
+                file: file.parse().map_err(|_| wrong())?,
+                property: property.to_owned(),
+            }),
             _ => Err(wrong()),
         }
     }
@@ -98,10 +101,17 @@ mod tests {
         let file = Hash::from_bytes([9; 32]);
         for path in [
             FieldPath::Field("purpose".into()),
-            FieldPath::Item { list: "people_met".into(), item, field: REMOVED.into() },
+            FieldPath::Item {
+                list: "people_met".into(),
+                item,
+                field: REMOVED.into(),
+            },
             FieldPath::Note("summary".into()),
             FieldPath::Segment("0001".into()),
-            FieldPath::File { file, property: "media_type".into() },
+            FieldPath::File {
+                file,
+                property: "media_type".into(),
+            },
         ] {
             assert_eq!(path.to_string().parse::<FieldPath>(), Ok(path));
         }
@@ -109,7 +119,16 @@ mod tests {
 
     #[test]
     fn what_names_no_place_is_refused() {
-        for text in ["", "fields", "fields/", "fields/a/b", "lists/a/not-an-id/b", "files/00/field", "meta/x", "/fields/a"] {
+        for text in [
+            "",
+            "fields",
+            "fields/",
+            "fields/a/b",
+            "lists/a/not-an-id/b",
+            "files/00/field",
+            "meta/x",
+            "/fields/a",
+        ] {
             assert!(text.parse::<FieldPath>().is_err(), "{text}");
         }
     }

@@ -46,17 +46,29 @@ pub(super) type Slots = BTreeMap<String, Vec<Held>>;
 impl<'a> Reader<'a> {
     /// The document as it is.
     pub(super) fn now(document: &'a Document) -> Self {
-        Self { automerge: document.automerge(), log: document.log(), heads: None }
+        Self {
+            automerge: document.automerge(),
+            log: document.log(),
+            heads: None,
+        }
     }
 
     /// The document as known to somebody who knew these changes, all of which are here.
     pub(super) fn at(document: &'a Document, heads: &[Hash]) -> Self {
-        Self { automerge: document.automerge(), log: document.log(), heads: Some(hashes_into(heads)) }
+        Self {
+            automerge: document.automerge(),
+            log: document.log(),
+            heads: Some(hashes_into(heads)),
+        }
     }
 
     /// The same log over another copy of the document.
     pub(super) fn over(automerge: &'a Automerge, log: &'a Log) -> Self {
-        Self { automerge, log, heads: None }
+        Self {
+            automerge,
+            log,
+            heads: None,
+        }
     }
 
     pub(super) fn log(&self) -> &Log {
@@ -73,7 +85,9 @@ impl<'a> Reader<'a> {
             Some((automerge::Value::Object(ObjType::Map), id)) => Ok(id),
             // Somebody who knew no change at all knew no container either.
             None if self.heads.as_ref().is_some_and(Vec::is_empty) => Ok(automerge::ROOT),
-            _ => Err(DocumentError::Damaged { why: format!("the container {name} is missing") }),
+            _ => Err(DocumentError::Damaged {
+                why: format!("the container {name} is missing"),
+            }),
         }
     }
 
@@ -141,10 +155,10 @@ pub(super) fn maps(slot: &[Held]) -> Vec<ObjId> {
 pub(super) fn distinct(slot: &[Held]) -> Vec<&Said> {
     let mut values: Vec<&Said> = Vec::new();
     for held in slot {
-        if let Content::Said(said) = &held.content {
-            if !values.contains(&said) {
-                values.push(said);
-            }
+        if let Content::Said(said) = &held.content
+            && !values.contains(&said)
+        {
+            values.push(said);
         }
     }
     values
@@ -163,11 +177,16 @@ pub(super) fn said(scalar: &ScalarValue) -> Option<Said> {
     }))
 }
 
+/// Our name of the operation that made an object.
+pub(super) fn object_of(id: &ObjId) -> Result<OpName, DocumentError> {
+    match id {
+        ObjId::Root => Ok(OpName::ROOT),
+        ObjId::Id(counter, actor, _) => OpName::from_parts(*counter, actor),
+    }
+}
+
 fn held(value: &automerge::Value<'_>, id: ObjId) -> Result<Held, DocumentError> {
-    let by = match &id {
-        ObjId::Root => OpName::ROOT,
-        ObjId::Id(counter, actor, _) => OpName::from_parts(*counter, actor)?,
-    };
+    let by = object_of(&id)?;
     let content = match value {
         automerge::Value::Object(ObjType::Map) => Content::Map(id),
         automerge::Value::Object(ObjType::Text) => Content::Text(id),

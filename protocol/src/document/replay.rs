@@ -50,12 +50,17 @@ impl Place {
     pub(super) fn path(&self, key: &str) -> Option<FieldPath> {
         match self {
             Self::Fields => Some(FieldPath::Field(key.to_owned())),
-            Self::Item(list, item) => {
-                Some(FieldPath::Item { list: list.clone(), item: item.parse().ok()?, field: key.to_owned() })
-            }
+            Self::Item(list, item) => Some(FieldPath::Item {
+                list: list.clone(),
+                item: item.parse().ok()?,
+                field: key.to_owned(),
+            }),
             Self::Note(code) => Some(FieldPath::Note(code.clone())),
             Self::Track => Some(FieldPath::Segment(key.to_owned())),
-            Self::File(file) => Some(FieldPath::File { file: file.parse().ok()?, property: key.to_owned() }),
+            Self::File(file) => Some(FieldPath::File {
+                file: file.parse().ok()?,
+                property: key.to_owned(),
+            }),
             Self::Root | Self::Lists | Self::List(_) | Self::Notes | Self::Files | Self::Nowhere => None,
         }
     }
@@ -77,13 +82,25 @@ pub(super) struct Put {
 pub(super) struct Replay {
     objects: BTreeMap<OpName, Place>,
     slots: BTreeMap<Place, BTreeMap<String, Vec<Put>>>,
-    /// For each text, each character with the operations that took it out.
-    letters: BTreeMap<OpName, BTreeMap<OpName, Vec<OpName>>>,
+    texts: BTreeMap<OpName, Text>,
+}
+
+/// All that was ever written in one text.
+#[derive(Debug, Clone, Default)]
+struct Text {
+    /// Each character with the operations that took it out.
+    letters: BTreeMap<OpName, Vec<OpName>>,
+    /// How many characters nobody has taken out.
+    chars: usize,
 }
 
 impl Default for Replay {
     fn default() -> Self {
-        Self { objects: BTreeMap::from([(OpName::ROOT, Place::Root)]), slots: BTreeMap::new(), letters: BTreeMap::new() }
+        Self {
+            objects: BTreeMap::from([(OpName::ROOT, Place::Root)]),
+            slots: BTreeMap::new(),
+            texts: BTreeMap::new(),
+        }
     }
 }
 
@@ -95,7 +112,9 @@ impl Replay {
 
     /// What somebody with this clock saw under a key of a place, in all maps that share it, oldest first.
     pub(super) fn seen(&self, place: &Place, key: &str, clock: &Clock) -> Vec<&Put> {
-        let Some(puts) = self.slots.get(place).and_then(|slots| slots.get(key)) else { return Vec::new() };
+        let Some(puts) = self.slots.get(place).and_then(|slots| slots.get(key)) else {
+            return Vec::new();
+        };
         let known: Vec<&Put> = puts.iter().filter(|put| has_seen(clock, &put.id)).collect();
         let overwritten: BTreeSet<&OpName> = known.iter().flat_map(|put| &put.preds).collect();
         known.into_iter().filter(|put| !overwritten.contains(&put.id)).collect()
@@ -104,24 +123,35 @@ impl Replay {
     /// How many keys of a place somebody with this clock saw.
     pub(super) fn keys_seen(&self, place: &Place, clock: &Clock) -> usize {
         let Some(slots) = self.slots.get(place) else { return 0 };
-        slots.values().filter(|puts| puts.iter().any(|put| has_seen(clock, &put.id))).count()
+        slots
+            .values()
+            .filter(|puts| puts.iter().any(|put| has_seen(clock, &put.id)))
+            .count()
     }
 
     /// Whether a text holds a character, taken out or not.
     pub(super) fn has_letter(&self, text: &OpName, letter: &OpName) -> bool {
-        self.letters.get(text).is_some_and(|letters| letters.contains_key(letter))
+        self.texts.get(text).is_some_and(|text| text.letters.contains_key(letter))
     }
 
     /// Whether somebody with this clock saw a character taken out.
     pub(super) fn is_taken(&self, text: &OpName, letter: &OpName, clock: &Clock) -> bool {
-        let taken = self.letters.get(text).and_then(|letters| letters.get(letter));
+        let taken = self.texts.get(text).and_then(|text| text.letters.get(letter));
         taken.is_some_and(|taken| taken.iter().any(|op| has_seen(clock, op)))
     }
 
-    /// How long a text was for somebody with this clock.
-    pub(super) fn text_chars(&self, text: &OpName, clock: &Clock) -> usize {
-        let Some(letters) = self.letters.get(text) else { return 0 };
-        letters.iter().filter(|(id, taken)| has_seen(clock, id) && !taken.iter().any(|op| has_seen(clock, op))).count()
+    /// How long a text is with all that was written in it.
+    pub(super) fn text_chars(&self, text: &OpName) -> usize {
+        self.texts.get(text).map_or(0, |text| text.chars)
+    }
+
+    /// How long a text was for somebody with this clock. Looks at every character there ever was.
+    pub(super) fn text_chars_seen(&self, text: &OpName, clock: &Clock) -> usize {
+        let Some(text) = self.texts.get(text) else { return 0 };
+        text.letters
+            .iter()
+            .filter(|(id, taken)| has_seen(clock, id) && !taken.iter().any(|op| has_seen(clock, op)))
+            .count()
     }
 
     /// Takes in a change whose dependencies are in; `tell` hears of each write, of a note's once per change.
@@ -130,7 +160,7 @@ impl Replay {
         change: &ExpandedChange,
         mut tell: impl FnMut(FieldPath, Said, bool),
     ) -> Result<(), DocumentError> {
-        let mut texts: BTreeMap<String, (String, usize)> = BTreeMap::new();
+        let mut notes: BTreeMap<String, (String, usize)> = BTreeMap::new();
         for (counter, op) in (change.start_op.get()..).zip(&change.operations) {
             let id = OpName::from_parts(counter, &change.actor_id)?;
             let object = object_name(&op.obj)?;
@@ -148,30 +178,43 @@ impl Replay {
                     if let (Some(value), Some(path)) = (value.clone(), place.path(key)) {
                         tell(path, value, self.is_settled_by(&place, key, &preds));
                     }
-                    let put = Put { id, object, said: value, preds };
-                    self.slots.entry(place).or_default().entry(key.to_string()).or_default().push(put);
+                    let put = Put {
+                        id,
+                        object,
+                        said: value,
+                        preds,
+                    };
+                    self.slots
+                        .entry(place)
+                        .or_default()
+                        .entry(key.to_string())
+                        .or_default()
+                        .push(put);
                 }
                 Key::Seq(element) => {
-                    let letters = self.letters.entry(object).or_default();
-                    let text = match &place {
-                        Place::Note(code) => texts.entry(code.clone()).or_default(),
+                    let text = self.texts.entry(object).or_default();
+                    let told = match &place {
+                        Place::Note(code) => notes.entry(code.clone()).or_default(),
                         _ => continue,
                     };
                     match (&op.action, element.as_opid()) {
                         (OpType::Put(value), _) if op.insert => {
-                            letters.insert(id, Vec::new());
-                            text.0.push_str(value.to_str().unwrap_or_default());
+                            text.letters.insert(id, Vec::new());
+                            text.chars += 1;
+                            told.0.push_str(value.as_str().unwrap_or_default());
                         }
                         (OpType::Delete, Some(letter)) => {
-                            letters.entry(op_name(letter)?).or_default().push(id);
-                            text.1 += 1;
+                            let taken = text.letters.entry(op_name(letter)?).or_default();
+                            text.chars = text.chars.saturating_sub(usize::from(taken.is_empty()));
+                            taken.push(id);
+                            told.1 += 1;
                         }
                         _ => {}
                     }
                 }
             }
         }
-        for (code, (inserted, deleted)) in texts {
+        for (code, (inserted, deleted)) in notes {
             tell(FieldPath::Note(code), Said::Text { inserted, deleted }, false);
         }
         Ok(())
@@ -179,7 +222,9 @@ impl Replay {
 
     /// Whether a write over these values settles a conflict.
     fn is_settled_by(&self, place: &Place, key: &str, preds: &[OpName]) -> bool {
-        let Some(puts) = self.slots.get(place).and_then(|slots| slots.get(key)) else { return false };
+        let Some(puts) = self.slots.get(place).and_then(|slots| slots.get(key)) else {
+            return false;
+        };
         let over = puts.iter().filter(|put| preds.contains(&put.id)).collect::<Vec<_>>();
         over.iter().any(|put| put.said != over[0].said)
     }

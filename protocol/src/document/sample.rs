@@ -4,7 +4,10 @@ use crate::id::{ActorId, Hash, ItemId};
 use crate::kind::{DocumentName, Field, FieldType, Kind, Label, Retention, Workflow};
 
 fn label(text: &str) -> Label {
-    Label { zh: text.into(), en: text.into() }
+    Label {
+        zh: text.into(),
+        en: text.into(),
+    }
 }
 
 fn field(code: &str, field_type: FieldType) -> Field {
@@ -22,6 +25,7 @@ fn field(code: &str, field_type: FieldType) -> Field {
         chars_max: None,
         kind: None,
         fields: vec![],
+        why_not_private: None,
         sensitivity: 0,
         purpose: "tests".into(),
         carries_over: false,
@@ -43,7 +47,10 @@ pub(crate) fn kind() -> Kind {
         label: label("sample"),
         purpose: "tests".into(),
         legal_basis: "none".into(),
-        retention: Retention { days: 1, why: "tests".into() },
+        retention: Retention {
+            days: 1,
+            why: "tests".into(),
+        },
         title: vec!["purpose".into()],
         fields: vec![
             field("purpose", FieldType::Text),
@@ -60,7 +67,12 @@ pub(crate) fn kind() -> Kind {
             session,
         ],
         rules: vec![],
-        workflow: Workflow { initial: "draft".into(), states: vec![], acts: vec![], clocks: vec![] },
+        workflow: Workflow {
+            initial: "draft".into(),
+            states: vec![],
+            acts: vec![],
+            clocks: vec![],
+        },
     }
 }
 
@@ -77,4 +89,42 @@ pub(crate) fn item(number: u8) -> ItemId {
 /// A file's hash for tests.
 pub(crate) fn file(number: u8) -> Hash {
     Hash::from_bytes([number; 32])
+}
+
+/// The shape of the sample kind's facts.
+pub(crate) fn shape() -> super::Shape {
+    super::Shape::of(&kind(), DocumentName::Facts).unwrap()
+}
+
+/// An empty document of the sample kind's facts.
+pub(crate) fn document(number: u8) -> super::Document {
+    super::Document::begin(&shape(), actor(number))
+}
+
+/// A copy of a document as it is on another phone.
+pub(crate) fn copy(document: &super::Document, number: u8) -> super::Document {
+    super::Document::open_as(document.shape(), actor(number), Some(&document.save()), &[] as &[&[u8]]).unwrap()
+}
+
+/// Writes an edit at a time that says nothing.
+pub(crate) fn edit(document: &mut super::Document, edit: super::Edit) -> super::Change {
+    document.edit(&edit, crate::time::UnixMillis(1_700_000_000_000)).unwrap()
+}
+
+/// Hands changes to a document through the guard, with any author mark, marked as they are.
+pub(crate) fn receive(document: &mut super::Document, changes: &[&super::Change]) {
+    use super::guard;
+    let incoming: Vec<_> = changes
+        .iter()
+        .map(|change| guard::Incoming {
+            bytes: &change.bytes,
+            settles: change.settles,
+            actors: None,
+        })
+        .collect();
+    let report = guard::check(document, &incoming, guard::Unknown::Refuse);
+    for (change, outcome) in changes.iter().zip(report.outcomes) {
+        assert_eq!(outcome, guard::Outcome::Admitted { hash: change.hash });
+    }
+    *document = report.document;
 }

@@ -235,7 +235,9 @@ pub(super) fn check_file_property(shape: &Shape, property: &str, value: &Value, 
 pub(super) fn check_unknown(value: &Value) -> Result<(), Misfit> {
     match value {
         Value::Text(_) => check_text(value, TEXT_CHARS_MAX),
-        Value::Decimal(number) if !number.is_finite() => Err(Misfit::WrongType { expected: "a finite number" }),
+        Value::Decimal(number) if !number.is_finite() => Err(Misfit::WrongType {
+            expected: "a finite number",
+        }),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Decimal(_) => Ok(()),
     }
 }
@@ -243,7 +245,9 @@ pub(super) fn check_unknown(value: &Value) -> Result<(), Misfit> {
 /// Whether a text can be the code of a field: lower-case letters, digits and `_`.
 pub(super) fn is_code(text: &str) -> bool {
     (1..=CODE_CHARS_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// Whether a text can be the key of a track segment: printable ASCII without `/`, so that keys sort by bytes everywhere.
@@ -283,7 +287,10 @@ mod tests {
     use super::*;
 
     fn rule(field_type: FieldType) -> FieldRule {
-        FieldRule { field_type, chars_max: 5 }
+        FieldRule {
+            field_type,
+            chars_max: 5,
+        }
     }
 
     #[test]
@@ -297,11 +304,18 @@ mod tests {
             (FieldType::Time, Value::Int(0), Value::from("now")),
             (FieldType::Choice, Value::from("a"), Value::Bool(true)),
             (FieldType::Place, Value::from("geo:39.9,116.4"), Value::from("39.9,116.4")),
-            (FieldType::User, Value::from("01234567-89ab-7def-8123-456789abcdef"), Value::from("0123456789ab7def8123456789abcdef")),
+            (
+                FieldType::User,
+                Value::from("01234567-89ab-7def-8123-456789abcdef"),
+                Value::from("0123456789ab7def8123456789abcdef"),
+            ),
             (FieldType::Note, Value::Null, Value::from("text")),
         ] {
             assert_eq!(rule(field_type).check(&good), Ok(()), "{field_type:?}");
-            assert!(matches!(rule(field_type).check(&bad), Err(Misfit::WrongType { .. })), "{field_type:?}");
+            assert!(
+                matches!(rule(field_type).check(&bad), Err(Misfit::WrongType { .. })),
+                "{field_type:?}"
+            );
             assert_eq!(rule(field_type).check(&Value::Null), Ok(()), "{field_type:?}");
         }
     }
@@ -309,6 +323,9 @@ mod tests {
     #[test]
     fn length_is_counted_in_characters_not_bytes() {
         assert_eq!(rule(FieldType::Text).check(&Value::from("社区民警好")), Ok(()));
-        assert_eq!(rule(FieldType::Text).check(&Value::from("社区民警好人")), Err(Misfit::OverLimit { max: 5 }));
+        assert_eq!(
+            rule(FieldType::Text).check(&Value::from("社区民警好人")),
+            Err(Misfit::OverLimit { max: 5 })
+        );
     }
 }

@@ -75,7 +75,13 @@ pub enum Said {
 
 /// Reads the view.
 pub(super) fn read(reader: &Reader<'_>, heads: Vec<Hash>) -> Result<View, DocumentError> {
-    let mut assembly = Assembly { reader, view: View { heads, ..View::default() } };
+    let mut assembly = Assembly {
+        reader,
+        view: View {
+            heads,
+            ..View::default()
+        },
+    };
     assembly.fields()?;
     assembly.lists()?;
     assembly.notes()?;
@@ -107,7 +113,11 @@ impl Assembly<'_> {
                 let Ok(item) = key.parse::<ItemId>() else { continue };
                 let mut shown = Item::default();
                 for (field, slot) in self.reader.slots(&maps(&slot))? {
-                    let path = FieldPath::Item { list: list.clone(), item, field: field.clone() };
+                    let path = FieldPath::Item {
+                        list: list.clone(),
+                        item,
+                        field: field.clone(),
+                    };
                     match self.show(path, &slot)? {
                         Some(Said::Value(Value::Bool(removed))) if field == REMOVED => shown.removed = removed,
                         Some(Said::Value(value)) if field != REMOVED => {
@@ -156,9 +166,20 @@ impl Assembly<'_> {
     }
 
     fn file(&mut self, file: Hash, properties: Slots) -> Result<FileRef, DocumentError> {
-        let mut shown = FileRef { field: String::new(), media_type: String::new(), bytes: 0, removed: false };
+        let mut shown = FileRef {
+            field: String::new(),
+            media_type: String::new(),
+            bytes: 0,
+            removed: false,
+        };
         for (property, slot) in properties {
-            let said = self.show(FieldPath::File { file, property: property.clone() }, &slot)?;
+            let said = self.show(
+                FieldPath::File {
+                    file,
+                    property: property.clone(),
+                },
+                &slot,
+            )?;
             match (property.as_str(), said) {
                 ("field", Some(Said::Value(Value::Text(code)))) => shown.field = code,
                 ("media_type", Some(Said::Value(Value::Text(media_type)))) => shown.media_type = media_type,
@@ -186,7 +207,12 @@ impl Assembly<'_> {
                 .iter()
                 .map(|(said, held)| {
                     let Written { actor, at, change } = self.written(held)?;
-                    Ok(Claim { value: (*said).clone(), actor, at, change })
+                    Ok(Claim {
+                        value: (*said).clone(),
+                        actor,
+                        at,
+                        change,
+                    })
                 })
                 .collect::<Result<Vec<_>, DocumentError>>()?;
             self.view.conflicts.push(Conflict { path, claims });
@@ -195,11 +221,134 @@ impl Assembly<'_> {
     }
 
     fn written(&self, held: &Held) -> Result<Written, DocumentError> {
-        let line = self
-            .reader
-            .log()
-            .change_of(&held.by)
-            .ok_or_else(|| DocumentError::Damaged { why: "a value belongs to no change".into() })?;
-        Ok(Written { actor: line.actor, at: line.at, change: line.hash })
+        let line = self.reader.log().change_of(&held.by).ok_or_else(|| DocumentError::Damaged {
+            why: "a value belongs to no change".into(),
+        })?;
+        Ok(Written {
+            actor: line.actor,
+            at: line.at,
+            change: line.hash,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Edit;
+    use crate::document::sample::{copy, document, edit, file, item, receive};
+
+    /// Two phones that have each other's edit of the same start.
+    fn both(start: Edit, one: Edit, other: Edit) -> View {
+        let mut first = document(1);
+        edit(&mut first, start);
+        let mut second = copy(&first, 2);
+        let mine = edit(&mut first, one);
+        let theirs = edit(&mut second, other);
+        receive(&mut first, &[&theirs]);
+        receive(&mut second, &[&mine]);
+        let (first, second) = (first.view().unwrap(), second.view().unwrap());
+        assert_eq!(first, second);
+        first
+    }
+
+    #[test]
+    fn different_concurrent_values_are_a_conflict_that_shows_both() {
+        let view = both(
+            Edit::new().field("visits", 1),
+            Edit::new().field("purpose", "a"),
+            Edit::new().field("purpose", "b"),
+        );
+        let [conflict] = &view.conflicts[..] else {
+            panic!("{:?}", view.conflicts)
+        };
+        assert_eq!(conflict.path, FieldPath::Field("purpose".into()));
+        let values: Vec<_> = conflict.claims.iter().map(|claim| claim.value.clone()).collect();
+        assert_eq!(values, [Said::Value("a".into()), Said::Value("b".into())]);
+        assert_eq!(Said::Value(view.facts.fields["purpose"].clone()), values[1]);
+    }
+
+    #[test]
+    fn equal_concurrent_values_are_no_conflict() {
+        let view = both(
+            Edit::new().field("visits", 1),
+            Edit::new().field("purpose", "a"),
+            Edit::new().field("purpose", "a"),
+        );
+        assert_eq!(view.conflicts, []);
+        assert_eq!(view.facts.fields["purpose"], Value::from("a"));
+    }
+
+    #[test]
+    fn clearing_does_not_lose_against_setting() {
+        let view = both(
+            Edit::new().field("purpose", "a"),
+            Edit::new().clear("purpose"),
+            Edit::new().field("purpose", "b"),
+        );
+        assert_eq!(view.conflicts.len(), 1);
+    }
+
+    #[test]
+    fn an_edit_inside_an_item_survives_its_removal() {
+        let named = |name: &str| Edit::new().item("people_met", item(1), [("name", Value::from(name))]);
+        let view = both(named("a"), Edit::new().remove("people_met", item(1)), named("b"));
+        let shown = &view.facts.lists["people_met"][&item(1)];
+        assert!(shown.removed);
+        assert_eq!(shown.fields["name"], Value::from("b"));
+        assert_eq!(view.conflicts, []);
+    }
+
+    #[test]
+    fn a_photo_that_two_people_name_at_once_hides_neither() {
+        let named = |media_type: &str| {
+            let photo = FileRef {
+                field: "photos".into(),
+                media_type: media_type.into(),
+                bytes: 9,
+                removed: false,
+            };
+            Edit::new().file(file(1), photo)
+        };
+        assert_eq!(
+            both(Edit::new().field("visits", 1), named("image/jpeg"), named("image/jpeg")).conflicts,
+            []
+        );
+        let view = both(Edit::new().field("visits", 1), named("image/jpeg"), named("image/png"));
+        let [conflict] = &view.conflicts[..] else {
+            panic!("{:?}", view.conflicts)
+        };
+        assert_eq!(
+            conflict.path,
+            FieldPath::File {
+                file: file(1),
+                property: "media_type".into()
+            }
+        );
+    }
+
+    #[test]
+    fn notes_of_two_people_are_woven() {
+        let view = both(
+            Edit::new().note("summary", "middle"),
+            Edit::new().note("summary", "before middle"),
+            Edit::new().note("summary", "middle after"),
+        );
+        assert_eq!(view.facts.notes["summary"], "before middle after");
+    }
+
+    #[test]
+    fn each_value_names_its_author_and_time() {
+        let mut document = document(1);
+        let change = document.edit(&Edit::new().field("purpose", "a"), UnixMillis(5_999)).unwrap();
+        let written = document.view().unwrap().written[&FieldPath::Field("purpose".into())];
+        assert_eq!(
+            written,
+            Written {
+                actor: document.actor(),
+                at: UnixMillis(5_000),
+                change: change.hash
+            }
+        );
     }
 }

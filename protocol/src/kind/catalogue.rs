@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock};
 
 use super::lines::Step::{At, Key};
 use super::model::{FieldType, Kind};
-use super::parse::{CheckedKind, DOMAIN, KindError, KindFault};
+use super::parse::{CheckedKind, KindError, KindFault};
+use crate::codec::domain;
 use crate::id::Hash;
 
 /// The embedded kind files, by name.
@@ -86,7 +87,7 @@ impl Catalogue {
     #[must_use]
     pub fn digest(&self) -> Hash {
         let digests: Vec<Hash> = self.iter().map(CheckedKind::digest).collect();
-        let mut parts: Vec<&[u8]> = vec![DOMAIN, b"catalogue\0"];
+        let mut parts: Vec<&[u8]> = vec![domain::KIND, b"catalogue\0"];
         parts.extend(digests.iter().map(|digest| digest.as_bytes().as_slice()));
         Hash::of(&parts)
     }

@@ -1,14 +1,14 @@
-//! The rules that a kind's fields keep: codes, types and what goes with them, protection, expressions. The workflow's are next door.
+//! Checks a kind: its head, codes, texts, expressions. What one field keeps is in `check_field`, the workflow in `check_workflow`.
 
+use crate::document::REMOVED;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::check_workflow;
 use super::expression::{Expression, ExpressionFault, Scope};
 use super::lines::{Lines, Step};
-use super::model::{Choice, DocumentName, Field, FieldType, Kind, Label, Rule};
+use super::model::{DocumentName, Field, FieldType, Kind, Label, Rule};
 use super::parse::KindFault;
 use super::rehearse::Rehearsal;
-use crate::limits::{NOTE_CHARS_MAX, TEXT_CHARS_MAX};
+use super::{check_field, check_workflow};
 use Step::{At, Key};
 
 /// A line and what is wrong there.
@@ -148,9 +148,7 @@ impl<'k> Checker<'k> {
             if let Some(hint) = &field.hint {
                 self.label(hint, &join(&way, "hint"))?;
             }
-            self.choices(field, &way)?;
-            self.fitting(field, &way)?;
-            self.protected(field, among, &way)?;
+            check_field::check(self, field, among, &way)?;
             self.expressions_of(field, scope, &way)?;
             if field.field_type == FieldType::List {
                 self.fields(&field.fields, &way, Among::Items(field))?;
@@ -186,121 +184,6 @@ impl<'k> Checker<'k> {
             ),
             (None, None) => Ok(()),
         }
-    }
-
-    fn choices(&self, field: &Field, way: &[Step<'_>]) -> Result<(), Fault> {
-        let chooses = matches!(field.field_type, FieldType::Choice | FieldType::Choices);
-        if chooses && field.choices.is_empty() {
-            return self.fault(way, KindFault::Missing("choice (a field of this type needs at least one)"));
-        }
-        if !chooses && !field.choices.is_empty() {
-            return self.fault(&join(way, "choice"), misplaced("choice", "a field of this type"));
-        }
-        let mut codes = BTreeSet::new();
-        for (index, Choice { code, label }) in field.choices.iter().enumerate() {
-            let way = [way, &[Key("choice"), At(index)]].concat();
-            self.once(&mut codes, "choice", code, &join(&way, "code"))?;
-            self.label(label, &join(&way, "label"))?;
-        }
-        Ok(())
-    }
-
-    /// What goes with a field of its type, and what does not.
-    fn fitting(&self, field: &Field, way: &[Step<'_>]) -> Result<(), Fault> {
-        let here = || format!("a field of type {:?}", field.field_type).to_lowercase();
-        let refuse = |key: &'static str| {
-            self.fault(
-                &join(way, key),
-                KindFault::Misplaced {
-                    what: key,
-                    place: here(),
-                },
-            )
-        };
-        let kind = field.field_type;
-        match (kind == FieldType::Reference, &field.kind) {
-            (true, None) => return self.fault(way, KindFault::Missing("kind (of the record referred to)")),
-            (false, Some(_)) => return refuse("kind"),
-            (true, Some(_)) | (false, None) => {}
-        }
-        match (kind == FieldType::List, field.fields.is_empty()) {
-            (true, true) => return self.fault(way, KindFault::Missing("field (a list needs the fields of its items)")),
-            (false, false) => return refuse("field"),
-            (true, false) | (false, true) => {}
-        }
-        let chars_max = match kind {
-            FieldType::Text => TEXT_CHARS_MAX,
-            FieldType::Note => NOTE_CHARS_MAX,
-            _ => 0,
-        };
-        if let Some(chars) = field.chars_max {
-            if chars_max == 0 {
-                return refuse("chars_max");
-            }
-            if chars == 0 || chars as usize > chars_max {
-                let fault = KindFault::OutOfRange {
-                    what: "chars_max",
-                    min: 1,
-                    max: chars_max as u64,
-                };
-                return self.fault(&join(way, "chars_max"), fault);
-            }
-        }
-        if field.carries_over && matches!(kind, FieldType::Files | FieldType::Track) {
-            return refuse("carries_over");
-        }
-        if field.searchable
-            && !matches!(
-                kind,
-                FieldType::Text | FieldType::Note | FieldType::Choice | FieldType::Choices
-            )
-        {
-            return refuse("searchable");
-        }
-        if field.document == DocumentName::Private && matches!(kind, FieldType::Track) {
-            // Segments are pinned with the facts; access to them is bounded by their sensitivity.
-            return refuse("document");
-        }
-        Ok(())
-    }
-
-    fn protected(&self, field: &Field, among: Among<'_>, way: &[Step<'_>]) -> Result<(), Fault> {
-        if field.sensitivity > 3 {
-            return self.fault(
-                &join(way, "sensitivity"),
-                KindFault::OutOfRange {
-                    what: "sensitivity",
-                    min: 0,
-                    max: 3,
-                },
-            );
-        }
-        if let Some(why) = &field.why_not_private {
-            self.said(why, "why_not_private", &join(way, "why_not_private"))?;
-        }
-        let (document, place) = match among {
-            Among::Record => (field.document, None),
-            Among::Items(list) => (
-                list.document,
-                Some("the items of a list, which hold scalar fields of one document"),
-            ),
-            Among::Values(_) => (DocumentName::Facts, Some("the values of an act, which are scalar and open")),
-        };
-        if let Some(place) = place {
-            if matches!(
-                field.field_type,
-                FieldType::List | FieldType::Note | FieldType::Files | FieldType::Track
-            ) {
-                return self.fault(&join(way, "type"), misplaced("this type", place));
-            }
-            if field.document == DocumentName::Private && document == DocumentName::Facts {
-                return self.fault(&join(way, "document"), misplaced("document = \"private\"", place));
-            }
-        }
-        if field.sensitivity >= 2 && document != DocumentName::Private && field.why_not_private.is_none() {
-            return self.fault(&join(way, "sensitivity"), KindFault::Unprotected(field.code.clone()));
-        }
-        Ok(())
     }
 
     /// Checks rules that stand at `way`.
@@ -342,7 +225,7 @@ impl<'k> Checker<'k> {
         way: &[Step<'_>],
     ) -> Result<(), Fault> {
         self.code(code, way)?;
-        if what == "field" && CEL_WORDS.contains(&code) {
+        if what == "field" && (CEL_WORDS.contains(&code) || code == REMOVED) {
             return self.fault(way, KindFault::BadCode(code.to_owned()));
         }
         if codes.insert(code) {
@@ -418,7 +301,7 @@ pub(super) fn join<'a>(way: &[Step<'a>], key: &'a str) -> Vec<Step<'a>> {
     [way, &[Key(key)]].concat()
 }
 
-fn misplaced(what: &'static str, place: &str) -> KindFault {
+pub(super) fn misplaced(what: &'static str, place: &str) -> KindFault {
     KindFault::Misplaced {
         what,
         place: place.to_owned(),

@@ -68,8 +68,10 @@ const FUNCTIONS: [&str; 25] = [
     "days_between",
 ];
 
-/// Nesting of an expression that is read at all; what people write has fewer than ten levels.
-const DEPTH_MAX: u16 = 40;
+/// Brackets within brackets of an expression; what people write has fewer than ten.
+const BRACKETS_MAX: u16 = 40;
+/// Levels of a compiled expression: a chain of sums is as deep as it is long, and a phone's background thread has half a megabyte of stack.
+const DEPTH_MAX: usize = 100;
 
 impl Expression {
     /// Compiles an expression and checks every name in it.
@@ -83,6 +85,7 @@ impl Expression {
             scope,
             locals: Vec::new(),
             loops: 0,
+            depth: 0,
             reaches_private: false,
         };
         match walk.plain(&ast) {
@@ -111,7 +114,7 @@ fn compile(source: &str) -> Result<(IdedExpr, cel::common::ast::SourceInfo), Exp
     // The parser is generated code over an ANTLR runtime that may panic on odd input; a kind file must answer with a line instead.
     let parser = || {
         cel::parser::Parser::new()
-            .max_recursion_depth(DEPTH_MAX)
+            .max_recursion_depth(BRACKETS_MAX)
             .parse_with_source_info(source)
     };
     match catch_unwind(AssertUnwindSafe(parser)) {
@@ -119,7 +122,7 @@ fn compile(source: &str) -> Result<(IdedExpr, cel::common::ast::SourceInfo), Exp
         Ok(Err(errors)) => {
             let first = errors.errors.first();
             let row = first.and_then(|error| usize::try_from(error.pos.0 - 1).ok()).unwrap_or(0);
-            let message = first.map_or_else(|| "it is not CEL".to_owned(), |error| error.msg.clone());
+            let message = first.map_or_else(|| "it is not CEL".to_owned(), |error| plainly(&error.msg));
             Err(ExpressionFault { row, message })
         }
         Err(_) => Err(ExpressionFault {
@@ -127,6 +130,14 @@ fn compile(source: &str) -> Result<(IdedExpr, cel::common::ast::SourceInfo), Exp
             message: "the CEL parser gave up on it; write it more simply".to_owned(),
         }),
     }
+}
+
+/// The parser's message without the innards that it prints for its own limit.
+fn plainly(message: &str) -> String {
+    if message.contains("Recursion limit") {
+        return format!("brackets are nested deeper than {BRACKETS_MAX}");
+    }
+    message.to_owned()
 }
 
 /// What a part of an expression is, as far as names below it go.
@@ -149,6 +160,7 @@ struct Walk<'k> {
     scope: Scope<'k>,
     locals: Vec<(String, Shape<'k>)>,
     loops: usize,
+    depth: usize,
     reaches_private: bool,
 }
 
@@ -163,6 +175,16 @@ impl<'k> Walk<'k> {
     }
 
     fn shape(&mut self, expr: &IdedExpr) -> Result<Shape<'k>, At> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err((expr.id, "it is too deep; split it into several rules".to_owned()));
+        }
+        let shape = self.shape_below(expr);
+        self.depth -= 1;
+        shape
+    }
+
+    fn shape_below(&mut self, expr: &IdedExpr) -> Result<Shape<'k>, At> {
         match &expr.expr {
             Expr::Literal(_) => Ok(Shape::Plain),
             Expr::Ident(name) => self

@@ -12,6 +12,7 @@
 mod calendar;
 mod catalogue;
 mod check;
+mod check_field;
 mod check_workflow;
 mod expression;
 mod judged;
@@ -19,6 +20,8 @@ mod lines;
 pub mod model;
 mod parse;
 mod rehearse;
+#[cfg(test)]
+mod samples;
 mod validate;
 mod values;
 pub mod workflow;

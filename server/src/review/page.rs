@@ -11,7 +11,7 @@ use beatbook_protocol::track::TrackView;
 
 use super::queue;
 use super::view::{
-    ActLine, ActOpen, ChangedField, ClaimView, ConflictView, PersonView, RecordPage, TrackGap, TrackReport, WriteLine,
+    ActLine, ActOpen, ChangedField, ClaimView, ConflictView, EntryLine, PersonView, RecordPage, TrackGap, TrackReport, WriteLine,
 };
 use crate::error::StationError;
 use crate::feed::reads_private;
@@ -48,6 +48,20 @@ impl Names {
     fn author(&self, change: &Hash) -> PersonView {
         self.person(self.authors.get(change).copied().unwrap_or(UserId::from_bytes([0; 16])))
     }
+}
+
+/// A record's accepted entries for a person; none when it is not in his scope.
+pub(crate) fn entries(
+    tx: &ReadTx<'_>,
+    kinds: &Kinds,
+    session: &Session,
+    id: RecordId,
+) -> Result<Option<Vec<EntryLine>>, StationError> {
+    if queue::row(tx, kinds, session, id)?.is_none() {
+        return Ok(None);
+    }
+    let line = |(entry, leaf, position)| EntryLine { entry, leaf, position };
+    Ok(Some(tx.accepted_of(id)?.into_iter().map(line).collect()))
 }
 
 /// A record's page for a person; none when it is not in his scope.

@@ -41,7 +41,7 @@ pub struct RecordFilter {
 }
 
 /// Rows and where to go on.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct RowPage {
     /// The rows.
     pub rows: Vec<RecordRow>,
@@ -53,38 +53,45 @@ pub struct RowPage {
 pub type QueuePage = RowPage;
 
 /// A person as shown.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
 pub struct PersonView {
     /// The person.
+    #[schema(value_type = String)]
     pub user: UserId,
     /// His name.
     pub name: String,
 }
 
 /// A record as a line of a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct RecordRow {
     /// The record.
+    #[schema(value_type = String)]
     pub id: RecordId,
     /// Code of its kind.
     pub kind: String,
     /// Version of its kind.
     pub kind_version: u32,
     /// Its unit.
+    #[schema(value_type = String)]
     pub unit: UnitId,
     /// The state it is in.
     pub state: String,
     /// The state's name for people.
+    #[schema(value_type = crate::http::LabelShape)]
     pub state_label: Label,
     /// Since when, by the station's clock.
+    #[schema(value_type = i64)]
     pub state_since: UnixMillis,
     /// Its title.
     pub title: String,
     /// Who opened it.
     pub author: PersonView,
     /// When it was opened, by his phone's clock.
+    #[schema(value_type = i64)]
     pub opened_at: UnixMillis,
     /// When something last arrived about it, by the station's clock.
+    #[schema(value_type = i64)]
     pub changed_at: UnixMillis,
     /// Its version, for acts.
     pub version: String,
@@ -131,7 +138,7 @@ pub struct RecordPage {
 }
 
 /// A value written, by whom and when.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct ChangedField {
     /// The place, as `fields/outcome`.
     pub path: String,
@@ -140,11 +147,12 @@ pub struct ChangedField {
     /// Who wrote it.
     pub author: PersonView,
     /// When, by his clock.
+    #[schema(value_type = i64)]
     pub at: UnixMillis,
 }
 
 /// A place with different values.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct ConflictView {
     /// The place.
     pub path: String,
@@ -153,32 +161,37 @@ pub struct ConflictView {
 }
 
 /// One value of a conflict.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct ClaimView {
     /// The value.
     pub value: serde_json::Value,
     /// Who wrote it.
     pub author: PersonView,
     /// When, by his clock.
+    #[schema(value_type = i64)]
     pub at: UnixMillis,
 }
 
 /// An act that was done or offered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct ActLine {
     /// The act, by its entry.
+    #[schema(value_type = String)]
     pub entry: Hash,
     /// Code.
     pub code: String,
     /// Who did it.
     pub author: PersonView,
     /// When, by his clock.
+    #[schema(value_type = i64)]
     pub at: UnixMillis,
     /// When it arrived, by the station's clock.
+    #[schema(value_type = i64)]
     pub received: UnixMillis,
     /// What he said.
     pub comment: Option<String>,
     /// Values that went with it.
+    #[schema(value_type = Object)]
     pub values: BTreeMap<String, Value>,
     /// The state after it.
     pub state: String,
@@ -186,8 +199,20 @@ pub struct ActLine {
     pub offered: bool,
 }
 
+/// One accepted entry of a record, as the ledger holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct EntryLine {
+    /// Its identity.
+    #[schema(value_type = String)]
+    pub entry: Hash,
+    /// Its page's leaf.
+    pub leaf: u64,
+    /// Its number within the page.
+    pub position: u32,
+}
+
 /// One write of the history.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct WriteLine {
     /// The place.
     pub path: String,
@@ -196,13 +221,15 @@ pub struct WriteLine {
     /// Who wrote it.
     pub author: PersonView,
     /// When, by his clock.
+    #[schema(value_type = i64)]
     pub at: UnixMillis,
     /// In which change.
+    #[schema(value_type = String)]
     pub change: Hash,
 }
 
 /// A finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FindingView {
     /// Where.
     pub path: String,
@@ -211,17 +238,20 @@ pub struct FindingView {
     /// `error`, `warning` or `unknown`.
     pub severity: String,
     /// What to say.
+    #[schema(value_type = crate::http::LabelShape)]
     pub message: Label,
 }
 
 /// An act that may be done.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct ActOpen {
     /// Code.
     pub code: String,
     /// Name for people.
+    #[schema(value_type = crate::http::LabelShape)]
     pub label: Label,
     /// Whether a comment must go with it.
+    #[schema(value_type = String)]
     pub comment: Comment,
 }
 
@@ -239,13 +269,16 @@ pub struct TrackReport {
 }
 
 /// A stretch without a fix.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct TrackGap {
     /// The last fix before it.
+    #[schema(value_type = i64)]
     pub from: UnixMillis,
     /// The first fix after it.
+    #[schema(value_type = i64)]
     pub to: UnixMillis,
     /// Why, as a word.
+    #[schema(value_type = String)]
     pub reason: &'static str,
 }
 
@@ -263,9 +296,10 @@ pub struct ActOrder {
 }
 
 /// An act that was done.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct ActDone {
     /// The act, by its entry.
+    #[schema(value_type = String)]
     pub entry: Hash,
     /// Its leaf in the ledger.
     pub leaf: u64,

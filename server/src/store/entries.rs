@@ -93,6 +93,15 @@ impl ReadTx<'_> {
         )
     }
 
+    /// The accepted entries about a record, in the ledger's order: identity, leaf, position.
+    pub(crate) fn accepted_of(&self, record: RecordId) -> Result<Vec<(Hash, u64, u32)>, StoreError> {
+        let sql =
+            format!("SELECT id, leaf, position FROM entry WHERE record = ?1 AND verdict IN {ACCEPTED} ORDER BY leaf, position");
+        self.all(&sql, [record.as_bytes()], |row| {
+            Ok((id!(row, 0, Hash), uint(row.get(1)?), row.get(2)?))
+        })
+    }
+
     /// Whether the entry was taken in before.
     pub(crate) fn is_accepted(&self, entry: &Hash) -> Result<bool, StoreError> {
         let sql = format!("SELECT 1 FROM entry WHERE id = ?1 AND verdict IN {ACCEPTED}");

@@ -18,7 +18,11 @@ pub(super) fn apply(document: &Document, judged: Vec<Judged>) -> (Document, Vec<
 /// Tries all at once; when that fails, one half after the other, so that one bad change takes only its descendants along.
 fn bisect(document: Document, mut judged: Vec<Judged>, failed: &mut Vec<(Hash, GuardFault)>) -> Document {
     judged.retain(|change| {
-        let of = change.line.deps.iter().find(|dep| failed.iter().any(|(hash, _)| hash == *dep));
+        let of = change
+            .line
+            .deps
+            .iter()
+            .find(|dep| failed.iter().any(|(hash, _)| hash == *dep));
         if let Some(&of) = of {
             failed.push((change.line.hash, GuardFault::Descendant { of }));
         }

@@ -31,7 +31,9 @@ pub(super) fn check(mut input: Input<'_>, actors: usize) -> Result<usize, GuardF
         let spec = input.unsigned()?;
         let len = usize::try_from(input.unsigned()?).map_err(|_| GuardFault::Malformed { why: "it ends too soon" })?;
         if len == 0 || head.last().is_some_and(|&(before, _)| before >= spec) {
-            return Err(GuardFault::NotCanonical { why: "columns are empty or not in order" });
+            return Err(GuardFault::NotCanonical {
+                why: "columns are empty or not in order",
+            });
         }
         head.push((spec, len));
     }
@@ -41,7 +43,9 @@ pub(super) fn check(mut input: Input<'_>, actors: usize) -> Result<usize, GuardF
         sums.add(spec, column, u64::try_from(actors).unwrap_or(u64::MAX))?;
     }
     if !input.is_empty() {
-        return Err(GuardFault::NotCanonical { why: "bytes follow the columns" });
+        return Err(GuardFault::NotCanonical {
+            why: "bytes follow the columns",
+        });
     }
     sums.finish()
 }
@@ -72,27 +76,43 @@ impl Sums {
             }
             VALUE_META => {
                 let mut bytes: u64 = 0;
-                self.rows.push(runs(column, |column| column.unsigned(), |meta, times| add_times(&mut bytes, meta >> 4, times))?);
+                self.rows.push(runs(
+                    column,
+                    |column| column.unsigned(),
+                    |meta, times| add_times(&mut bytes, meta >> 4, times),
+                )?);
                 self.value_bytes = bytes;
             }
             VALUE_RAW => self.value_raw = u64::try_from(column.0.len()).unwrap_or(u64::MAX),
             PRED_COUNT => {
                 let mut preds: u64 = 0;
-                self.rows.push(runs(column, |column| column.unsigned(), |count, times| add_times(&mut preds, count, times))?);
+                self.rows.push(runs(
+                    column,
+                    |column| column.unsigned(),
+                    |count, times| add_times(&mut preds, count, times),
+                )?);
                 self.preds = preds;
             }
             PRED_ACTOR => self.pred_rows.push(runs(column, read_below(actors), |_, _| Ok(()))?),
             PRED_COUNTER => self.pred_rows.push(counters(column)?),
-            _ => return Err(GuardFault::NotCanonical { why: "it has a column that no document of ours needs" }),
+            _ => {
+                return Err(GuardFault::NotCanonical {
+                    why: "it has a column that no document of ours needs",
+                });
+            }
         }
         Ok(())
     }
 
     fn finish(self) -> Result<usize, GuardFault> {
         if self.operations == 0 {
-            return Err(GuardFault::NotCanonical { why: "it has no operations" });
+            return Err(GuardFault::NotCanonical {
+                why: "it has no operations",
+            });
         }
-        let uneven = Err(GuardFault::Malformed { why: "its columns are not of one length" });
+        let uneven = Err(GuardFault::Malformed {
+            why: "its columns are not of one length",
+        });
         if self.rows.iter().any(|&rows| rows != self.operations) || self.value_bytes != self.value_raw {
             return uneven;
         }
@@ -113,11 +133,18 @@ fn max_rows() -> u64 {
 
 fn add_rows(rows: &mut u64, more: u64) -> Result<(), GuardFault> {
     *rows = rows.saturating_add(more);
-    if *rows > max_rows() { Err(GuardFault::TooManyOperations) } else { Ok(()) }
+    if *rows > max_rows() {
+        Err(GuardFault::TooManyOperations)
+    } else {
+        Ok(())
+    }
 }
 
 fn add_times(sum: &mut u64, value: u64, times: u64) -> Result<(), GuardFault> {
-    *sum = value.checked_mul(times).and_then(|more| sum.checked_add(more)).ok_or(GuardFault::TooManyOperations)?;
+    *sum = value
+        .checked_mul(times)
+        .and_then(|more| sum.checked_add(more))
+        .ok_or(GuardFault::TooManyOperations)?;
     Ok(())
 }
 
@@ -156,16 +183,22 @@ fn runs<T>(
 /// Walks a column of counters, each written as its distance from the one before; all must be counters that can exist.
 fn counters(column: Input<'_>) -> Result<u64, GuardFault> {
     let mut counter: i64 = 0;
-    runs(column, |column| column.signed(), |distance, times| {
-        // Within a run the counters go one way, so the last one bounds them all.
-        counter = i64::try_from(times)
-            .ok()
-            .and_then(|times| distance.checked_mul(times))
-            .and_then(|way| counter.checked_add(way))
-            .filter(|counter| (0..=i64::from(u32::MAX)).contains(counter))
-            .ok_or(GuardFault::Malformed { why: "a counter is out of range" })?;
-        Ok(())
-    })
+    runs(
+        column,
+        |column| column.signed(),
+        |distance, times| {
+            // Within a run the counters go one way, so the last one bounds them all.
+            counter = i64::try_from(times)
+                .ok()
+                .and_then(|times| distance.checked_mul(times))
+                .and_then(|way| counter.checked_add(way))
+                .filter(|counter| (0..=i64::from(u32::MAX)).contains(counter))
+                .ok_or(GuardFault::Malformed {
+                    why: "a counter is out of range",
+                })?;
+            Ok(())
+        },
+    )
 }
 
 /// Walks a column of booleans: lengths of alternating runs, the first of `false`.
@@ -180,15 +213,25 @@ fn booleans(mut column: Input<'_>) -> Result<u64, GuardFault> {
 fn read_below(end: u64) -> impl Fn(&mut Input<'_>) -> Result<u64, GuardFault> {
     move |column| {
         let value = column.unsigned()?;
-        if value < end { Ok(value) } else { Err(GuardFault::Malformed { why: "a number is out of range" }) }
+        if value < end {
+            Ok(value)
+        } else {
+            Err(GuardFault::Malformed {
+                why: "a number is out of range",
+            })
+        }
     }
 }
 
 fn read_key(column: &mut Input<'_>) -> Result<(), GuardFault> {
     let len = column.count(1)?;
     if len > KEY_BYTES_MAX {
-        return Err(GuardFault::Malformed { why: "a key is too long" });
+        return Err(GuardFault::Malformed {
+            why: "a key is too long",
+        });
     }
-    std::str::from_utf8(column.take(len)?).map_err(|_| GuardFault::Malformed { why: "a key is not UTF-8" })?;
+    std::str::from_utf8(column.take(len)?).map_err(|_| GuardFault::Malformed {
+        why: "a key is not UTF-8",
+    })?;
     Ok(())
 }

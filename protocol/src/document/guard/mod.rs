@@ -11,9 +11,19 @@
 //! ```
 
 mod apply;
+#[cfg(test)]
+mod attacks;
 mod bytes;
 mod columns;
 mod fault;
+#[cfg(test)]
+mod forge;
+#[cfg(test)]
+mod honest;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod mutants;
 mod ops;
 mod order;
 mod trial;

@@ -12,9 +12,7 @@ use crate::document::log::{Clock, OpName, has_seen};
 use crate::document::path::REMOVED;
 use crate::document::read::said;
 use crate::document::replay::{Place, Replay, is_map, object_name, op_name};
-use crate::document::shape::{
-    Misfit, Shape, check_file_property, check_unknown, is_canonical_uuid, is_code, is_segment_key,
-};
+use crate::document::shape::{Misfit, Shape, check_file_property, check_unknown, is_canonical_uuid, is_code, is_segment_key};
 use crate::document::view::Said;
 use crate::facts::Value;
 use crate::id::Hash;
@@ -48,7 +46,11 @@ impl Judge<'_> {
             let object = object_name(&op.obj)?;
             let place = match self.replay.place(&object).filter(|_| has_seen(self.clock, &object)) {
                 Some(place) => place.clone(),
-                None => own.objects.get(&object).cloned().ok_or_else(|| GuardFault::Unseen { path: describe(&op.obj) })?,
+                None => own
+                    .objects
+                    .get(&object)
+                    .cloned()
+                    .ok_or_else(|| GuardFault::Unseen { path: describe(&op.obj) })?,
             };
             match &op.key {
                 Key::Map(key) => self.check_put(&mut own, id, object, &place, key, op)?,
@@ -65,10 +67,14 @@ impl Judge<'_> {
     fn check_put(&self, own: &mut Own, id: OpName, object: OpName, place: &Place, key: &str, op: &Op) -> Result<(), GuardFault> {
         let path = path_text(place, key);
         if op.insert {
-            return Err(GuardFault::Malformed { why: "it inserts into a map" });
+            return Err(GuardFault::Malformed {
+                why: "it inserts into a map",
+            });
         }
         if !own.written.insert((object, key.to_owned())) {
-            return Err(GuardFault::NotCanonical { why: "it writes one place twice" });
+            return Err(GuardFault::NotCanonical {
+                why: "it writes one place twice",
+            });
         }
         let seen = self.replay.seen(place, key, self.clock);
         let mut expected: Vec<OpName> = seen.iter().filter(|put| put.object == object).map(|put| put.id).collect();
@@ -111,7 +117,10 @@ impl Judge<'_> {
         let fits = |result: Result<(), Misfit>| {
             result.map_err(|misfit| match misfit {
                 Misfit::WrongType { .. } => GuardFault::WrongType { path: path.to_owned() },
-                Misfit::OverLimit { max } => GuardFault::OverLimit { path: path.to_owned(), max },
+                Misfit::OverLimit { max } => GuardFault::OverLimit {
+                    path: path.to_owned(),
+                    max,
+                },
             })
         };
         let unknown = || GuardFault::UnknownField { path: path.to_owned() };
@@ -119,7 +128,9 @@ impl Judge<'_> {
             (Place::Track, Said::Bytes(bytes)) => {
                 return match bytes.len() {
                     _ if !self.shape.has_track() || !is_segment_key(key) => Err(unknown()),
-                    SEGMENT_BYTES_MAX.. if bytes.len() > SEGMENT_BYTES_MAX => fits(Err(Misfit::OverLimit { max: SEGMENT_BYTES_MAX })),
+                    SEGMENT_BYTES_MAX.. if bytes.len() > SEGMENT_BYTES_MAX => {
+                        fits(Err(Misfit::OverLimit { max: SEGMENT_BYTES_MAX }))
+                    }
                     _ => Ok(()),
                 };
             }
@@ -129,7 +140,11 @@ impl Judge<'_> {
         let known = match place {
             Place::Fields => self.shape.field(key).map(|rule| rule.check(value)),
             Place::Item(..) if key == REMOVED => Some(check_removed(value)),
-            Place::Item(list, _) => self.shape.list(list).and_then(|rules| rules.get(key)).map(|rule| rule.check(value)),
+            Place::Item(list, _) => self
+                .shape
+                .list(list)
+                .and_then(|rules| rules.get(key))
+                .map(|rule| rule.check(value)),
             Place::File(_) => check_file_property(self.shape, key, value, self.unknown == Unknown::Keep),
             Place::Lists | Place::Notes | Place::List(_) | Place::Files | Place::Track => {
                 return Err(GuardFault::WrongType { path: path.to_owned() });
@@ -162,13 +177,19 @@ impl Judge<'_> {
         };
         let here = own.objects.values().filter(|made| is_sibling(place, made)).count();
         // What others add at the same time is not the author's fault: only what he could see counts.
-        if self.replay.keys_seen(place, self.clock) + here >= max { Err(GuardFault::OverLimit { path, max }) } else { Ok(()) }
+        if self.replay.keys_seen(place, self.clock) + here >= max {
+            Err(GuardFault::OverLimit { path, max })
+        } else {
+            Ok(())
+        }
     }
 
     /// Judges an operation on a character of a note.
     fn check_letter(&self, own: &mut Own, id: OpName, text: OpName, place: &Place, op: &Op) -> Result<(), GuardFault> {
         let Place::Note(code) = place else {
-            return Err(GuardFault::Malformed { why: "it treats a map as a text" });
+            return Err(GuardFault::Malformed {
+                why: "it treats a map as a text",
+            });
         };
         let path = path_text(place, "");
         if self.unknown == Unknown::Refuse && self.shape.note_chars_max(code).is_none() {
@@ -208,12 +229,21 @@ impl Judge<'_> {
 
     /// Whether a note is within its limit for the change's author.
     fn check_text_length(&self, own: &Own, text: &OpName) -> Result<(), GuardFault> {
-        let Some(Place::Note(code)) = self.replay.place(text) else { return Ok(()) };
+        let Some(Place::Note(code)) = self.replay.place(text) else {
+            return Ok(());
+        };
         let max = self.shape.note_chars_max(code).unwrap_or(NOTE_CHARS_MAX);
         let added = own.letters.get(text).map_or(0, BTreeSet::len);
         let taken = own.taken.iter().filter(|letter| self.replay.has_letter(text, letter)).count();
-        if added > 0 && self.replay.text_chars(text, self.clock) + added > max + taken {
-            return Err(GuardFault::OverLimit { path: format!("notes/{code}"), max });
+        if added == 0 || self.replay.text_chars(text) + added <= max + taken {
+            return Ok(());
+        }
+        // What others put in at the same time is not the author's fault: only what he could see counts.
+        if self.replay.text_chars_seen(text, self.clock) + added > max + taken {
+            return Err(GuardFault::OverLimit {
+                path: format!("notes/{code}"),
+                max,
+            });
         }
         Ok(())
     }

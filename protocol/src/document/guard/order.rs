@@ -83,10 +83,10 @@ impl Order {
         for waiter in self.waits_for.remove(&hash).unwrap_or_default() {
             if let Some((_, missing)) = self.waiting.get_mut(&waiter) {
                 missing.remove(&hash);
-                if missing.is_empty() {
-                    if let Some((envelope, _)) = self.waiting.remove(&waiter) {
-                        self.ready.insert(waiter, envelope);
-                    }
+                if missing.is_empty()
+                    && let Some((envelope, _)) = self.waiting.remove(&waiter)
+                {
+                    self.ready.insert(waiter, envelope);
                 }
             }
         }
@@ -127,11 +127,20 @@ impl Order {
                 (None, None) => self.needs(&document, index),
             });
         }
-        GuardReport { outcomes: self.outcomes.into_iter().flatten().collect(), document }
+        GuardReport {
+            outcomes: self.outcomes.into_iter().flatten().collect(),
+            document,
+        }
     }
 
     fn needs(&self, document: &Document, index: usize) -> Outcome {
-        let deps = self.waiting.get(&index).map(|(envelope, _)| envelope.deps.as_slice()).unwrap_or_default();
-        Outcome::Needs { missing: deps.iter().filter(|dep| !document.contains(dep)).copied().collect() }
+        let deps = self
+            .waiting
+            .get(&index)
+            .map(|(envelope, _)| envelope.deps.as_slice())
+            .unwrap_or_default();
+        Outcome::Needs {
+            missing: deps.iter().filter(|dep| !document.contains(dep)).copied().collect(),
+        }
     }
 }

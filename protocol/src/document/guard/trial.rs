@@ -9,10 +9,9 @@ use super::fault::GuardFault;
 use super::ops::Judge;
 use super::{Incoming, Unknown};
 use crate::document::body::{Document, calmly};
-use crate::document::log::{Line, Log};
+use crate::document::log::{Clock, Line, Log};
 use crate::document::replay::Replay;
 use crate::document::shape::Shape;
-use crate::document::DocumentError;
 use crate::id::ActorId;
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX, DOCUMENT_OPS_MAX};
 
@@ -42,19 +41,32 @@ impl<'a> Trial<'a> {
             }
             Ok::<_, GuardFault>(replay)
         })?;
-        Ok(Self { shape: document.shape(), unknown, log: document.log().clone(), replay, judged: Vec::new() })
+        Ok(Self {
+            shape: document.shape(),
+            unknown,
+            log: document.log().clone(),
+            replay,
+            judged: Vec::new(),
+        })
     }
 
     /// Judges a change whose dependencies are all there; a sound one counts as there from now on.
     pub(super) fn judge(&mut self, envelope: &Envelope, incoming: &Incoming<'_>) -> Result<(), GuardFault> {
-        self.check_place_in_document(envelope, incoming)?;
+        let clock = self.check_place_in_document(envelope, incoming)?;
         let (change, expanded) = parse(incoming.bytes)?;
-        let clock = self.log.clock(&envelope.deps).ok_or(GuardFault::SequenceGap)?;
         let line = Line::of(&change)?;
         if line.hash != envelope.hash || change.len() != envelope.operations {
-            return Err(GuardFault::Malformed { why: "it reads differently twice" });
+            return Err(GuardFault::Malformed {
+                why: "it reads differently twice",
+            });
         }
-        let judge = Judge { shape: self.shape, replay: &self.replay, clock: &clock, settles: incoming.settles, unknown: self.unknown };
+        let judge = Judge {
+            shape: self.shape,
+            replay: &self.replay,
+            clock: &clock,
+            settles: incoming.settles,
+            unknown: self.unknown,
+        };
         calmly(|| judge.check(&expanded))?;
         self.replay.absorb(&expanded, |_, _, _| {})?;
         self.log.append(line.clone());
@@ -67,8 +79,8 @@ impl<'a> Trial<'a> {
         self.judged
     }
 
-    /// Judges who made a change and where it stands among the others.
-    fn check_place_in_document(&self, envelope: &Envelope, incoming: &Incoming<'_>) -> Result<(), GuardFault> {
+    /// Judges who made a change and where it stands among the others. Gives what its author had seen.
+    fn check_place_in_document(&self, envelope: &Envelope, incoming: &Incoming<'_>) -> Result<Clock, GuardFault> {
         let may_use = |actors: &BTreeSet<ActorId>| actors.contains(&envelope.actor);
         if self.shape.is_genesis_actor(&envelope.actor) || !incoming.actors.is_none_or(may_use) {
             return Err(GuardFault::ForeignActor);
@@ -89,9 +101,11 @@ impl<'a> Trial<'a> {
         }
         let begins = clock.values().max().copied().unwrap_or(0) + 1;
         if envelope.deps.is_empty() || envelope.start_op != begins {
-            return Err(GuardFault::NotCanonical { why: "it does not begin where what it depends on ends" });
+            return Err(GuardFault::NotCanonical {
+                why: "it does not begin where what it depends on ends",
+            });
         }
-        Ok(())
+        Ok(clock)
     }
 
     fn judged_count(&self) -> usize {
@@ -102,10 +116,14 @@ impl<'a> Trial<'a> {
 /// Lets automerge parse a change whose columns were walked, and holds it to its one canonical form.
 fn parse(bytes: &[u8]) -> Result<(automerge::Change, ExpandedChange), GuardFault> {
     calmly(|| {
-        let change = automerge::Change::try_from(bytes).map_err(|error| DocumentError::Damaged { why: error.to_string() })?;
+        let change = automerge::Change::try_from(bytes).map_err(|_| GuardFault::Malformed {
+            why: "its operations cannot be read",
+        })?;
         let expanded = change.decode();
         if automerge::Change::from(expanded.clone()).raw_bytes() != bytes {
-            return Err(GuardFault::NotCanonical { why: "written again it has other bytes" });
+            return Err(GuardFault::NotCanonical {
+                why: "written again it has other bytes",
+            });
         }
         Ok((change, expanded))
     })

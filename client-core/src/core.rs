@@ -1,0 +1,146 @@
+//! The one door for an app: opens the file and hands each call to its room.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use beatbook_protocol::id::ActorId;
+
+use crate::capture::patrol::Recording;
+use crate::error::{CoreError, Fault};
+use crate::office::{Office, Pen};
+use crate::platform::Platform;
+use crate::store::records::Records;
+use crate::store::{Outcome, Store, StoreError, Tx, open_or_set_aside, suspect};
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenOptions {
+    /// The file's 256-bit key; none leaves it plain.
+    pub key: Option<[u8; 32]>,
+    /// Quota in pages of 4 KiB.
+    pub pages_max: Option<u32>,
+}
+
+/// A core, and what opening it met.
+#[derive(Debug)]
+pub struct Opened {
+    /// The core.
+    pub core: Core,
+    /// Set when the file was damaged and a new one was begun.
+    pub recovered: Option<Damaged>,
+}
+
+/// A damaged file that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// Where its bytes are kept.
+    pub kept_at: PathBuf,
+}
+
+/// The phone's engine over one user's file. All calls block and may come from any thread.
+#[derive(Debug)]
+pub struct Core {
+    store: Store,
+    platform: Platform,
+    office: RwLock<Office>,
+    pen: Mutex<ActorId>,
+    recorder: Mutex<Option<Recording>>,
+}
+
+impl Core {
+    /// Opens a user's file, or begins it. A damaged file is moved aside and reported, and a new one is begun.
+    ///
+    /// # Errors
+    /// When the key is wrong, a newer app wrote the file, or the disk gives an error.
+    pub fn open(path: &Path, options: OpenOptions, platform: Platform) -> Result<Opened, CoreError> {
+        let told = |error| core_error(path, error);
+        let now = platform.clock.wall();
+        let (store, recovered) = match open_or_set_aside(path, options.key.as_ref(), options.pages_max, now).map_err(told)? {
+            Outcome::Open(store) => (store, None),
+            Outcome::Renewed(store, kept_at) => (store, Some(Damaged { kept_at })),
+            Outcome::WrongKey => return Err(CoreError::WrongKey),
+        };
+        let office = store.read(Office::read).map_err(told)?;
+        let pen = Mutex::new(platform.actor_id());
+        let core = Self {
+            store,
+            platform,
+            office: RwLock::new(office),
+            pen,
+            recorder: Mutex::new(None),
+        };
+        Ok(Opened { core, recovered })
+    }
+
+    /// The device's clocks and randomness.
+    pub(crate) fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// Whose file it is, and the kinds in force.
+    pub(crate) fn office(&self) -> Office {
+        self.office.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The patrol's recorder, once it was asked for.
+    pub(crate) fn recorder(&self) -> MutexGuard<'_, Option<Recording>> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs work on records in one transaction: touched records are folded anew, then all is on the disk, or nothing happened.
+    pub(crate) fn write<T, E: Into<Fault>>(&self, work: impl FnOnce(&mut Records<'_>) -> Result<T, E>) -> Result<T, CoreError> {
+        let mut actor = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pen = Pen {
+            office: self.office(),
+            actor: *actor,
+            is_spent: false,
+            is_outdated: false,
+        };
+        let done = self.store.write(|tx| {
+            let mut records = Records::new(tx, &mut pen, self.platform.clock.wall());
+            let done = work(&mut records).map_err(Into::into)?;
+            records.finish()?;
+            Ok::<T, Fault>(done)
+        });
+        if done.is_err() || pen.is_spent {
+            // What a failed commit had written may be on the disk or not, and a refused change's number is taken on this phone alone:
+            // either way the author mark must not be used again.
+            *actor = self.platform.actor_id();
+        }
+        if done.is_ok() && pen.is_outdated {
+            let office = self.read(Office::read)?;
+            *self.office.write().unwrap_or_else(PoisonError::into_inner) = office;
+        }
+        done.map_err(|fault| match fault {
+            Fault::Told(error) => error,
+            Fault::Store(error) => self.fault(error),
+        })
+    }
+
+    /// Runs work that reads one state of the file.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, CoreError> {
+        self.store.read(work).map_err(|error| self.fault(error))
+    }
+
+    /// Says what a fault of the store means for the app. A broken page is remembered, so that the next opening reads the file through.
+    pub(crate) fn fault(&self, error: StoreError) -> CoreError {
+        if matches!(error, StoreError::Damaged(_)) {
+            suspect(self.store.path());
+        }
+        core_error(self.store.path(), error)
+    }
+}
+
+fn core_error(path: &Path, error: StoreError) -> CoreError {
+    match error {
+        StoreError::Full => CoreError::StorageFull,
+        StoreError::Damaged(why) => CoreError::StorageDamaged {
+            path: path.to_owned(),
+            why,
+        },
+        StoreError::Newer(_) => CoreError::UpgradeRequired,
+        StoreError::Files(error) => CoreError::Internal(error.to_string()),
+        StoreError::Document(error) => CoreError::Internal(error.to_string()),
+        StoreError::Sqlite(error) => CoreError::Internal(error.to_string()),
+    }
+}

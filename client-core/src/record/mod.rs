@@ -1,0 +1,10 @@
+//! What follows from a record's entries, without a store: where its acts have led it, what it is called in lists, which document an
+//! edit is for. Knows neither SQL nor automerge.
+
+mod course;
+mod split;
+mod title;
+
+pub(crate) use course::{Course, Step};
+pub(crate) use split::{edit_of_path, is_empty, parts, paths, pick};
+pub(crate) use title::{search_text, title};

@@ -1,0 +1,106 @@
+//! Drafts as rows. Knows no rules: a draft may say anything.
+
+use beatbook_protocol::id::{Hash, RecordId};
+use beatbook_protocol::time::UnixMillis;
+use rusqlite::{OptionalExtension, Row};
+
+use super::rows::{joined, split};
+use super::{StoreError, Tx};
+use crate::capture::draft::{Draft, DraftId};
+use crate::error::{CoreError, Fault};
+
+/// A draft with the heads that its author had before him.
+type Kept = (Draft, Option<Vec<Hash>>);
+
+/// Saves a draft. The heads of the version it is based on are kept with it, as long as that version was here once.
+pub(crate) fn save(tx: &Tx<'_>, draft: &Draft, now: UnixMillis) -> Result<(), Fault> {
+    let heads = match (draft.record, &draft.based_on) {
+        (Some(record), Some(version)) => Some(heads_of(tx, draft.id, record, version)?),
+        _ => None,
+    };
+    let edit = serde_json::to_string(&draft.edit).map_err(|error| CoreError::InvalidInput {
+        field: "edit".into(),
+        why: error.to_string(),
+    })?;
+    tx.prepare_cached(
+        "INSERT INTO draft (draft, record, kind, edit, based_on, based_heads, answers, saved_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (draft) DO UPDATE SET record = excluded.record, kind = excluded.kind, edit = excluded.edit,
+           based_on = excluded.based_on, based_heads = excluded.based_heads, answers = excluded.answers,
+           saved_at = excluded.saved_at",
+    )?
+    .execute((
+        draft.id.as_bytes(),
+        draft.record.as_ref().map(RecordId::as_bytes),
+        &draft.kind,
+        edit,
+        &draft.based_on,
+        heads.as_deref().map(joined),
+        draft.answers.as_ref().map(Hash::as_bytes),
+        now.0,
+    ))?;
+    Ok(())
+}
+
+/// All drafts, the latest first.
+pub(crate) fn all(tx: &Tx<'_>) -> Result<Vec<Draft>, StoreError> {
+    let mut rows = tx.prepare_cached(
+        "SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at FROM draft
+         ORDER BY saved_at DESC, draft DESC",
+    )?;
+    let rows = rows.query_map([], |row| Ok(read(row)))?;
+    rows.map(|row| row?.map(|(draft, _)| draft)).collect()
+}
+
+/// One draft.
+pub(crate) fn get(tx: &Tx<'_>, id: DraftId) -> Result<Option<Kept>, StoreError> {
+    tx.prepare_cached("SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at FROM draft WHERE draft = ?1")?
+        .query_row([id.as_bytes()], |row| Ok(read(row)))
+        .optional()?
+        .transpose()
+}
+
+/// Ends a draft.
+pub(crate) fn remove(tx: &Tx<'_>, id: DraftId) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM draft WHERE draft = ?1")?
+        .execute([id.as_bytes()])?;
+    Ok(())
+}
+
+fn heads_of(tx: &Tx<'_>, draft: DraftId, record: RecordId, version: &str) -> Result<Vec<Hash>, Fault> {
+    let kept: Option<Option<Vec<u8>>> = tx
+        .prepare_cached("SELECT based_heads FROM draft WHERE draft = ?1 AND record = ?2 AND based_on = ?3")?
+        .query_row((draft.as_bytes(), record.as_bytes(), version), |row| row.get(0))
+        .optional()?;
+    if let Some(heads) = kept.flatten() {
+        return Ok(split(&heads)?);
+    }
+    let now: Option<(String, Vec<u8>)> = tx
+        .prepare_cached("SELECT shown_version, heads FROM record WHERE record = ?1")?
+        .query_row([record.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match now {
+        None => Err(CoreError::UnknownRecord(record).into()),
+        Some((now, heads)) if now == version => Ok(split(&heads)?),
+        Some((now, _)) => Err(CoreError::Moved {
+            version: now,
+            paths: Vec::new(),
+        }
+        .into()),
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<Kept, StoreError> {
+    let edit: String = row.get(3)?;
+    let heads: Option<Vec<u8>> = row.get(5)?;
+    let draft = Draft {
+        id: DraftId::from_bytes(row.get(0)?),
+        record: row.get::<_, Option<[u8; 16]>>(1)?.map(RecordId::from_bytes),
+        kind: row.get(2)?,
+        edit: serde_json::from_str(&edit).map_err(|error| StoreError::Damaged(format!("a draft: {error}")))?,
+        based_on: row.get(4)?,
+        answers: row.get::<_, Option<[u8; 32]>>(6)?.map(Hash::from_bytes),
+        saved_at: UnixMillis(row.get(7)?),
+    };
+    Ok((draft, heads.as_deref().map(split).transpose()?))
+}

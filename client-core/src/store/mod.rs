@@ -1,0 +1,32 @@
+//! One SQLite file per user, and all SQL of the phone. Knows nothing of networks and screens.
+//!
+//! ```text
+//!  record    what lists show of each record (written in the transaction that changes it)
+//!  change    changes of documents: accepted, pending, parked      act   signed steps, likewise
+//!  outbox, queue, page, incarnation   own entries in order, until the station has them
+//!  own_book, vault, exchange, receipt  the file's book and where the exchange stands
+//!  draft     what is being typed
+//!  patrol, fix  the patrol that is going on                       search  full text
+//!  person, book, unit, kind   the registry as told by the station meta  settings of this file
+//! ```
+
+mod connection;
+pub(crate) mod drafts;
+mod fold;
+pub(crate) mod identity;
+pub(crate) mod lists;
+pub(crate) mod outbox;
+pub(crate) mod pages;
+pub(crate) mod papers;
+pub(crate) mod patrols;
+pub(crate) mod records;
+mod recovery;
+pub(crate) mod registry;
+pub(crate) mod returns;
+pub(crate) mod rows;
+pub(crate) mod sync_state;
+pub(crate) mod views;
+pub(crate) mod write;
+
+pub(crate) use connection::{Store, StoreError, Tx};
+pub(crate) use recovery::{Outcome, open_or_set_aside, suspect};

@@ -1,0 +1,69 @@
+//! Documents out of the store: snapshot and changes put together. Knows no states and no rules.
+
+use beatbook_protocol::document::{Document, Shape};
+use beatbook_protocol::id::{ActorId, RecordId};
+use beatbook_protocol::kind::DocumentName;
+use rusqlite::OptionalExtension;
+
+use super::rows::{self, ChangeRow, Status, code_of};
+use super::{StoreError, Tx};
+
+/// What a screen shows: the station's and one's own that waits.
+pub(crate) const SHOWN: &[Status] = &[Status::Accepted, Status::Pending];
+/// What the station has.
+pub(crate) const ACCEPTED: &[Status] = &[Status::Accepted];
+/// All that this phone's user ever wrote, refused or not.
+pub(crate) const WRITTEN: &[Status] = &[Status::Accepted, Status::Pending, Status::Parked, Status::Answered];
+
+/// Accepted changes beyond which they become one snapshot.
+const SNAPSHOT_CHANGES: i64 = 64;
+
+/// The document with the changes of these statuses; none when there are none.
+pub(crate) fn load(
+    tx: &Tx<'_>,
+    shape: &Shape,
+    actor: ActorId,
+    record: RecordId,
+    statuses: &[Status],
+) -> Result<Option<Document>, StoreError> {
+    let name = shape.name();
+    let snapshot = snapshot(tx, record, name)?;
+    let rows: Vec<ChangeRow> = rows::changes(tx, record, name)?
+        .into_iter()
+        .filter(|row| statuses.contains(&row.status))
+        .collect();
+    if rows.is_empty() && snapshot.is_none() {
+        return Ok(None);
+    }
+    let changes: Vec<&[u8]> = rows.iter().map(|row| row.bytes.as_slice()).collect();
+    Ok(Some(Document::open_as(shape, actor, snapshot.as_deref(), &changes)?))
+}
+
+/// Puts the accepted changes into the snapshot when there are many, so that the document goes on opening quickly.
+pub(crate) fn fold(tx: &Tx<'_>, shape: &Shape, actor: ActorId, record: RecordId) -> Result<(), StoreError> {
+    let name = shape.name();
+    let accepted: i64 = tx
+        .prepare_cached("SELECT count(*) FROM change WHERE record = ?1 AND document = ?2 AND folded = 0 AND status = 0")?
+        .query_row((record.as_bytes(), code_of(name.into())), |row| row.get(0))?;
+    if accepted < SNAPSHOT_CHANGES {
+        return Ok(());
+    }
+    let Some(document) = load(tx, shape, actor, record, ACCEPTED)? else {
+        return Ok(());
+    };
+    tx.prepare_cached(
+        "INSERT INTO snapshot (record, document, bytes) VALUES (?1, ?2, ?3)
+         ON CONFLICT (record, document) DO UPDATE SET bytes = excluded.bytes",
+    )?
+    .execute((record.as_bytes(), code_of(name.into()), document.save()))?;
+    tx.prepare_cached("UPDATE change SET folded = 1 WHERE record = ?1 AND document = ?2 AND folded = 0 AND status = 0")?
+        .execute((record.as_bytes(), code_of(name.into())))?;
+    Ok(())
+}
+
+fn snapshot(tx: &Tx<'_>, record: RecordId, name: DocumentName) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(tx
+        .prepare_cached("SELECT bytes FROM snapshot WHERE record = ?1 AND document = ?2")?
+        .query_row((record.as_bytes(), code_of(name.into())), |row| row.get(0))
+        .optional()?)
+}

@@ -1,0 +1,380 @@
+//! Records within one transaction: entries come in from the ledger, own ones get their verdict, and what was touched is folded anew,
+//! once. Knows nothing of pages, networks and screens.
+
+use std::collections::BTreeMap;
+
+use beatbook_protocol::document::Document;
+use beatbook_protocol::document::guard::{self, Incoming, Outcome, Unknown};
+use beatbook_protocol::entry::{self, Entry, RegistryEvent};
+use beatbook_protocol::id::{BookId, Hash, RecordId};
+use beatbook_protocol::kind::{CheckedKind, DocumentName};
+use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::Verdict;
+
+use super::identity::Identity;
+use super::rows::{self, ChangeRow, NewChange, Status};
+use super::{StoreError, Tx, identity, registry};
+use crate::office::{Office, Pen};
+
+/// The code of what was parked because it was built on something refused.
+pub(crate) const DESCENDANT: &str = "descendant";
+
+/// An entry from the ledger, as the feed shows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FeedItem<'a> {
+    /// The leaf's number.
+    pub(crate) leaf: u64,
+    /// Number within its page.
+    pub(crate) position: u32,
+    /// Whose book.
+    pub(crate) book: BookId,
+    /// When the station took it in.
+    pub(crate) received: UnixMillis,
+    /// The entry's bytes.
+    pub(crate) bytes: &'a [u8],
+    /// Whether an act was taken in as an offer only.
+    pub(crate) offered: bool,
+}
+
+/// The records of one transaction.
+#[derive(Debug)]
+pub(crate) struct Records<'a> {
+    pub(super) tx: &'a Tx<'a>,
+    pub(super) pen: &'a mut Pen,
+    pub(super) now: UnixMillis,
+    /// Records to fold anew, with the time of what touched them.
+    pub(super) touched: BTreeMap<RecordId, UnixMillis>,
+    /// Documents that are open already, as they will be stored.
+    pub(super) documents: BTreeMap<(RecordId, DocumentName), Document>,
+}
+
+impl<'a> Records<'a> {
+    /// Works within this transaction.
+    pub(crate) fn new(tx: &'a Tx<'a>, pen: &'a mut Pen, now: UnixMillis) -> Self {
+        Self {
+            tx,
+            pen,
+            now,
+            touched: BTreeMap::new(),
+            documents: BTreeMap::new(),
+        }
+    }
+
+    /// The transaction, for the outbox and the exchange's own tables.
+    pub(crate) fn tx(&self) -> &'a Tx<'a> {
+        self.tx
+    }
+
+    /// The phone's wall clock at the beginning of this transaction.
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.now
+    }
+
+    /// Takes in an entry from the feed. Bytes that we cannot read are kept, and their record is marked; an entry that is here already
+    /// (an own one that comes back to a restored phone) is accepted from now on.
+    pub(crate) fn take_in(&mut self, item: &FeedItem<'_>) -> Result<(), StoreError> {
+        let entry = entry::identity(item.bytes);
+        let place = (item.leaf, item.position);
+        if self.settle_known(&entry, place, item.offered)? {
+            return Ok(());
+        }
+        match Entry::parse(item.bytes) {
+            Ok(Entry::Change(change)) => {
+                let envelope = guard::envelope(&change.change).ok();
+                let row = NewChange {
+                    entry,
+                    record: change.record,
+                    document: change.document,
+                    hash: envelope.as_ref().map(|envelope| envelope.hash),
+                    deps: envelope.as_ref().map_or(&[], |envelope| &envelope.deps),
+                    bytes: &change.change,
+                    opens: change.opens.as_ref(),
+                    settles: change.settles == Some(true),
+                    book: item.book,
+                    at: change.at,
+                    status: Status::Arrived,
+                    place: Some(place),
+                };
+                rows::put_change(self.tx, &row)?;
+                self.touch(change.record, change.at.min(item.received));
+            }
+            Ok(Entry::Act(act)) => {
+                let stands = (Status::Accepted, Some(place), item.offered);
+                rows::put_act(self.tx, &entry, &act, item.bytes, item.book, stands)?;
+                self.touch(act.record, act.at.min(item.received));
+            }
+            Ok(Entry::Registry(event)) => self.register(&event)?,
+            Ok(Entry::Other(sort)) => self.keep_unread(&entry, item, &format!("entry of sort {sort}, from a newer version"))?,
+            Err(error) => self.keep_unread(&entry, item, &error.to_string())?,
+        }
+        Ok(())
+    }
+
+    /// Takes in the station's verdict on an own entry. Again is no harm.
+    pub(crate) fn settle_own(&mut self, entry: &Hash, leaf: u64, position: u32, verdict: &Verdict) -> Result<(), StoreError> {
+        match verdict {
+            Verdict::Accepted | Verdict::Duplicate => {
+                self.settle_known(entry, (leaf, position), false)?;
+            }
+            Verdict::Offered => {
+                self.settle_known(entry, (leaf, position), true)?;
+            }
+            Verdict::Refused { code, text, state_met } => {
+                let said = state_met
+                    .as_ref()
+                    .map_or_else(|| text.clone(), |state| format!("{text} ({state})"));
+                self.park(entry, code, &said)?;
+            }
+            // It waits for what it needs, or for a verdict that this version understands.
+            Verdict::Needs { .. } | Verdict::Other(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The file belongs to this user and writes in this book from now on.
+    pub(crate) fn enrol(&mut self, me: &Identity, name: &str, roles: &[String]) -> Result<(), StoreError> {
+        self.pen.is_outdated = true;
+        identity::set_identity(self.tx, me, name, roles)
+    }
+
+    /// Takes in a kind file from a reply, and reads the records that waited for it.
+    pub(crate) fn put_kind(&mut self, kind: &str, version: u32, source: &str) -> Result<(), StoreError> {
+        registry::put_kind(self.tx, kind, version, source)?;
+        match self.pen.office.kinds.with([(format!("{kind} {version}").as_str(), source)]) {
+            Ok(kinds) => self.pen.office.kinds = kinds,
+            Err(error) => tracing::warn!(%error, kind, version, "a kind cannot be read"),
+        }
+        self.pen.is_outdated = true;
+        let mut waiting = self.tx.prepare_cached(
+            "SELECT record, updated_at FROM record WHERE kind = ?1 AND version = ?2 AND unreadable IS NOT NULL",
+        )?;
+        let waiting = waiting.query_map((kind, version), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for row in waiting {
+            let (record, at) = row?;
+            self.touch(RecordId::from_bytes(record), UnixMillis(at));
+        }
+        Ok(())
+    }
+
+    /// Whose file it is, and the kinds as they are now.
+    pub(crate) fn office(&self) -> Office {
+        self.pen.office.clone()
+    }
+
+    /// Whether the record has an opening that counts.
+    pub(crate) fn is_open(&self, record: RecordId) -> Result<bool, StoreError> {
+        Ok(self
+            .tx
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM change WHERE record = ?1 AND opens IS NOT NULL AND status IN (0, 1))")?
+            .query_row([record.as_bytes()], |row| row.get(0))?)
+    }
+
+    /// Marks a parked entry as dealt with; tells whether there was one.
+    pub(crate) fn answer(&mut self, entry: &Hash) -> Result<bool, StoreError> {
+        let mut found = false;
+        for sql in [
+            "UPDATE change SET status = 5 WHERE entry = ?1 AND status = 2 RETURNING record, at",
+            "UPDATE act SET status = 5 WHERE entry = ?1 AND status = 2 RETURNING record, at",
+        ] {
+            for (record, at) in self.returned(sql, (entry.as_bytes(),))? {
+                self.touch(record, at);
+                found = true;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Folds every touched record anew, once. [`crate::Core`] calls it before it commits.
+    pub(crate) fn finish(mut self) -> Result<(), StoreError> {
+        while let Some((record, at)) = self.touched.pop_first() {
+            self.refold(record, at)?;
+            // One record's documents at a time: a long feed must not fill a phone's memory.
+            self.documents.remove(&(record, DocumentName::Facts));
+            self.documents.remove(&(record, DocumentName::Private));
+        }
+        Ok(())
+    }
+
+    pub(super) fn touch(&mut self, record: RecordId, at: UnixMillis) {
+        let latest = self.touched.entry(record).or_insert(at);
+        *latest = (*latest).max(at);
+    }
+
+    /// Takes the document with accepted and pending changes in hand; none when nobody has written in it. Whoever changes it puts it
+    /// back into `documents`.
+    pub(super) fn take_document(
+        &mut self,
+        record: RecordId,
+        kind: &CheckedKind,
+        name: DocumentName,
+    ) -> Result<Option<Document>, StoreError> {
+        if let Some(document) = self.documents.remove(&(record, name)) {
+            return Ok(Some(document));
+        }
+        let shape = self.pen.office.shape(kind, name)?;
+        super::papers::load(self.tx, &shape, self.pen.actor, record, super::papers::SHOWN)
+    }
+
+    /// Judges what arrived for a record by the guard, once for each document.
+    pub(super) fn guard_arrived(&mut self, record: RecordId, kind: &CheckedKind) -> Result<(), StoreError> {
+        for name in [DocumentName::Facts, DocumentName::Private] {
+            let rows = rows::changes(self.tx, record, name)?;
+            let arrived: Vec<&ChangeRow> = rows.iter().filter(|row| row.status == Status::Arrived).collect();
+            if arrived.is_empty() {
+                continue;
+            }
+            let shape = self.pen.office.shape(kind, name)?;
+            let document = self
+                .take_document(record, kind, name)?
+                .unwrap_or_else(|| Document::begin(&shape, self.pen.actor));
+            let incoming: Vec<Incoming<'_>> = arrived
+                .iter()
+                .map(|row| Incoming {
+                    bytes: &row.bytes,
+                    settles: row.settles,
+                    actors: None,
+                })
+                .collect();
+            let report = guard::check(&document, &incoming, Unknown::Keep);
+            for (row, outcome) in arrived.iter().zip(report.outcomes) {
+                match outcome {
+                    Outcome::Admitted { hash } | Outcome::Duplicate { hash } => self.admit(row.n, &hash)?,
+                    Outcome::Needs { .. } => {}
+                    Outcome::Refused(fault) => {
+                        tracing::warn!(entry = %row.entry, code = fault.code(), "an accepted change does not pass the guard");
+                        self.stand(row.n, Status::Unreadable, fault.code(), &fault.to_string())?;
+                    }
+                }
+            }
+            self.documents.insert((record, name), report.document);
+        }
+        Ok(())
+    }
+
+    /// Parks what was built on parked changes, acts that pin them included.
+    pub(super) fn park_descendants(&mut self, record: RecordId) -> Result<(), StoreError> {
+        for name in [DocumentName::Facts, DocumentName::Private] {
+            let rows = rows::changes(self.tx, record, name)?;
+            let mut fallen: Vec<Hash> = rows
+                .iter()
+                .filter(|row| matches!(row.status, Status::Parked | Status::Answered | Status::Unreadable))
+                .filter_map(|row| row.hash)
+                .collect();
+            if fallen.is_empty() {
+                continue;
+            }
+            for row in rows.iter().filter(|row| row.status == Status::Pending) {
+                if row.deps.iter().any(|dep| fallen.contains(dep)) {
+                    self.stand(row.n, Status::Parked, DESCENDANT, "it was built on a change that was refused")?;
+                    self.pen.is_spent = true;
+                    fallen.extend(row.hash);
+                }
+            }
+            if name == DocumentName::Facts {
+                for step in rows::steps(self.tx, record)?.iter().filter(|step| step.waiting) {
+                    if step.act.heads.iter().any(|head| fallen.contains(head)) {
+                        self.park(&step.entry, DESCENDANT, "it rests on a change that was refused")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, event: &RegistryEvent) -> Result<(), StoreError> {
+        match event {
+            RegistryEvent::Unit(unit) => registry::put_unit(self.tx, unit.unit, &unit.name, unit.parent)?,
+            RegistryEvent::User(user) => {
+                registry::put_person(self.tx, user.user, &user.name, &user.roles, user.unit)?;
+                self.pen.is_outdated |= self.pen.office.user() == user.user;
+            }
+            RegistryEvent::Book(book) => registry::put_book(self.tx, book.book, book.user)?,
+            RegistryEvent::Kind(kind) => self.put_kind(&kind.kind, kind.version, &kind.source)?,
+            RegistryEvent::Other(event) => tracing::info!(event, "a registry event of a newer version"),
+        }
+        Ok(())
+    }
+
+    fn keep_unread(&self, entry: &Hash, item: &FeedItem<'_>, why: &str) -> Result<(), StoreError> {
+        tracing::warn!(%entry, why, "an entry cannot be read");
+        self.tx
+            .prepare_cached(
+                "INSERT INTO unread (entry, bytes, book, leaf, position, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+            )?
+            .execute((
+                entry.as_bytes(),
+                item.bytes,
+                item.book.as_bytes(),
+                item.leaf.cast_signed(),
+                item.position,
+                why,
+            ))?;
+        Ok(())
+    }
+
+    /// Marks an entry that is here as accepted; tells whether it is here.
+    fn settle_known(&mut self, entry: &Hash, (leaf, position): (u64, u32), offered: bool) -> Result<bool, StoreError> {
+        // What the guard has still to see, or would not have, stays so; a parked change may have been admitted later.
+        let place = (entry.as_bytes(), leaf.cast_signed(), position);
+        let mut found = self.returned(
+            "UPDATE change SET status = CASE WHEN status IN (3, 4) THEN status ELSE 0 END, leaf = ?2, position = ?3,
+                    code = CASE WHEN status = 3 THEN code END, text = CASE WHEN status = 3 THEN text END
+             WHERE entry = ?1 RETURNING record, at",
+            place,
+        )?;
+        if found.is_empty() {
+            found = self.returned(
+                "UPDATE act SET status = 0, offered = ?4, leaf = ?2, position = ?3, code = NULL, text = NULL
+                 WHERE entry = ?1 RETURNING record, at",
+                (place.0, place.1, place.2, offered),
+            )?;
+        }
+        for (record, at) in &found {
+            self.forget(*record);
+            self.touch(*record, *at);
+        }
+        Ok(!found.is_empty())
+    }
+
+    /// Parks an own entry. What is accepted stays accepted: a station does not take back.
+    fn park(&mut self, entry: &Hash, code: &str, text: &str) -> Result<(), StoreError> {
+        for sql in [
+            "UPDATE change SET status = 2, code = ?2, text = ?3 WHERE entry = ?1 AND status IN (1, 2) RETURNING record, at",
+            "UPDATE act SET status = 2, code = ?2, text = ?3 WHERE entry = ?1 AND status IN (1, 2) RETURNING record, at",
+        ] {
+            for (record, at) in self.returned(sql, (entry.as_bytes(), code, text))? {
+                // Numbers of a refused change must not be given to another: the next edit is under a new author mark.
+                self.pen.is_spent = true;
+                self.forget(record);
+                self.touch(record, at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs an update that returns records and times.
+    fn returned(&self, sql: &str, values: impl rusqlite::Params) -> Result<Vec<(RecordId, UnixMillis)>, StoreError> {
+        let mut statement = self.tx.prepare_cached(sql)?;
+        let rows = statement.query_map(values, |row| Ok((RecordId::from_bytes(row.get(0)?), UnixMillis(row.get(1)?))))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn admit(&self, n: i64, hash: &Hash) -> Result<(), StoreError> {
+        self.tx
+            .prepare_cached("UPDATE change SET status = 0, change_hash = ?2, code = NULL, text = NULL WHERE n = ?1")?
+            .execute((n, hash.as_bytes()))?;
+        Ok(())
+    }
+
+    fn stand(&self, n: i64, status: Status, code: &str, text: &str) -> Result<(), StoreError> {
+        self.tx
+            .prepare_cached("UPDATE change SET status = ?2, code = ?3, text = ?4 WHERE n = ?1")?
+            .execute((n, status.code(), code, text))?;
+        Ok(())
+    }
+
+    fn forget(&mut self, record: RecordId) {
+        self.documents.remove(&(record, DocumentName::Facts));
+        self.documents.remove(&(record, DocumentName::Private));
+    }
+}

@@ -1,0 +1,75 @@
+//! The registry as the station told it: people, their books, units, kinds.
+
+use beatbook_protocol::id::{BookId, UnitId, UserId};
+
+use rusqlite::OptionalExtension;
+
+use super::{StoreError, Tx};
+
+/// A person as he is from now on.
+pub(crate) fn put_person(tx: &Tx<'_>, user: UserId, name: &str, roles: &[String], unit: UnitId) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT INTO person (user, name, roles, unit) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (user) DO UPDATE SET name = excluded.name, roles = excluded.roles, unit = excluded.unit",
+    )?
+    .execute((user.as_bytes(), name, roles.join(" "), unit.as_bytes()))?;
+    Ok(())
+}
+
+/// A book and whose it is.
+pub(crate) fn put_book(tx: &Tx<'_>, book: BookId, user: UserId) -> Result<(), StoreError> {
+    tx.prepare_cached("INSERT INTO book (book, user) VALUES (?1, ?2) ON CONFLICT (book) DO UPDATE SET user = excluded.user")?
+        .execute((book.as_bytes(), user.as_bytes()))?;
+    Ok(())
+}
+
+/// A unit and its name.
+pub(crate) fn put_unit(tx: &Tx<'_>, unit: UnitId, name: &str, parent: Option<UnitId>) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT INTO unit (unit, name, parent) VALUES (?1, ?2, ?3)
+         ON CONFLICT (unit) DO UPDATE SET name = excluded.name, parent = excluded.parent",
+    )?
+    .execute((unit.as_bytes(), name, parent.map(|parent| *parent.as_bytes())))?;
+    Ok(())
+}
+
+/// A kind file; one that is there stays as it is, since versions never change.
+pub(crate) fn put_kind(tx: &Tx<'_>, kind: &str, version: u32, source: &str) -> Result<(), StoreError> {
+    tx.prepare_cached("INSERT INTO kind (kind, version, source) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+        .execute((kind, version, source))?;
+    Ok(())
+}
+
+/// The kind files that the station sent.
+pub(crate) fn kinds(tx: &Tx<'_>) -> Result<Vec<(String, u32, String)>, StoreError> {
+    let mut rows = tx.prepare_cached("SELECT kind, version, source FROM kind ORDER BY kind, version")?;
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What a person is, by code.
+pub(crate) fn roles(tx: &Tx<'_>, user: UserId) -> Result<Vec<String>, StoreError> {
+    let roles: Option<String> = tx
+        .prepare_cached("SELECT roles FROM person WHERE user = ?1")?
+        .query_row([user.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(roles.unwrap_or_default().split_whitespace().map(str::to_owned).collect())
+}
+
+/// Whose book this is, if the station has said so.
+pub(crate) fn user_of(tx: &Tx<'_>, book: BookId) -> Result<Option<UserId>, StoreError> {
+    let user: Option<[u8; 16]> = tx
+        .prepare_cached("SELECT user FROM book WHERE book = ?1")?
+        .query_row([book.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(user.map(UserId::from_bytes))
+}
+
+/// A person's name; his id's text when the station has not said it.
+pub(crate) fn name_of(tx: &Tx<'_>, user: UserId) -> Result<String, StoreError> {
+    let name: Option<String> = tx
+        .prepare_cached("SELECT name FROM person WHERE user = ?1")?
+        .query_row([user.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(name.unwrap_or_else(|| user.to_string()))
+}

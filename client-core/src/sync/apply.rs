@@ -1,0 +1,253 @@
+//! Applying a believed reply in one transaction: answers, feed, kinds, cursor, checkpoint, token, receipt. Applied twice, it changes
+//! nothing the second time. Also sealing, since what waits must be dated before the phone learns what others did.
+
+use std::collections::BTreeSet;
+
+use beatbook_protocol::codec;
+use beatbook_protocol::entry::Entry;
+use beatbook_protocol::id::{IncarnationId, RecordId};
+use beatbook_protocol::ledger::{Position, merkle};
+use beatbook_protocol::time::{Stamp, UnixMillis};
+use beatbook_protocol::wire::{Cursor, ExchangeResponse, Verdict};
+
+use super::{SyncError, SyncEvent};
+use crate::core::Core;
+use crate::error::CoreError;
+use crate::store::pages::{self, Sealing, Settled};
+use crate::store::records::{FeedItem, Records};
+use crate::store::sync_state::{self, OwnBook};
+use crate::store::{StoreError, Tx, outbox};
+
+/// What applying a reply did.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    pub(super) pages: u64,
+    pub(super) entries: u64,
+    pub(super) accepted: u64,
+    pub(super) refused: u64,
+    pub(super) feed_entries: u64,
+    /// Pages set aside and sealed anew.
+    pub(super) resealed: u32,
+    /// Whether anything came of it at all.
+    pub(super) moved: bool,
+    /// Whether the phone has something to send now.
+    pub(super) to_send: bool,
+    /// Whether nothing is left on either side.
+    pub(super) complete: bool,
+    pub(super) events: Vec<SyncEvent>,
+    /// Records touched.
+    pub(super) changed: BTreeSet<RecordId>,
+    /// Of those: in conflict before the feed.
+    pub(super) conflicted_before: BTreeSet<RecordId>,
+}
+
+/// Drafts pages of all that waits, under what the phone knows now.
+pub(super) fn draft_all(core: &Core, tx: &Tx<'_>, book: &OwnBook, now: UnixMillis) -> Result<(), StoreError> {
+    let checkpoint = sync_state::exchanged(tx)?.cursor.map(|cursor| cursor.position);
+    let platform = core.platform();
+    loop {
+        let stamp = Stamp {
+            wall: platform.clock.wall(),
+            boot: platform.clock.boot(),
+            monotonic: platform.clock.monotonic_ms(),
+            checkpoint,
+        };
+        let sealing = Sealing {
+            suite: book.suite,
+            stamp,
+            seed: platform.bytes(),
+        };
+        if !pages::draft(tx, sealing, now)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether the answers fit the pages they name: ours, and a verdict on each entry.
+pub(super) fn check_answers(core: &Core, reply: &ExchangeResponse) -> Result<(), SyncError> {
+    for answer in &reply.answers {
+        let entries = core
+            .read(|tx| pages::entries_in(tx, &answer.page))?
+            .ok_or_else(|| SyncError::Reply(format!("it answers page {}, which is not this phone's", answer.page)))?;
+        let verdicts: u64 = answer.verdicts.iter().map(|run| u64::from(run.count)).sum();
+        let whole = match (&answer.leaf, &answer.fault) {
+            (Some(_), None) => verdicts == entries,
+            (None, Some(_)) => answer.verdicts.is_empty(),
+            (Some(_), Some(_)) | (None, None) => false,
+        };
+        if !whole {
+            return Err(SyncError::Reply(format!(
+                "its answer to page {} is no answer: {entries} entries, {verdicts} verdicts",
+                answer.page
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Applies a reply that goes on from what the phone has seen.
+pub(super) fn apply(core: &Core, book: &OwnBook, reply: &ExchangeResponse, now: UnixMillis) -> Result<Applied, SyncError> {
+    let kinds = core.office().kinds.digest();
+    let mut applied = core.write(|records| apply_in(core, records, book, reply, now))?;
+    let conflicted = |record: RecordId| core.read(|tx| sync_state::is_conflicted(tx, record));
+    for record in applied.changed.difference(&applied.conflicted_before) {
+        if conflicted(*record)? {
+            applied.events.push(SyncEvent::Conflict { record: *record });
+        }
+    }
+    if core.office().kinds.digest() != kinds {
+        applied.events.push(SyncEvent::KindsChanged);
+    }
+    if !applied.changed.is_empty() {
+        let changed = std::mem::take(&mut applied.changed).into_iter().collect();
+        applied.events.insert(0, SyncEvent::RecordsChanged(changed));
+    }
+    Ok(applied)
+}
+
+/// Begins the exchange again with a station that was restored: own pages that it lost are sent again as they were, and the cursor goes
+/// back to what both ledgers have in common.
+pub(super) fn begin_again(
+    core: &Core,
+    book: &OwnBook,
+    reply: &ExchangeResponse,
+    common: Option<Position>,
+    now: UnixMillis,
+) -> Result<(), CoreError> {
+    core.write(|records| {
+        let tx = records.tx();
+        draft_all(core, tx, book, now)?;
+        pages::send_again_from(tx, common.map_or(0, |common| common.size))?;
+        let cursor = common.map(|position| Cursor { position, fill: None });
+        sync_state::set_cursor(tx, cursor.as_ref())?;
+        keep_words(tx, reply, now)
+    })
+}
+
+fn apply_in(
+    core: &Core,
+    records: &mut Records<'_>,
+    book: &OwnBook,
+    reply: &ExchangeResponse,
+    now: UnixMillis,
+) -> Result<Applied, StoreError> {
+    let tx = records.tx();
+    let before = sync_state::exchanged(tx)?.cursor.map(|cursor| cursor.position);
+    let moves = before.is_none_or(|before| reply.cursor.position.size > before.size);
+    let mut applied = Applied {
+        moved: before.map(|before| before.size) != Some(reply.cursor.position.size) && moves,
+        ..Applied::default()
+    };
+    if (moves && !reply.feed.is_empty()) || reply.answers.iter().any(|answer| answer.leaf.is_some()) {
+        outbox::release(tx)?;
+    }
+    take_answers(core, records, reply, now, &mut applied)?;
+    draft_all(core, tx, book, now)?;
+    if moves {
+        take_feed(records, reply, &mut applied)?;
+        sync_state::set_cursor(tx, Some(&reply.cursor))?;
+    }
+    for kind in reply.kinds.iter().flatten() {
+        records.put_kind(&kind.kind, kind.version, &kind.source)?;
+    }
+    keep_words(tx, reply, now)?;
+    if let Some(size) = reply.backed_up_to {
+        pages::retire(tx, size)?;
+    }
+    let waiting = outbox::waiting(tx)?;
+    applied.to_send = waiting.pages > 0 || waiting.queued > waiting.held;
+    applied.complete = waiting.pages == 0 && waiting.queued == 0 && reply.more != Some(true);
+    sync_state::log_contact(tx, now, applied.complete)?;
+    Ok(applied)
+}
+
+fn take_answers(
+    core: &Core,
+    records: &mut Records<'_>,
+    reply: &ExchangeResponse,
+    now: UnixMillis,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    let tx = records.tx();
+    for answer in &reply.answers {
+        if let Some(fault) = &answer.fault {
+            let next = IncarnationId::from_parts(now, core.platform().bytes());
+            if pages::quarantine(tx, &answer.page, fault, next)? {
+                applied.resealed += 1;
+                applied.events.push(SyncEvent::PageResealed { fault: fault.clone() });
+            }
+            continue;
+        }
+        let settled = pages::answer(tx, answer, now)?;
+        applied.moved |= !settled.is_empty();
+        applied.pages += u64::from(!settled.is_empty());
+        for settled in settled {
+            records.settle_own(&settled.entry, settled.leaf, settled.position, &settled.verdict)?;
+            count(settled, applied);
+        }
+    }
+    Ok(())
+}
+
+fn count(settled: Settled, applied: &mut Applied) {
+    applied.entries += 1;
+    applied.changed.extend(settled.record);
+    match settled.verdict {
+        Verdict::Accepted | Verdict::Duplicate | Verdict::Offered => applied.accepted += 1,
+        Verdict::Refused { code, text, .. } => {
+            applied.refused += 1;
+            applied.events.push(SyncEvent::CameBack {
+                record: settled.record,
+                entry: settled.entry,
+                code,
+                text,
+            });
+        }
+        Verdict::Needs { .. } | Verdict::Other(_) => {}
+    }
+}
+
+fn take_feed(records: &mut Records<'_>, reply: &ExchangeResponse, applied: &mut Applied) -> Result<(), StoreError> {
+    let mut seen = BTreeSet::new();
+    for leaf in &reply.feed {
+        for entry in &leaf.entries {
+            if let Some(record) = Entry::parse(&entry.entry).ok().and_then(|entry| entry.record()) {
+                seen.insert(record);
+            }
+            records.take_in(&FeedItem {
+                leaf: leaf.leaf,
+                position: entry.position,
+                book: leaf.book,
+                received: leaf.received,
+                bytes: &entry.entry,
+                offered: entry.offered == Some(true),
+            })?;
+            applied.feed_entries += 1;
+        }
+    }
+    // Their rows change when the transaction is finished: what they say here is from before.
+    for record in &seen {
+        if sync_state::is_conflicted(records.tx(), *record)? {
+            applied.conflicted_before.insert(*record);
+        }
+    }
+    applied.changed.append(&mut seen);
+    Ok(())
+}
+
+/// Keeps what the station signed, and the token.
+fn keep_words(tx: &Tx<'_>, reply: &ExchangeResponse, now: UnixMillis) -> Result<(), StoreError> {
+    if let Some(note) = &reply.checkpoint {
+        sync_state::set_checkpoint(tx, note)?;
+    }
+    if let Some(token) = &reply.token {
+        sync_state::set_token(tx, token)?;
+    }
+    if let Some(receipt) = reply.receipt.as_ref().filter(|_| !reply.answers.is_empty()) {
+        let answers = reply.answers.iter().map(codec::to_bytes);
+        let items = answers.chain(reply.feed.iter().map(codec::to_bytes));
+        let items: Vec<u8> = items.flat_map(|item| *merkle::leaf_hash(&item).as_bytes()).collect();
+        sync_state::put_receipt(tx, &receipt.root, &receipt.signature, &items, now)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! Bringing records to the station and back: a state machine without IO. It says what to send next and takes in what came of it; the
+//! network, the clock and the randomness are arguments, and the only thing it touches is the store. Whoever drives it (see
+//! [`crate::drive`]) may be killed at any moment.
+//!
+//! ```text
+//!  queue ─seal─► pages ─next()─► request ~~~ station ~~~ reply ─verify─► plan ─apply, one transaction─► records, cursor, answers
+//! ```
+//!
+//! What a reply may do is decided before anything of it is stored: it must be this station's word (checkpoint and receipt signed by the
+//! keys of the enrolment) on a ledger that begins with the one that the phone has seen.
+
+mod apply;
+mod enrol;
+mod machine;
+mod report;
+mod status;
+mod vault;
+mod verify;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use enrol::{EnrolError, Enrolled, Enrolment};
+pub use machine::{Step, SyncMachine};
+pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
+pub use status::{SyncStatus, WaitingBecause, is_enrolled, status};
+pub use vault::{KeyVault, StoreVault};

@@ -1,0 +1,169 @@
+//! What a sync may use, what it reports, and how it ends.
+
+use beatbook_protocol::id::{Hash, RecordId};
+use beatbook_protocol::page::KeyError;
+use beatbook_protocol::time::UnixMillis;
+
+use crate::error::CoreError;
+use crate::transport::TransportFault;
+
+/// What one sync may use: a background window of the system is short, a metered network is dear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes of entries in one request, before compression. One page goes through even if it is larger.
+    pub bytes_up_max: usize,
+    /// Bytes of feed in one reply; none leaves it to the station.
+    pub feed_bytes_max: Option<u32>,
+    /// Requests that are answered; the next sync goes on where this one stopped.
+    pub requests_max: u32,
+    /// Failures in a row, after which it ends.
+    pub failures_max: u32,
+    /// No request and no wait begins that would be after this time.
+    pub deadline: Option<UnixMillis>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            bytes_up_max: 2 * 1024 * 1024,
+            feed_bytes_max: None,
+            requests_max: 10_000,
+            failures_max: 4,
+            deadline: None,
+        }
+    }
+}
+
+/// Why a sync waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitReason {
+    /// No answer came.
+    Network(TransportFault),
+    /// The station asked for it, or had a fault of its own.
+    Station(String),
+    /// The station answered, and yet nothing moved.
+    NoProgress,
+}
+
+impl std::fmt::Display for WaitReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Network(fault) => fault.fmt(f),
+            Self::Station(text) => f.write_str(text),
+            Self::NoProgress => f.write_str("the station answers, but takes nothing in"),
+        }
+    }
+}
+
+/// Something that an app may want to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyncEvent {
+    /// These records look different now.
+    RecordsChanged(Vec<RecordId>),
+    /// An own entry was refused and is set aside.
+    CameBack {
+        /// Its record, when it is about one.
+        record: Option<RecordId>,
+        /// The entry.
+        entry: Hash,
+        /// Why, as a code.
+        code: String,
+        /// Why, for people.
+        text: String,
+    },
+    /// Others wrote different values at the same time.
+    Conflict {
+        /// Where.
+        record: RecordId,
+    },
+    /// There are new kinds, or new versions.
+    KindsChanged,
+    /// A page could not be taken in; its entries are sealed anew.
+    PageResealed {
+        /// The station's code for what was wrong.
+        fault: String,
+    },
+    /// The station was restored from a backup; what it lost of ours is sent again.
+    StationRestored {
+        /// The new life of its ledger.
+        epoch: u64,
+    },
+}
+
+/// Why a sync ended before all was done. Everything is kept; the text says what to do.
+#[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
+pub enum SyncFault {
+    /// No connection, or the station is busy: the next sync tries again.
+    #[error("{0}; it will be tried again")]
+    TryLater(WaitReason),
+    /// The window is over: the next sync goes on.
+    #[error("the time or the requests for this sync are used up; the next one goes on")]
+    BudgetUsed,
+    /// The station does not take the book's signature.
+    #[error("the station does not accept this phone's signature: sign in again")]
+    SignInAgain,
+    /// The station does not know this book: enrol again; what waits goes along.
+    #[error("the station does not know this phone: enrol it again; nothing that waits is lost")]
+    UnknownBook,
+    /// The station speaks another version: update the app.
+    #[error("the station asks for another version of the app: update it")]
+    UpgradeRequired,
+    /// The station refuses what we send: report it.
+    #[error("the station refused the request ({code}): {text}; report this")]
+    Refused {
+        /// Code of the refusal, or the HTTP status.
+        code: String,
+        /// For people.
+        text: String,
+    },
+}
+
+/// What a sync did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SyncReport {
+    /// Requests sent, repeated ones included.
+    pub requests: u32,
+    /// Bytes of messages sent, compressed, without HTTP's own.
+    pub bytes_up: u64,
+    /// Bytes of messages received, likewise.
+    pub bytes_down: u64,
+    /// Own pages answered.
+    pub pages: u64,
+    /// Own entries answered.
+    pub entries: u64,
+    /// Of those: taken in, now or before.
+    pub accepted: u64,
+    /// Of those: refused.
+    pub refused: u64,
+    /// Entries of others taken in.
+    pub feed_entries: u64,
+    /// What to show, in order.
+    pub events: Vec<SyncEvent>,
+    /// Whether nothing was left to do on either side.
+    pub complete: bool,
+    /// Why not, if not.
+    pub fault: Option<SyncFault>,
+}
+
+/// A sync that cannot go on. Nothing of the reply at hand was stored, and everything before it was.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The phone has no book yet.
+    #[error("this phone is not enrolled: enrol it first")]
+    NotEnrolled,
+    /// The station's ledger is not the one that the phone has seen: a rewritten or rolled back station, or a copy of it.
+    #[error("the station's ledger is not the one that this phone has seen ({0}): nothing was taken over; tell the operator")]
+    StationChanged(String),
+    /// The reply is not the station's word, or not an answer to what was asked (a captive portal, a proxy, another station).
+    #[error("the reply cannot be believed: {0}; nothing was taken over")]
+    Reply(String),
+    /// The keystore does not sign: unlock the phone and try again.
+    #[error("pages cannot be signed: {0}")]
+    Key(#[from] KeyError),
+    /// The vault has lost the book's key: enrol again; nothing that waits is lost.
+    #[error("the key of this phone's book is gone: enrol the phone again; nothing that waits is lost")]
+    KeyLost,
+    /// The store.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+}

@@ -1,0 +1,101 @@
+//! What waits, since when, and why. "Synced" is said only when nothing waits and the last exchange left nothing on either side.
+
+use beatbook_protocol::entry::Entry;
+use beatbook_protocol::time::UnixMillis;
+
+use crate::core::Core;
+use crate::error::CoreError;
+use crate::store::sync_state;
+use crate::store::{StoreError, Tx, outbox};
+
+/// Where this phone stands with its station.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncStatus {
+    /// Own entries without an answer.
+    pub waiting: u64,
+    /// When the oldest of them was written, by this phone's clock.
+    pub since: Option<UnixMillis>,
+    /// Why they wait; none when nothing does.
+    pub why: Option<WaitingBecause>,
+    /// The last verified reply.
+    pub contact_at: Option<UnixMillis>,
+    /// The last time that nothing was left to do on either side.
+    pub complete_at: Option<UnixMillis>,
+    /// Whether the station has all that this phone has, and this phone all that the station had for it at the last contact.
+    pub synced: bool,
+}
+
+/// Why own entries wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitingBecause {
+    /// The phone has no book yet.
+    NotEnrolled,
+    /// There was no sync since.
+    NotSentYet,
+    /// The last sync failed.
+    Failed {
+        /// When.
+        at: UnixMillis,
+        /// What was wrong and what to do, for people.
+        text: String,
+        /// The station asked not to be called before.
+        not_before: Option<UnixMillis>,
+    },
+    /// The station lacks what they build on; they are sent again when it may have it.
+    StationLacks,
+}
+
+/// Where this phone stands with its station.
+///
+/// # Errors
+/// Those of the store.
+pub fn status(core: &Core) -> Result<SyncStatus, CoreError> {
+    core.read(read_status)
+}
+
+/// Whether this file has its book: before that nothing can be written or exchanged.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn is_enrolled(core: &Core) -> Result<bool, CoreError> {
+    core.read(|tx| Ok(sync_state::own_book(tx)?.is_some()))
+}
+
+fn read_status(tx: &Tx<'_>) -> Result<SyncStatus, StoreError> {
+    let exchanged = sync_state::exchanged(tx)?;
+    let on_the_way = outbox::waiting(tx)?;
+    let waiting = on_the_way.queued + on_the_way.sealed;
+    let since = outbox::oldest_waiting(tx)?.and_then(|bytes| written_at(&bytes));
+    let synced = waiting == 0
+        && exchanged.fault.is_none()
+        && exchanged.complete_at.is_some()
+        && exchanged.complete_at == exchanged.contact_at;
+    let why = if waiting == 0 {
+        None
+    } else if sync_state::own_book(tx)?.is_none() {
+        Some(WaitingBecause::NotEnrolled)
+    } else if let Some((at, text)) = exchanged.fault {
+        let not_before = exchanged.not_before;
+        Some(WaitingBecause::Failed { at, text, not_before })
+    } else if on_the_way.held == waiting {
+        Some(WaitingBecause::StationLacks)
+    } else {
+        Some(WaitingBecause::NotSentYet)
+    };
+    Ok(SyncStatus {
+        waiting,
+        since,
+        why,
+        contact_at: exchanged.contact_at,
+        complete_at: exchanged.complete_at,
+        synced,
+    })
+}
+
+fn written_at(bytes: &[u8]) -> Option<UnixMillis> {
+    match Entry::parse(bytes).ok()? {
+        Entry::Change(change) => Some(change.at),
+        Entry::Act(act) => Some(act.at),
+        Entry::Registry(_) | Entry::Other(_) => None,
+    }
+}

@@ -1,0 +1,314 @@
+//! A station of one book: it keeps its ledger in memory, verifies pages, signs checkpoints and receipts, and can be told to misbehave.
+//! It judges nothing about records.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use beatbook_protocol::codec;
+use beatbook_protocol::entry::identity;
+use beatbook_protocol::id::{BookId, Hash, IncarnationId, UnitId, UserId};
+use beatbook_protocol::ledger::merkle::{self, Nodes};
+use beatbook_protocol::ledger::{Checkpoint, Leaf, Position, StationKey};
+use beatbook_protocol::page::{BookPublicKey, SealedPage, Tip};
+use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::{
+    self, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeResponse, FeedEntry, FeedLeaf, PageAnswer, Receipt, Refusal,
+    RefusalCode, Verdict, WIRE_VERSION, exchange_message, runs,
+};
+
+use super::{act, opened};
+use crate::transport::{Outcome, OutgoingRequest};
+
+/// One leaf with what the station knows beside it.
+#[derive(Clone)]
+struct Taken {
+    bytes: Vec<u8>,
+    incarnation: Option<IncarnationId>,
+    tip: Option<Tip>,
+    page: Hash,
+    verdicts: Vec<Verdict>,
+    entries: Vec<Vec<u8>>,
+}
+
+/// A station of one book.
+pub(crate) struct Station {
+    pub(crate) key: StationKey,
+    pub(crate) token: String,
+    pub(crate) epoch: u64,
+    follows: Option<Position>,
+    book: Option<(BookId, BookPublicKey)>,
+    leaves: Vec<Taken>,
+    /// Entries that the station says this of.
+    pub(crate) verdicts: BTreeMap<Hash, Verdict>,
+    /// Code of a fault that the next page has.
+    pub(crate) fault: Option<&'static str>,
+    pub(crate) leaves_in_reply: usize,
+    pub(crate) backed_up_to: Option<u64>,
+}
+
+struct Kept(BTreeMap<(u32, u64), Hash>);
+
+impl Nodes for Kept {
+    type Error = Infallible;
+
+    fn node(&self, level: u32, index: u64) -> Result<Hash, Infallible> {
+        Ok(self.0[&(level, index)])
+    }
+}
+
+impl Station {
+    pub(crate) fn new() -> Self {
+        Self {
+            key: StationKey::from_bytes(&[7; 32]),
+            token: "token-1".into(),
+            epoch: 0,
+            follows: None,
+            book: None,
+            leaves: Vec::new(),
+            verdicts: BTreeMap::new(),
+            fault: None,
+            leaves_in_reply: 1000,
+            backed_up_to: None,
+        }
+    }
+
+    pub(crate) fn enrol(&mut self, request: &OutgoingRequest) -> Outcome {
+        let request: EnrolRequest = wire::read("enrol", &wire::unpack(&request.body).unwrap()).unwrap();
+        let key = BookPublicKey::parse(request.suite, &request.key).unwrap();
+        let message = wire::enrol_message(&request.code, request.book, &request.key);
+        assert!(key.verifies(&message, &request.proof));
+        self.book = Some((request.book, key));
+        let response = EnrolResponse {
+            origin: "beatbook/test".into(),
+            station: "Test".into(),
+            user: UserId::from_bytes([1; 16]),
+            user_name: "Li".into(),
+            roles: vec!["officer".into()],
+            unit: UnitId::from_bytes([2; 16]),
+            checkpoint_key: self.key.verifying_key().to_bytes().to_vec(),
+            receipt_key: self.key.verifying_key().to_bytes().to_vec(),
+            token: self.token.clone(),
+            server_time: UnixMillis(0),
+        };
+        Outcome::Reply(wire::pack(&response).unwrap())
+    }
+
+    /// A leaf by somebody else.
+    pub(crate) fn write(&mut self, comment: &str) {
+        let bytes = act(UnixMillis(1), comment);
+        self.append(Taken {
+            bytes: Vec::new(),
+            incarnation: None,
+            tip: None,
+            page: Hash::of(&[comment.as_bytes()]),
+            verdicts: vec![Verdict::Accepted],
+            entries: vec![bytes],
+        });
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.leaves.len()
+    }
+
+    /// Hashes of the pages on the ledger.
+    pub(crate) fn pages(&self) -> Vec<Hash> {
+        let own = self.leaves.iter().filter(|leaf| leaf.incarnation.is_some());
+        own.map(|leaf| leaf.page).collect()
+    }
+
+    /// Identities of own entries that were taken in, in order.
+    pub(crate) fn accepted(&self) -> Vec<Hash> {
+        let own = self.leaves.iter().filter(|leaf| leaf.incarnation.is_some());
+        own.flat_map(|leaf| leaf.entries.iter().zip(&leaf.verdicts))
+            .filter(|(_, verdict)| **verdict == Verdict::Accepted)
+            .map(|(entry, _)| identity(entry))
+            .collect()
+    }
+
+    /// Goes back to an old backup; openly, or as if nothing had been.
+    pub(crate) fn restore(&mut self, size: usize, openly: bool) {
+        let old = self.position(self.leaves.len());
+        self.leaves.truncate(size);
+        if openly {
+            self.epoch += 1;
+            self.follows = Some(old);
+        }
+    }
+
+    pub(crate) fn exchange(&mut self, request: &OutgoingRequest) -> Outcome {
+        if let Some(refusal) = self.stranger(request) {
+            return refuse(&refusal);
+        }
+        let request = opened(request);
+        let answers: Vec<PageAnswer> = request.pages.iter().map(|page| self.take_in(page.clone())).collect();
+        let from = request.cursor.as_ref().map(|cursor| cursor.position);
+        let head = self.position(self.leaves.len());
+        let start = from
+            .map_or(0, |from| usize::try_from(from.size).unwrap())
+            .min(self.leaves.len());
+        let end = (start + self.leaves_in_reply).min(self.leaves.len());
+        let feed: Vec<FeedLeaf> = (start..end).filter_map(|leaf| self.feed(leaf, request.incarnation)).collect();
+        let cursor = self.position(end);
+        let changed = !answers.is_empty() || !feed.is_empty();
+        let root = wire::receipt_root(&answers, &feed);
+        let reply = ExchangeResponse {
+            version: WIRE_VERSION,
+            server_time: UnixMillis(0),
+            receipt: changed.then(|| Receipt::sign(root, &self.key)),
+            answers,
+            feed,
+            checkpoint: (from != Some(head)).then(|| self.checkpoint()),
+            consistency: from
+                .filter(|from| from.size <= head.size)
+                .map(|from| self.proof(from.size, head.size)),
+            cursor_consistency: (end < self.leaves.len()).then(|| self.proof(cursor.size, head.size)),
+            more: (end < self.leaves.len()).then_some(true),
+            cursor: Cursor {
+                position: cursor,
+                fill: None,
+            },
+            kinds: None,
+            token: None,
+            next_ms: None,
+            backed_up_to: self.backed_up_to,
+        };
+        Outcome::Reply(wire::pack(&reply).unwrap())
+    }
+
+    fn stranger(&self, request: &OutgoingRequest) -> Option<Refusal> {
+        let signed = request.signature.as_ref().is_some_and(|signature| {
+            let signed: Challenged = codec::from_bytes("challenged", &STANDARD.decode(signature).unwrap()).unwrap();
+            let message = exchange_message(&signed.challenge, &request.body);
+            signed.challenge == b"challenge" && self.book.unwrap().1.verifies(&message, &signed.signature)
+        });
+        (!signed && request.token.as_ref() != Some(&self.token)).then(|| Refusal {
+            challenge: Some(b"challenge".to_vec()),
+            ..Refusal::new(&RefusalCode::SignIn, "sign in")
+        })
+    }
+
+    fn take_in(&mut self, page: SealedPage) -> PageAnswer {
+        let key = self.book.unwrap().1;
+        let bad = |page, fault: &str, expected| PageAnswer {
+            page,
+            leaf: None,
+            verdicts: Vec::new(),
+            fault: Some(fault.to_owned()),
+            expected,
+        };
+        let page = page.verify(&key).unwrap();
+        if let Some(leaf) = self.leaves.iter().position(|leaf| leaf.page == page.hash()) {
+            return answer(page.hash(), leaf, &self.leaves[leaf].verdicts);
+        }
+        let incarnation = page.header().incarnation;
+        let tips = self.leaves.iter().filter(|leaf| leaf.incarnation == Some(incarnation));
+        let tip = tips.filter_map(|leaf| leaf.tip).next_back().unwrap_or(Tip {
+            incarnation,
+            next: 0,
+            last: Hash::from_bytes([0; 32]),
+        });
+        if let Some(fault) = self.fault.take() {
+            return bad(page.hash(), fault, None);
+        }
+        if let Err(fault) = page.check_follows(&tip) {
+            return bad(page.hash(), fault.code(), Some(tip.next));
+        }
+        let mut known: BTreeSet<Hash> = self.accepted().into_iter().collect();
+        let entries: Vec<Vec<u8>> = page.entries().map(|(entry, _)| entry.to_vec()).collect();
+        let verdict = |entry: &Vec<u8>| {
+            let id = identity(entry);
+            let ruled = self.verdicts.get(&id).cloned();
+            let fresh = known.insert(id);
+            ruled.unwrap_or(if fresh { Verdict::Accepted } else { Verdict::Duplicate })
+        };
+        let verdicts: Vec<Verdict> = entries.iter().map(verdict).collect();
+        self.append(Taken {
+            bytes: page.page().header.clone(),
+            incarnation: Some(incarnation),
+            tip: Some(Tip {
+                incarnation,
+                next: tip.next + 1,
+                last: page.hash(),
+            }),
+            page: page.hash(),
+            verdicts: verdicts.clone(),
+            entries,
+        });
+        answer(page.hash(), self.leaves.len() - 1, &verdicts)
+    }
+
+    fn append(&mut self, taken: Taken) {
+        let leaf = Leaf {
+            version: 1,
+            header: taken.bytes.clone(),
+            signature: taken.page.as_bytes().to_vec(),
+            verdicts: runs(&taken.verdicts),
+            received: UnixMillis(1),
+        };
+        let bytes = leaf.to_bytes();
+        self.leaves.push(Taken { bytes, ..taken });
+    }
+
+    fn feed(&self, leaf: usize, incarnation: IncarnationId) -> Option<FeedLeaf> {
+        let taken = &self.leaves[leaf];
+        let entries = taken.entries.iter().map(|entry| FeedEntry {
+            position: 0,
+            entry: entry.clone().into(),
+            offered: None,
+        });
+        (taken.incarnation != Some(incarnation)).then(|| FeedLeaf {
+            leaf: leaf as u64,
+            book: BookId::from_bytes([9; 16]),
+            received: UnixMillis(1),
+            entries: entries.collect(),
+        })
+    }
+
+    fn position(&self, size: usize) -> Position {
+        let hashes: Vec<Hash> = self.leaves[..size].iter().map(|leaf| Leaf::hash(&leaf.bytes)).collect();
+        Position {
+            epoch: self.epoch,
+            size: size as u64,
+            root: merkle::root_of(&hashes),
+        }
+    }
+
+    fn checkpoint(&self) -> String {
+        let checkpoint = Checkpoint {
+            origin: "beatbook/test".into(),
+            position: self.position(self.leaves.len()),
+            follows: self.follows,
+        };
+        checkpoint.sign(&self.key)
+    }
+
+    fn proof(&self, old: u64, size: u64) -> Vec<Hash> {
+        let mut kept = Kept(BTreeMap::new());
+        for (size, leaf) in (0..).zip(&self.leaves) {
+            for node in merkle::append(&kept, size, Leaf::hash(&leaf.bytes)).unwrap() {
+                kept.0.insert((node.level, node.index), node.hash);
+            }
+        }
+        merkle::prove_consistency(&kept, old, size).unwrap()
+    }
+}
+
+/// A refusal as it travels.
+pub(crate) fn refuse(refusal: &Refusal) -> Outcome {
+    Outcome::Refused {
+        status: refusal.code().http_status(),
+        bytes: wire::pack(refusal).unwrap(),
+    }
+}
+
+fn answer(page: Hash, leaf: usize, verdicts: &[Verdict]) -> PageAnswer {
+    PageAnswer {
+        page,
+        leaf: Some(leaf as u64),
+        verdicts: runs(verdicts),
+        fault: None,
+        expected: None,
+    }
+}

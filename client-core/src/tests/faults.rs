@@ -1,0 +1,169 @@
+//! Full disks, damaged files, wrong keys: nothing that was saved is lost, and nothing is deleted.
+
+use std::fs;
+
+use beatbook_protocol::document::Edit;
+use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::track::Fix;
+
+use super::{MORNING, Station};
+use crate::core::{Core, OpenOptions};
+use crate::error::CoreError;
+use crate::query::Filter;
+
+const KEY: [u8; 32] = [7; 32];
+
+#[test]
+fn a_full_disk_keeps_all_that_was_saved_before() {
+    let mut station = Station::new("full");
+    let phone = station.phone("Li", &["officer"]);
+    let path = phone.path.clone();
+    drop(phone);
+    let options = OpenOptions {
+        key: None,
+        pages_max: Some(120),
+    };
+    let open = || Core::open(&path, options, station.world.platform()).unwrap().core;
+    let core = open();
+    core.patrol_start(&Edit::new().field("patrol_kind", "foot")).unwrap();
+    let fix = |second: i64| Fix::check(UnixMillis(MORNING + second * 5_000), 39.9 + second as f64 * 1e-4, 116.4, None).unwrap();
+    core.patrol_add(&[fix(1), fix(2)]).unwrap();
+    let mut saved = Vec::new();
+    let full = loop {
+        match core.begin(
+            "household",
+            &Edit::new()
+                .field("address", format!("上地{}号", saved.len()))
+                .note("notes", "备注".repeat(100)),
+        ) {
+            Ok(record) => saved.push(record),
+            Err(error) => break error,
+        }
+        assert!(saved.len() < 1_000, "the quota never came");
+    };
+    assert!(matches!(full, CoreError::StorageFull), "{full}");
+    assert!(saved.len() > 3);
+    // Small things may still find room; what does not says so, and nothing else gives way.
+    let mut taken = 2;
+    for second in 3..2_000 {
+        match core.patrol_add(&[fix(second)]) {
+            Ok(_) => taken += 1,
+            Err(error) => {
+                assert!(matches!(error, CoreError::StorageFull), "{error}");
+                break;
+            }
+        }
+    }
+    drop(core);
+    let core = open();
+    for record in &saved {
+        assert_eq!(core.record(*record).unwrap().facts.notes["notes"].chars().count(), 200);
+    }
+    assert_eq!(
+        core.list(&Filter {
+            limit: Some(500),
+            ..Filter::default()
+        })
+        .unwrap()
+        .rows
+        .len(),
+        saved.len() + 1
+    );
+    assert_eq!(core.search("上地", 500).unwrap().len(), saved.len());
+    drop(core);
+    // With room again, the patrol ends with every fix that was taken.
+    let core = Core::open(&path, OpenOptions::default(), station.world.platform())
+        .unwrap()
+        .core;
+    assert_eq!(core.patrol_finish(&Edit::new()).unwrap().1.fixes_in, taken);
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_whole_and_a_new_one_begun() {
+    let mut station = Station::new("damaged");
+    for key in [None, Some(KEY)] {
+        let path = station.folder.file(if key.is_some() { "keyed.db" } else { "plain.db" });
+        let options = OpenOptions { key, pages_max: None };
+        drop(Core::open(&path, options, station.world.platform()).unwrap());
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[..200].fill(0x5a);
+        fs::write(&path, &bytes).unwrap();
+        let opened = Core::open(&path, options, station.world.platform()).unwrap();
+        let kept_at = opened.recovered.unwrap().kept_at;
+        assert_eq!(fs::read(&kept_at).unwrap(), bytes);
+        assert!(kept_at.file_name().unwrap().to_string_lossy().contains(".damaged-"));
+        assert!(opened.core.list(&Filter::default()).unwrap().rows.is_empty());
+        drop(opened.core);
+        assert_eq!(Core::open(&path, options, station.world.platform()).unwrap().recovered, None);
+    }
+    let li = station.phone("Li", &["officer"]);
+    li.household("上地1号");
+}
+
+#[test]
+fn a_page_that_breaks_deep_in_the_file_is_found_at_the_next_opening() {
+    let mut station = Station::new("deep");
+    let li = station.phone("Li", &["officer"]);
+    for number in 0..40 {
+        li.household(&format!("上地{number}号"));
+    }
+    let path = li.path.clone();
+    drop(li);
+    let mut bytes = fs::read(&path).unwrap();
+    let pages = bytes.len() / 4096;
+    for page in 2..pages {
+        bytes[page * 4096..page * 4096 + 64].fill(0xff);
+    }
+    fs::write(&path, &bytes).unwrap();
+    let met = match Core::open(&path, OpenOptions::default(), station.world.platform()) {
+        Ok(opened) if opened.recovered.is_some() => return,
+        Ok(opened) => opened
+            .core
+            .list(&Filter {
+                limit: Some(500),
+                ..Filter::default()
+            })
+            .map(drop),
+        Err(error) => Err(error),
+    };
+    assert!(matches!(met, Err(CoreError::StorageDamaged { .. })), "{met:?}");
+    let opened = Core::open(&path, OpenOptions::default(), station.world.platform()).unwrap();
+    assert_eq!(fs::read(opened.recovered.unwrap().kept_at).unwrap(), bytes);
+}
+
+#[test]
+fn a_wrong_key_is_no_damage() {
+    let station = Station::new("key");
+    let path = station.folder.file("keyed.db");
+    let open = |key| Core::open(&path, OpenOptions { key, pages_max: None }, station.world.platform());
+    drop(open(Some(KEY)).unwrap());
+    let before = fs::read(&path).unwrap();
+    assert!(matches!(open(Some([8; 32])), Err(CoreError::WrongKey)));
+    assert!(matches!(open(None), Err(CoreError::WrongKey)));
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert!(open(Some(KEY)).unwrap().recovered.is_none());
+    let plain = station.folder.file("plain.db");
+    drop(Core::open(&plain, OpenOptions::default(), station.world.platform()).unwrap());
+    let keyed = Core::open(
+        &plain,
+        OpenOptions {
+            key: Some(KEY),
+            pages_max: None,
+        },
+        station.world.platform(),
+    );
+    assert!(matches!(keyed, Err(CoreError::WrongKey)));
+}
+
+#[test]
+fn a_file_of_a_newer_app_is_left_alone() {
+    let mut station = Station::new("newer");
+    let li = station.phone("Li", &["officer"]);
+    li.core
+        .write(|records| Ok::<_, crate::error::Fault>(records.tx().pragma_update(None, "user_version", 999)?))
+        .unwrap();
+    let path = li.path.clone();
+    drop(li);
+    let opened = Core::open(&path, OpenOptions::default(), station.world.platform());
+    assert!(matches!(opened, Err(CoreError::UpgradeRequired)));
+}

@@ -1,0 +1,180 @@
+//! The command line: one command for each thing that an operator does. Exit codes: 0 done, 1 not done, 2 asked wrongly.
+
+mod demo;
+mod error;
+mod logs;
+mod output;
+mod people;
+mod serve;
+mod upkeep;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Settings;
+use crate::environment::Environment;
+use crate::station::{InitOptions, Station};
+use error::CommandError;
+use output::Output;
+
+/// The station server of Beatbook, the record book of community policing.
+#[derive(Debug, Parser)]
+#[command(name = "beatbook-server", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Makes a new station and prints the chief's token, once
+    Init(Init),
+    /// Serves phones and the console until it is told to stop
+    Serve(Common),
+    /// Runs one day at a station with three phones (`beatbook-demo`; its own arguments follow)
+    #[command(disable_help_flag = true)]
+    Demo {
+        /// Arguments of the demo.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Looks after the ledger
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Folds all projections again from the ledger
+    Rebuild(Common),
+    /// Prints the canonical dump of the projections
+    Dump(Common),
+    /// Copies the station into a directory, also while it is being served
+    Backup(Backup),
+    /// Makes a data directory from a backup and opens a new epoch
+    Restore(Restore),
+    /// Looks whether everything is in order, and says what to do where it is not
+    Doctor(Common),
+    /// Looks after people
+    #[command(subcommand)]
+    User(people::User),
+    /// Prints a one-time code that makes a person's phone a book
+    EnrolCode(people::OfUser),
+}
+
+#[derive(Debug, Subcommand)]
+enum Ledger {
+    /// Verifies every leaf, entry, tree node, signature and chain
+    Verify(Common),
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Common {
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
+struct Init {
+    /// The station's name for people
+    #[arg(long, value_name = "NAME", default_value = "Station")]
+    station: String,
+    /// Name of its first unit
+    #[arg(long, value_name = "NAME", default_value = "Community")]
+    unit: String,
+    /// The chief's name
+    #[arg(long, value_name = "NAME", default_value = "Chief")]
+    chief: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Backup {
+    /// Directory to copy to; made when it is not there
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Restore {
+    /// Directory or file of the backup
+    #[arg(long, value_name = "DIR")]
+    from: PathBuf,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Runs the program with its own arguments.
+#[must_use]
+pub fn run() -> ExitCode {
+    // Usage errors, `--help` and `--version` end here, with 2 or 0.
+    let cli = Cli::parse();
+    match obey(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(command: Command) -> Result<ExitCode, CommandError> {
+    let done = |()| ExitCode::SUCCESS;
+    match command {
+        Command::Init(init) => self::init(init).map(done),
+        Command::Serve(common) => serve::serve(common.settings.resolve()?).map(done),
+        Command::Demo { arguments } => demo::demo(&arguments),
+        Command::Ledger(Ledger::Verify(common)) => upkeep::verify(common),
+        Command::Rebuild(common) => upkeep::rebuild(common).map(done),
+        Command::Dump(common) => upkeep::dump(common).map(done),
+        Command::Backup(backup) => upkeep::backup(&backup.to, backup.common).map(done),
+        Command::Restore(restore) => upkeep::restore(&restore.from, restore.common).map(done),
+        Command::Doctor(common) => upkeep::doctor(common),
+        Command::User(command) => people::user(command).map(done),
+        Command::EnrolCode(of_user) => people::enrolment_code(of_user).map(done),
+    }
+}
+
+fn init(init: Init) -> Result<(), CommandError> {
+    let out = Output::new(init.common.json);
+    let config = init.common.settings.resolve()?;
+    let options = InitOptions {
+        station_name: init.station,
+        unit_name: init.unit,
+        chief_name: init.chief,
+    };
+    let made = Station::init(&config.data, &config.keys, &options, &Environment::system())?;
+    out.fields(&[
+        ("origin", made.origin),
+        ("unit", made.unit.to_string()),
+        ("chief", made.chief.to_string()),
+        ("chief's token", made.chief_token),
+    ])?;
+    out.note("The token is shown this once: keep it where only the chief reads it.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_demo_gets_its_arguments_as_they_are() {
+        let cli = Cli::try_parse_from(["beatbook-server", "demo", "--once", "--tracks", "t", "--help"]).unwrap();
+        let Command::Demo { arguments } = cli.command else {
+            panic!("{cli:?}")
+        };
+        assert_eq!(arguments, ["--once", "--tracks", "t", "--help"]);
+    }
+}

@@ -1,0 +1,103 @@
+//! What every call shares: the station behind a bound on calls at work, the counters, the limits. Knows no routes.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::fault::Fault;
+use super::listen::OpenConnections;
+use super::metrics::Metrics;
+use crate::config::HttpConfig;
+use crate::station::Station;
+
+/// What every call shares.
+#[derive(Debug)]
+pub(crate) struct App {
+    station: Arc<Station>,
+    calls: Calls,
+    pub(crate) metrics: Metrics,
+    pub(crate) connections: OpenConnections,
+    pub(crate) limits: HttpConfig,
+}
+
+/// The form in which calls receive it.
+pub(crate) type Shared = Arc<App>;
+
+impl App {
+    pub(crate) fn new(station: Arc<Station>, limits: HttpConfig, metrics: Metrics, connections: OpenConnections) -> Self {
+        Self {
+            station,
+            calls: Calls::new(limits.calls_max),
+            metrics,
+            connections,
+            limits,
+        }
+    }
+
+    /// Calls the station.
+    pub(crate) async fn call<T: Send + 'static>(&self, work: impl FnOnce(&Station) -> T + Send + 'static) -> Result<T, Fault> {
+        let station = Arc::clone(&self.station);
+        self.calls.run(move || work(&station)).await
+    }
+}
+
+/// Calls at work, each on a thread of its own, and no more than allowed.
+#[derive(Debug)]
+struct Calls(Arc<Semaphore>);
+
+impl Calls {
+    fn new(calls_max: usize) -> Self {
+        Self(Arc::new(Semaphore::new(calls_max.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Does the work. Its place is held until it is done, even when nobody waits for it any more.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+        let place = Arc::clone(&self.0).try_acquire_owned().map_err(|_| Fault::Busy)?;
+        let span = tracing::Span::current();
+        let done = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            span.in_scope(work)
+        });
+        // The panic hook has logged where; what the panic says may hold content.
+        done.await.map_err(|_| Fault::Internal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[tokio::test]
+    async fn one_call_too_many_is_told_to_try_later_and_the_next_finds_the_place_free() {
+        let calls = Arc::new(Calls::new(1));
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let first = tokio::spawn({
+            let calls = Arc::clone(&calls);
+            async move {
+                let work = move || {
+                    begun.send(()).unwrap();
+                    released.recv().unwrap();
+                    7
+                };
+                calls.run(work).await
+            }
+        });
+        has_begun.await.unwrap();
+        assert!(matches!(calls.run(|| 0).await, Err(Fault::Busy)));
+        release.send(()).unwrap();
+        assert!(matches!(first.await.unwrap(), Ok(7)));
+        assert!(matches!(calls.run(|| 8).await, Ok(8)));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_is_an_internal_fault_and_gives_its_place_back() {
+        let calls = Calls::new(1);
+        assert!(matches!(
+            calls.run(|| panic!("said by nobody")).await,
+            Err::<(), _>(Fault::Internal)
+        ));
+        assert!(matches!(calls.run(|| 8).await, Ok(8)));
+    }
+}

@@ -1,0 +1,124 @@
+//! Requests read into types: bodies under a length and a time, queries, paths, If-Match. Every fault says what would have been right.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+
+use super::app::Shared;
+use super::fault::Fault;
+
+/// Bytes of a JSON body: 500 records of a bulk approval, or an act with a long comment, need a tenth of it.
+const JSON_BYTES_MAX: usize = 256 * 1024;
+
+/// A JSON body.
+#[derive(Debug)]
+pub(crate) struct Sent<T>(pub(crate) T);
+
+/// A query.
+#[derive(Debug)]
+pub(crate) struct Asked<T>(pub(crate) T);
+
+/// What the path names.
+#[derive(Debug)]
+pub(crate) struct Named<T>(pub(crate) T);
+
+/// The version that the person saw.
+#[derive(Debug)]
+pub(crate) struct IfMatch(pub(crate) String);
+
+impl<T: DeserializeOwned> FromRequest<Shared> for Sent<T> {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, app: &Shared) -> Result<Self, Fault> {
+        if !is_media_type(request.headers(), "application/json") {
+            return Err(Fault::MediaType("application/json"));
+        }
+        let bytes = read_body(request, JSON_BYTES_MAX, app.limits.idle_max).await?;
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|fault| Fault::Malformed(format!("the body is not what this call takes: {fault}")))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequestParts<Shared> for Asked<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Fault> {
+        Query::try_from_uri(&parts.uri)
+            .map(|Query(query)| Self(query))
+            .map_err(|fault| Fault::Malformed(fault.body_text()))
+    }
+}
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Named<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Fault> {
+        Path::from_request_parts(parts, app)
+            .await
+            .map(|Path(name)| Self(name))
+            .map_err(|fault| Fault::Malformed(fault.body_text()))
+    }
+}
+
+impl FromRequestParts<Shared> for IfMatch {
+    type Rejection = Fault;
+
+    /// One strong entity tag (RFC 9110, 13.1.1). `*` would mean a version that nobody has seen.
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Fault> {
+        let value = parts.headers.get(header::IF_MATCH).ok_or(Fault::NoVersion)?;
+        let value = value.to_str().unwrap_or_default().trim();
+        if value == "*" {
+            return Err(Fault::NoVersion);
+        }
+        value
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .filter(|version| !version.is_empty() && !version.contains('"'))
+            .map(|version| Self(version.to_owned()))
+            .ok_or_else(|| Fault::Malformed("If-Match takes one version in double quotes, as the record's ETag gives it".into()))
+    }
+}
+
+/// Whether the body says that it is of this type; parameters are passed over.
+pub(crate) fn is_media_type(headers: &HeaderMap, expected: &str) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case(expected))
+}
+
+/// Reads a body of at most `bytes_max`; one that announces more is refused before a byte is read. Between two pieces of it at most
+/// `idle_max` may pass, so that a slow line is served and a silent one is not.
+pub(crate) async fn read_body(request: Request, bytes_max: usize, idle_max: Duration) -> Result<Bytes, Fault> {
+    let mut body = request.into_body();
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > bytes_max {
+        return Err(Fault::TooLarge(bytes_max));
+    }
+    let mut bytes = Vec::with_capacity(announced.min(64 * 1024));
+    while let Some(piece) = tokio::time::timeout(idle_max, next_piece(&mut body))
+        .await
+        .map_err(|_| Fault::Slow)?
+    {
+        let piece = piece.map_err(|_| Fault::Malformed("the body broke off: send it again".into()))?;
+        if bytes.len() + piece.len() > bytes_max {
+            return Err(Fault::TooLarge(bytes_max));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.into())
+}
+
+/// The next piece of a body; trailers count as an empty one.
+async fn next_piece(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
+    let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
+    Some(frame.map(|frame| frame.into_data().unwrap_or_default()))
+}

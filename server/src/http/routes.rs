@@ -1,0 +1,115 @@
+//! Every route on one page: method, path, who may call, and what answers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, get, post};
+
+use super::app::{App, Shared};
+use super::fault::Fault;
+use super::listen::OpenConnections;
+use super::metrics::Metrics;
+use super::{about, access, observe, openapi, records, registry, review, sync};
+use crate::config::HttpConfig;
+use crate::station::Station;
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody: health.
+    Open,
+    /// A phone: the call itself reads the book's token, since its refusal carries the challenge.
+    Book,
+    /// A person with a token.
+    Person,
+}
+
+/// One route.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Method.
+    pub method: Method,
+    /// Path, with `{names}`.
+    pub path: &'static str,
+    /// Who may call.
+    pub access: Access,
+    answer: MethodRouter<Shared>,
+}
+
+/// All routes.
+#[must_use]
+#[rustfmt::skip]
+pub fn routes() -> Vec<Route> {
+    use Access::{Book, Open, Person};
+    vec![
+        // Phones
+        send("/sync/v1/enrol",                        Book,   sync::enrol),
+        send("/sync/v1/exchange",                     Book,   sync::exchange),
+        // Review
+        read("/api/v1/review",                        Person, review::queue),
+        send("/api/v1/review/approve",                Person, review::approve),
+        send("/api/v1/records/{id}/acts",             Person, review::act),
+        send("/api/v1/records/{id}/settle",           Person, review::settle),
+        // Records
+        read("/api/v1/records",                       Person, records::list),
+        read("/api/v1/records/{id}",                  Person, records::page),
+        read("/api/v1/records/{id}/history",          Person, records::history),
+        read("/api/v1/records/{id}/entries",          Person, records::entries),
+        read("/api/v1/records/{id}/track",            Person, records::track),
+        read("/api/v1/search",                        Person, records::search),
+        // Registry
+        read("/api/v1/users",                         Person, registry::users),
+        send("/api/v1/users",                         Person, registry::add_user),
+        send("/api/v1/users/{id}/enrolment-code",     Person, registry::enrolment_code),
+        send("/api/v1/users/{id}/token",              Person, registry::issue_token),
+        // The station about itself
+        read("/api/v1/status",                        Person, about::status),
+        read("/api/v1/kinds",                         Person, about::kinds),
+        read("/api/v1/checkpoint",                    Person, about::checkpoint),
+        read("/api/v1/openapi.json",                  Person, openapi::openapi),
+        read("/metrics",                              Person, about::metrics),
+        read("/healthz",                              Open,   about::healthz),
+        read("/readyz",                               Open,   about::readyz),
+    ]
+}
+
+/// The routes over a station, ready to be served.
+pub fn router(station: Arc<Station>, limits: &HttpConfig, connections: OpenConnections) -> Router {
+    let routes = routes();
+    let metrics = Metrics::new(routes.iter().map(|route| route.path));
+    let app = Arc::new(App::new(station, limits.clone(), metrics, connections));
+    let mut router = Router::new();
+    for route in routes {
+        let answer = match route.access {
+            Access::Open | Access::Book => route.answer,
+            Access::Person => route.answer.route_layer(from_fn_with_state(Arc::clone(&app), access::person)),
+        };
+        router = router.route(route.path, answer);
+    }
+    router
+        .fallback(|| async { Fault::NoRoute })
+        .method_not_allowed_fallback(|| async { Fault::NoMethod })
+        .layer(from_fn_with_state(Arc::clone(&app), observe::observe))
+        .with_state(app)
+}
+
+fn read<H: Handler<T, Shared>, T: 'static>(path: &'static str, access: Access, answer: H) -> Route {
+    Route {
+        method: Method::GET,
+        path,
+        access,
+        answer: get(answer),
+    }
+}
+
+fn send<H: Handler<T, Shared>, T: 'static>(path: &'static str, access: Access, answer: H) -> Route {
+    Route {
+        method: Method::POST,
+        path,
+        access,
+        answer: post(answer),
+    }
+}

@@ -1,0 +1,93 @@
+//! `make bench`: what capture and sync cost, as a table for people or JSON for programs.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use beatbook_tests::bench::{BenchError, capture, sync};
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+
+/// Benchmarks; see docs/performance.md for what the figures mean.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Saving, opening, listing, searching, and adding fixes on a phone.
+    Capture {
+        /// Records present.
+        #[arg(long, default_value_t = 10_000)]
+        records: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// First push, fresh pull, nothing to do, twenty edits up and down.
+    Sync {
+        /// Records of three changes each.
+        #[arg(long, default_value_t = 1_000)]
+        records: usize,
+        /// Delay each way, milliseconds.
+        #[arg(long, default_value_t = 0)]
+        delay_ms: u64,
+        /// A station that already runs, http://ADDRESS:PORT; needs --token.
+        #[arg(long, requires = "token")]
+        url: Option<String>,
+        /// A chief's token at that station.
+        #[arg(long)]
+        token: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Used by `capture` itself: reads a phone's file in a process of its own.
+    #[command(hide = true)]
+    Probe {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    match measure(Arguments::parse().what).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the benchmark failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(what: What) -> Result<(), BenchError> {
+    match what {
+        What::Capture { records, json } => show(&capture::run(records).await?, json),
+        What::Sync {
+            records,
+            delay_ms,
+            url,
+            token,
+            json,
+        } => {
+            let elsewhere = url.zip(token).map(|(url, token)| sync::Elsewhere { url, token });
+            show(&sync::run(records, delay_ms, elsewhere).await?, json)
+        }
+        What::Probe { file } => capture::probe(&file),
+    }
+}
+
+fn show(figures: &impl Serialize, json: bool) -> Result<(), BenchError> {
+    let value = serde_json::to_value(figures).map_err(|fault| BenchError::Wrong(fault.to_string()))?;
+    if json {
+        println!("{value:#}");
+        return Ok(());
+    }
+    for (name, figure) in value.as_object().into_iter().flatten() {
+        println!("{name:<20} {figure}");
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! Scenarios through public doors: what a user could rely on, each as a sentence.
+
+mod tracks;
