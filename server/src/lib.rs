@@ -31,4 +31,8 @@ mod setup;
 pub mod station;
 mod status;
 mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod words;

@@ -14,6 +14,8 @@ mod ledger;
 mod lists;
 mod records;
 mod registry;
+#[cfg(test)]
+mod tampering;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};

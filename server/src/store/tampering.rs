@@ -1,0 +1,88 @@
+//! For tests: changes single bytes of the ledger's tables behind the station's back, and mends them.
+
+use rusqlite::types::Value;
+
+use super::{Store, StoreError};
+
+/// A column of a row of a ledger table, and which byte of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    table: &'static str,
+    column: &'static str,
+    key: String,
+    byte: usize,
+}
+
+/// Tables with their key columns, and the columns that are changed.
+const LEDGER: [(&str, &str, &[&str]); 4] = [
+    ("leaf", "number", &["bytes"]),
+    ("tree", "level * 100000 + node", &["hash"]),
+    ("entry", "leaf * 1000 + position", &["id", "salt", "record", "verdict"]),
+    ("content", "rowid", &["bytes", "id"]),
+];
+
+impl Store {
+    /// A byte near the beginning and one near the end of every value of the ledger.
+    pub(crate) fn tamper_targets(&self) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for (table, key, columns) in LEDGER {
+            for column in columns {
+                let rows = self
+                    .read(|tx| {
+                        tx.all(
+                            &format!("SELECT {key}, length({column}) FROM {table} WHERE {column} IS NOT NULL ORDER BY 1"),
+                            [],
+                            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+                        )
+                    })
+                    .unwrap();
+                for (row, length) in rows {
+                    for byte in [length / 7, length - 1] {
+                        let key = format!("{key} = {row}");
+                        targets.push(Target {
+                            table,
+                            column,
+                            key,
+                            byte: usize::try_from(byte).unwrap(),
+                        });
+                    }
+                }
+            }
+        }
+        targets
+    }
+
+    /// Changes one bit; gives back what was there.
+    pub(crate) fn tamper(&self, target: &Target) -> Value {
+        let Target {
+            table,
+            column,
+            key,
+            byte,
+        } = target;
+        let old: Value = self
+            .read(|tx| tx.one(&format!("SELECT {column} FROM {table} WHERE {key}"), [], |row| row.get(0)))
+            .unwrap()
+            .unwrap();
+        let new = match old.clone() {
+            Value::Blob(mut bytes) => {
+                bytes[*byte] ^= 1;
+                Value::Blob(bytes)
+            }
+            Value::Integer(number) => Value::Integer(number ^ 1),
+            other => other,
+        };
+        self.mend(target, &new);
+        old
+    }
+
+    /// Puts a value there.
+    pub(crate) fn mend(&self, target: &Target, value: &Value) {
+        let Target { table, column, key, .. } = target;
+        let changed = self.write(|tx| {
+            tx.run("PRAGMA defer_foreign_keys = 1", [])?;
+            tx.run(&format!("UPDATE {table} SET {column} = ?1 WHERE {key}"), [value])
+        });
+        assert_eq!(changed.map_err(|fault: StoreError| fault.to_string()), Ok(1));
+    }
+}

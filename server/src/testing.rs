@@ -1,0 +1,400 @@
+//! A station and hand-made phones for tests: they write, seal, send and take in as a phone does, and check what they are told.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use beatbook_protocol::document::guard::{self, Incoming, Unknown};
+use beatbook_protocol::document::{Document, Edit};
+use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, Opens, identity};
+use beatbook_protocol::id::{ActorId, BookId, Hash, IncarnationId, RecordId, UnitId, UserId};
+use beatbook_protocol::kind::{Catalogue, DocumentName};
+use beatbook_protocol::ledger::{Checkpoint, Position, StationPublicKey, merkle};
+use beatbook_protocol::page::{BookKey, Draft, P256_SHA256, SealedPage, Signer, header_hash};
+use beatbook_protocol::time::{Stamp, UnixMillis};
+use beatbook_protocol::wire::{
+    Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeRequest, ExchangeResponse, Refusal, Verdict, WIRE_VERSION,
+    enrol_message, exchange_message, pack, read, unpack, verdict_of,
+};
+use tempfile::TempDir;
+
+use crate::environment::{Clock, Environment, Randomness};
+use crate::station::{InitOptions, Session, Station};
+
+/// A clock that a test moves.
+#[derive(Debug)]
+pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(crate) fn pass(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[derive(Debug)]
+struct TestRandomness(AtomicU64);
+
+impl Randomness for TestRandomness {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), std::io::Error> {
+        for piece in bytes.chunks_mut(32) {
+            let number = self.0.fetch_add(1, Ordering::Relaxed);
+            let hash = Hash::of(&[b"test/random\0", &number.to_be_bytes()]);
+            piece.copy_from_slice(&hash.as_bytes()[..piece.len()]);
+        }
+        Ok(())
+    }
+}
+
+/// A station in a directory that goes with it.
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) env: Environment,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) station: Station,
+    pub(crate) chief: Session,
+    pub(crate) unit: UnitId,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let clock = Arc::new(TestClock(AtomicI64::new(1_764_000_000_000)));
+        let env = Environment {
+            clock: clock.clone(),
+            random: Arc::new(TestRandomness(AtomicU64::new(0))),
+        };
+        let options = InitOptions {
+            station_name: "朝阳派出所".into(),
+            unit_name: "朝阳".into(),
+            chief_name: "王所长".into(),
+        };
+        let made = Station::init(&dir.path().join("data"), &dir.path().join("keys"), &options, &env).unwrap();
+        let station = Station::open(&dir.path().join("data"), &dir.path().join("keys"), &[], env.clone()).unwrap();
+        let chief = station.session(&made.chief_token).unwrap();
+        Self {
+            dir,
+            env,
+            clock,
+            station,
+            chief,
+            unit: made.unit,
+        }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.dir.path().join("keys")
+    }
+
+    /// Opens the same station again, as after a restart.
+    pub(crate) fn reopen(&mut self) {
+        self.station = Station::open(&self.data(), &self.keys(), &[], self.env.clone()).unwrap();
+    }
+
+    /// Opens a station in another directory, under the same keys.
+    pub(crate) fn reopen_at(&mut self, data: &std::path::Path) {
+        self.station = Station::open(data, &self.keys(), &[], self.env.clone()).unwrap();
+    }
+
+    /// A phone of a new person.
+    pub(crate) fn phone(&self, name: &str, role: &str) -> Phone {
+        let user = self
+            .station
+            .add_user(Some(&self.chief), name, &[role.into()], self.unit)
+            .unwrap();
+        self.phone_of(user)
+    }
+
+    /// Another phone of a person.
+    pub(crate) fn phone_of(&self, user: UserId) -> Phone {
+        let code = self.station.enrolment_code(Some(&self.chief), user).unwrap().code;
+        let mut secret = [0; 32];
+        self.env.random.fill(&mut secret).unwrap();
+        let key = BookKey::from_secret(&secret).unwrap();
+        let book = BookId::from_bytes(self.sixteen());
+        let enrolled = self.station.enrol(&enrol_request(&code, book, &key)).unwrap();
+        Phone {
+            book,
+            key,
+            enrolled,
+            incarnation: IncarnationId::from_bytes(self.sixteen()),
+            actor: ActorId::from_bytes(self.sixteen()),
+            next: 0,
+            previous: Hash::from_bytes([0; 32]),
+            cursor: None,
+            documents: BTreeMap::new(),
+            wall: 1_764_000_000_000,
+            kinds: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn sixteen(&self) -> [u8; 16] {
+        self.env.bytes().unwrap()
+    }
+
+    pub(crate) fn record_id(&self) -> RecordId {
+        RecordId::from_bytes(self.sixteen())
+    }
+
+    /// Sends pages and takes in the reply.
+    pub(crate) fn send(&self, phone: &mut Phone, pages: Vec<SealedPage>) -> ExchangeResponse {
+        let packed = pack(&phone.request(pages)).unwrap();
+        let reply = self.station.exchange(&packed, Some(&phone.enrolled.token), None).unwrap();
+        phone.receive(&reply)
+    }
+
+    /// Sends entries as one page; the verdicts.
+    pub(crate) fn verdicts(&self, phone: &mut Phone, entries: Vec<Vec<u8>>) -> Vec<Verdict> {
+        let count = entries.len();
+        let page = phone.seal(entries);
+        let reply = self.send(phone, vec![page]);
+        assert_eq!(reply.answers.len(), 1);
+        assert_eq!(reply.answers[0].fault, None);
+        (0..count)
+            .map(|at| verdict_of(&reply.answers[0].verdicts, u32::try_from(at).unwrap()).unwrap())
+            .collect()
+    }
+
+    /// A visit, written, finished and submitted by a phone.
+    pub(crate) fn submitted_visit(&self, phone: &mut Phone) -> RecordId {
+        let record = self.record_id();
+        let opening = phone.write(record, Some(self.unit), visit());
+        let finish = phone.act(record, "finish", None);
+        let submit = phone.act(record, "submit", None);
+        assert_eq!(
+            self.verdicts(phone, vec![opening, finish, submit]),
+            [Verdict::Accepted, Verdict::Accepted, Verdict::Accepted]
+        );
+        record
+    }
+
+    pub(crate) fn version(&self, record: RecordId) -> String {
+        self.station.record(&self.chief, record).unwrap().unwrap().header.version
+    }
+
+    pub(crate) fn state(&self, record: RecordId) -> String {
+        self.station.record(&self.chief, record).unwrap().unwrap().header.state
+    }
+}
+
+/// Facts of a visit that was made.
+pub(crate) fn visit() -> Edit {
+    Edit::new()
+        .field("household", "0190a0b0-0000-7000-8000-000000000001")
+        .field("purpose", "routine")
+        .field("outcome", "done")
+        .field("started_at", 1_763_999_000_000_i64)
+}
+
+pub(crate) fn enrol_request(code: &str, book: BookId, key: &BookKey) -> EnrolRequest {
+    let public = key.public_key().to_bytes();
+    EnrolRequest {
+        version: WIRE_VERSION,
+        code: code.into(),
+        book,
+        suite: P256_SHA256,
+        proof: key.sign(&enrol_message(code, book, &public)).unwrap(),
+        key: public,
+        device: "test phone".into(),
+        app: "test".into(),
+    }
+}
+
+/// A phone, as far as a station can tell.
+pub(crate) struct Phone {
+    pub(crate) book: BookId,
+    pub(crate) key: BookKey,
+    pub(crate) enrolled: EnrolResponse,
+    pub(crate) incarnation: IncarnationId,
+    pub(crate) actor: ActorId,
+    pub(crate) next: u64,
+    pub(crate) previous: Hash,
+    pub(crate) cursor: Option<Cursor>,
+    pub(crate) documents: BTreeMap<(RecordId, DocumentName), Document>,
+    pub(crate) wall: i64,
+    /// Kinds of records that are no visits.
+    pub(crate) kinds: BTreeMap<RecordId, String>,
+}
+
+impl Phone {
+    fn document(&mut self, record: RecordId, name: DocumentName) -> &mut Document {
+        let (actor, kind) = (self.actor, self.kind_of(record));
+        self.documents.entry((record, name)).or_insert_with(|| {
+            let catalogue = Catalogue::builtin().unwrap();
+            Document::open(catalogue.newest(&kind).unwrap(), name, actor, None, &[] as &[&[u8]]).unwrap()
+        })
+    }
+
+    fn kind_of(&self, record: RecordId) -> String {
+        self.kinds.get(&record).cloned().unwrap_or_else(|| "visit".to_owned())
+    }
+
+    /// Writes facts of a visit; with a unit, opens it.
+    pub(crate) fn write(&mut self, record: RecordId, opens: Option<UnitId>, edit: Edit) -> Vec<u8> {
+        self.write_in(record, DocumentName::Facts, opens, edit)
+    }
+
+    pub(crate) fn write_in(&mut self, record: RecordId, name: DocumentName, opens: Option<UnitId>, edit: Edit) -> Vec<u8> {
+        self.wall += 1000;
+        let (at, kind) = (UnixMillis(self.wall), self.kind_of(record));
+        let change = self.document(record, name).edit(&edit, at).unwrap();
+        Entry::Change(ChangeEntry {
+            record,
+            document: name.into(),
+            change: change.bytes,
+            at,
+            settles: change.settles.then_some(true),
+            opens: opens.map(|unit| Opens {
+                kind: kind.clone(),
+                version: 1,
+                unit,
+            }),
+            on_behalf: None,
+        })
+        .to_bytes()
+    }
+
+    pub(crate) fn act(&mut self, record: RecordId, code: &str, comment: Option<&str>) -> Vec<u8> {
+        self.wall += 1000;
+        Entry::Act(ActEntry {
+            record,
+            code: code.into(),
+            heads: self.document(record, DocumentName::Facts).heads(),
+            last_act: None,
+            at: UnixMillis(self.wall),
+            comment: comment.map(str::to_owned),
+            values: None,
+            private_heads: None,
+            on_behalf: None,
+        })
+        .to_bytes()
+    }
+
+    /// Seals the next page.
+    pub(crate) fn seal(&mut self, entries: Vec<Vec<u8>>) -> SealedPage {
+        let seed = *Hash::of(&[b"test/seed\0", self.book.as_bytes(), &self.next.to_be_bytes()]).as_bytes();
+        let header = Draft {
+            suite: P256_SHA256,
+            book: self.book,
+            incarnation: self.incarnation,
+            sequence: self.next,
+            previous: self.previous,
+            stamp: Stamp {
+                wall: UnixMillis(self.wall),
+                boot: 1,
+                monotonic: 1,
+                checkpoint: self.position(),
+            },
+            follows: None,
+            seed,
+            entries: &entries,
+        }
+        .header();
+        self.next += 1;
+        self.previous = header_hash(&header);
+        SealedPage::seal(header, seed, entries, &self.key).unwrap()
+    }
+
+    pub(crate) fn position(&self) -> Option<Position> {
+        self.cursor.as_ref().map(|cursor| cursor.position)
+    }
+
+    pub(crate) fn request(&self, pages: Vec<SealedPage>) -> ExchangeRequest {
+        ExchangeRequest {
+            version: WIRE_VERSION,
+            book: self.book,
+            incarnation: self.incarnation,
+            cursor: self.cursor.clone(),
+            pages,
+            kinds: Some(Catalogue::builtin().unwrap().digest()),
+            app: "test".into(),
+            feed_bytes_max: None,
+        }
+    }
+
+    /// Checks a reply as a phone does, and takes in its feed.
+    pub(crate) fn receive(&mut self, reply: &[u8]) -> ExchangeResponse {
+        let bytes = unpack(reply).unwrap();
+        let reply: ExchangeResponse = read("reply", &bytes).unwrap();
+        if let Some(receipt) = &reply.receipt {
+            let key = StationPublicKey::from_bytes(&self.enrolled.receipt_key.clone().try_into().unwrap()).unwrap();
+            assert!(receipt.holds(&reply.answers, &reply.feed, &key));
+        }
+        if let Some(note) = &reply.checkpoint {
+            let key = StationPublicKey::from_bytes(&self.enrolled.checkpoint_key.clone().try_into().unwrap()).unwrap();
+            let checkpoint = Checkpoint::verify(note, &self.enrolled.origin, &key).unwrap();
+            let new = checkpoint.position;
+            match (self.position(), &reply.consistency) {
+                (Some(old), Some(proof)) => {
+                    assert!(merkle::consistency_holds(old.size, old.root, new.size, new.root, proof));
+                }
+                (Some(old), None) => assert!(checkpoint.follows.is_some_and(|follows| follows.size >= old.size), "no proof"),
+                (None, _) => {}
+            }
+            let reached = reply.cursor.position;
+            match &reply.cursor_consistency {
+                Some(proof) => assert!(merkle::consistency_holds(
+                    reached.size,
+                    reached.root,
+                    new.size,
+                    new.root,
+                    proof
+                )),
+                None => assert_eq!(reached, new),
+            }
+        }
+        for leaf in &reply.feed {
+            for entry in &leaf.entries {
+                if let Ok(Entry::Change(change)) = Entry::parse(&entry.entry) {
+                    if let Some(opens) = &change.opens {
+                        self.kinds.insert(change.record, opens.kind.clone());
+                    }
+                    let document = self.document(change.record, change.document.name().unwrap());
+                    let incoming = [Incoming {
+                        bytes: &change.change,
+                        settles: change.settles == Some(true),
+                        actors: None,
+                    }];
+                    *document = guard::check(document, &incoming, Unknown::Keep).document;
+                }
+            }
+        }
+        self.cursor = Some(reply.cursor.clone());
+        if let Some(token) = &reply.token {
+            self.enrolled.token.clone_from(token);
+        }
+        reply
+    }
+
+    /// Sends without a token, signs the challenge, sends again.
+    pub(crate) fn sign_in(&mut self, station: &Station) -> Result<ExchangeResponse, Refusal> {
+        let packed = pack(&self.request(vec![])).unwrap();
+        let challenge = station.exchange(&packed, None, None).unwrap_err().challenge.unwrap();
+        let signature = self.key.sign(&exchange_message(&challenge, &packed)).unwrap();
+        let reply = station.exchange(&packed, None, Some(&Challenged { challenge, signature }))?;
+        Ok(self.receive(&reply))
+    }
+}
+
+/// The refusal's code of a verdict.
+pub(crate) fn code(verdict: &Verdict) -> &str {
+    match verdict {
+        Verdict::Refused { code, .. } => code,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// The identity of an entry, for comparison.
+pub(crate) fn id(entry: &[u8]) -> Hash {
+    identity(entry)
+}

@@ -1,0 +1,5 @@
+//! Tests of the whole station through its one door, with phones made by hand.
+
+mod intake;
+mod operations;
+mod review;
