@@ -4,6 +4,7 @@
 //! ```text
 //! draft ID TEXT     the draft holds this text
 //! kept ID RECORD    the draft became this record
+//! holds RECORD TEXT the record is here, and its notes hold this text
 //! accepted HASH     the station has taken this entry in
 //! done              the script is at its end
 //! ```
@@ -221,7 +222,8 @@ async fn finish(phone: &mut Phone, told: &mut BTreeSet<Hash>) -> Result<(), DayE
         })?
         .rows
     {
-        println!("holds {}", row.record);
+        let notes = phone.core.record(row.record)?.facts.notes;
+        println!("holds {} {}", row.record, notes.get("notes").map_or("", String::as_str));
     }
     phone.sync().await?;
     phone.sync().await?;
