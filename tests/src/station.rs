@@ -324,7 +324,6 @@ fn program() -> Result<PathBuf> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "waiting for another process")]
 fn pause(time: Duration) {
     std::thread::sleep(time);
 }
