@@ -45,6 +45,7 @@ async fn main() -> ExitCode {
 
 async fn day(arguments: Arguments) -> Result<ExitCode, DayError> {
     let now = now();
+    let tracks = gpx_files(arguments.tracks)?;
     let root = arguments
         .dir
         .unwrap_or_else(|| std::env::temp_dir().join(format!("beatbook-demo-{}", now.0)));
@@ -53,7 +54,7 @@ async fn day(arguments: Arguments) -> Result<ExitCode, DayError> {
         root: root.clone(),
         seed: arguments.seed,
         visits: arguments.visits,
-        tracks: gpx_files(arguments.tracks)?,
+        tracks,
     };
     let done = run::run(&plan, now, &|line| eprintln!("- {line}")).await?;
     if arguments.json {
@@ -80,7 +81,8 @@ async fn day(arguments: Arguments) -> Result<ExitCode, DayError> {
 fn gpx_files(folder: Option<PathBuf>) -> Result<Vec<PathBuf>, DayError> {
     let Some(folder) = folder else { return Ok(Vec::new()) };
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(&folder)? {
+    let entries = std::fs::read_dir(&folder).map_err(|fault| DayError::Gpx(format!("{}: {fault}", folder.display())))?;
+    for entry in entries {
         let path = entry?.path();
         if path
             .extension()

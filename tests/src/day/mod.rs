@@ -36,7 +36,7 @@ pub enum DayError {
     /// A phone.
     #[error(transparent)]
     Phone(#[from] PhoneError),
-    /// A GPX file; what was good in it would be kept, but a day of demonstration wants whole ones.
+    /// A GPX file or a folder of them.
     #[error("{0}")]
     Gpx(String),
     /// A file.

@@ -58,7 +58,7 @@ pub async fn run(plan: &DayPlan, now: UnixMillis, progress: &(dyn Fn(String) + S
         households.len()
     ));
     for (number, duty) in staff.iter_mut().enumerate() {
-        offline(plan, number, duty, &households, &mut table)?;
+        offline(plan, number, duty, &households, &mut table, progress)?;
         progress(format!("{}: {} visits, 2 incidents, patrols", duty.phone.name, plan.visits));
     }
     let shared = disagree(&staff, &households)?;
@@ -136,6 +136,7 @@ fn offline(
     duty: &mut OnDuty,
     households: &[RecordId],
     table: &mut DayTable,
+    progress: &dyn Fn(String),
 ) -> Result<(), DayError> {
     let OnDuty { phone, user, seeded } = duty;
     for visit in 0..plan.visits {
@@ -150,7 +151,7 @@ fn offline(
         work::patrol(phone, seeded, *user, &fixes, table)?;
     }
     for file in plan.tracks.iter().skip(number).step_by(PEOPLE.len()) {
-        work::patrol(phone, seeded, *user, &work::from_gpx(file)?, table)?;
+        work::patrol(phone, seeded, *user, &work::from_gpx(file, progress)?, table)?;
     }
     Ok(())
 }

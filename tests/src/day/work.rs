@@ -92,15 +92,19 @@ pub fn walked_for(phone: &Phone, seeded: &mut Seeded, seconds: i64) -> Vec<Fix> 
     sightings.iter().filter_map(fix).collect()
 }
 
-/// Fixes of a GPX file.
+/// Fixes of a GPX file. What was good in a faulty one stays good: the fault is told to `progress`.
 ///
 /// # Errors
-/// When the file is missing or has faults.
-pub fn from_gpx(path: &Path) -> Result<Vec<Fix>, DayError> {
+/// When the file is missing, or nothing in it is good.
+pub fn from_gpx(path: &Path, progress: &dyn Fn(String)) -> Result<Vec<Fix>, DayError> {
     let mut fixes = Vec::new();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    read_gpx(BufReader::new(File::open(path)?), &name, |fix| fixes.push(fix))
-        .map_err(|error| DayError::Gpx(error.to_string()))?;
+    let file = File::open(path).map_err(|fault| DayError::Gpx(format!("{}: {fault}", path.display())))?;
+    match read_gpx(BufReader::new(file), &name, |fix| fixes.push(fix)) {
+        Err(error) if fixes.is_empty() => return Err(DayError::Gpx(error.to_string())),
+        Err(error) => progress(error.to_string()),
+        Ok(_) => {}
+    }
     Ok(fixes)
 }
 
