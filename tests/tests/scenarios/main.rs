@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod killed;
+mod post;
 mod tracks;
 mod two_phones;
+mod upkeep;
