@@ -122,7 +122,7 @@ pub(crate) fn try_act(
 ) -> Result<ActDone, CoreError> {
     // Somebody thinks before he acts: no two acts bear one time.
     phone.clock.advance(60_000);
-    let version = phone.core.record(record).unwrap().row.version;
+    let version = phone.core.record(record)?.row.version;
     let order = ActOrder {
         code: code.into(),
         comment: comment.map(str::to_owned),
