@@ -1,6 +1,9 @@
 //! Killed at random moments, and at every write: no acknowledged entry and no saved draft is lost. The killed programs are the real
 //! ones; a line that a phone has printed is a promise that was made before the kill.
-#![expect(clippy::print_stderr, reason = "what a killed program said, and what is skipped, is for the person who reads the output")]
+#![expect(
+    clippy::print_stderr,
+    reason = "what a killed program said, and what is skipped, is for the person who reads the output"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
