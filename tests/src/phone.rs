@@ -49,7 +49,6 @@ pub struct DayClock {
 impl DayClock {
     /// A clock that stands at `at`.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the device's own clock, beside the day's")]
     pub fn standing_at(at: UnixMillis) -> Self {
         Self {
             wall: Arc::new(AtomicI64::new(at.0)),

@@ -110,29 +110,35 @@ impl StationProcess {
         })
     }
 
-    /// Starts serving on a free port and waits until it is ready.
+    /// Starts serving at `listen` and waits until it is ready.
     ///
     /// # Errors
     /// When it ends before it is ready.
     pub fn serve(places: &Places, listen: &str) -> Result<Self> {
-        std::fs::create_dir_all(&places.data)?;
+        Self::start(Command::new(program()?), places, listen)
+    }
+
+    /// The same under another program, as a tracer, that is given ours and its arguments.
+    ///
+    /// # Errors
+    /// When it ends before it is ready.
+    pub fn serve_under(mut tracer: Command, places: &Places, listen: &str) -> Result<Self> {
+        tracer.arg(program()?);
+        Self::start(tracer, places, listen)
+    }
+
+    fn start(mut command: Command, places: &Places, listen: &str) -> Result<Self> {
         let address_file = places.data.with_extension("address");
         let _ = std::fs::remove_file(&address_file);
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(places.data.with_extension("log"))?;
-        let mut child = Command::new(program()?)
+        command
             .args(["serve", "--listen", listen, "--address-file"])
-            .arg(&address_file)
-            .arg("--data")
-            .arg(&places.data)
-            .arg("--keys")
-            .arg(&places.keys)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
+            .arg(&address_file);
+        command.arg("--data").arg(&places.data).arg("--keys").arg(&places.keys);
+        let mut child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         for _ in 0..600 {
             if let Ok(address) = std::fs::read_to_string(&address_file)
                 && address.ends_with('\n')
@@ -149,13 +155,18 @@ impl StationProcess {
                     said: format!("{status}\n{said}"),
                 });
             }
-            pause(Duration::from_millis(50));
+            pause(Duration::from_millis(20));
         }
         let _ = child.kill();
         Err(StationProcessError::Program {
             what: "serve".into(),
-            said: "did not say where it listens within 30 s".into(),
+            said: "did not say where it listens within 12 s".into(),
         })
+    }
+
+    /// Whether it is still running.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Where it listens, `http://127.0.0.1:PORT`.
@@ -313,7 +324,6 @@ fn program() -> Result<PathBuf> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "waiting for another process")]
 fn pause(time: Duration) {
     std::thread::sleep(time);
 }

@@ -96,7 +96,6 @@ fn gpx_files(folder: Option<PathBuf>) -> Result<Vec<PathBuf>, DayError> {
     Ok(files)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the day ends when the program is started")]
 fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

@@ -4,6 +4,7 @@
 //! ```text
 //! draft ID TEXT     the draft holds this text
 //! kept ID RECORD    the draft became this record
+//! holds RECORD TEXT the record is here, and its notes hold this text
 //! accepted HASH     the station has taken this entry in
 //! done              the script is at its end
 //! ```
@@ -221,7 +222,8 @@ async fn finish(phone: &mut Phone, told: &mut BTreeSet<Hash>) -> Result<(), DayE
         })?
         .rows
     {
-        println!("holds {}", row.record);
+        let notes = phone.core.record(row.record)?.facts.notes;
+        println!("holds {} {}", row.record, notes.get("notes").map_or("", String::as_str));
     }
     phone.sync().await?;
     phone.sync().await?;
@@ -243,7 +245,6 @@ fn tell_accepted(phone: &Phone, told: &mut BTreeSet<Hash>) -> Result<(), DayErro
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the phone's clock begins at the real time")]
 fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

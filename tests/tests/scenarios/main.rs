@@ -1,3 +1,6 @@
 //! Scenarios through public doors: what a user could rely on, each as a sentence.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod killed;
 mod tracks;
+mod two_phones;

@@ -1,31 +1,25 @@
-//! Golden vectors: the bytes of every wire form, frozen in `vectors/` and held against the grammar in `wire.cddl`.
-//!
-//! A vector that changes breaks phones in the field. `BLESS=1` writes vectors for new forms; it never rewrites an old one.
-
-use std::path::{Path, PathBuf};
+//! One sample of every wire form, made of fixed bytes.
 
 use beatbook_protocol::codec;
-use beatbook_protocol::entry::{
-    ActEntry, BookEvent, ChangeEntry, Entry, KindEvent, Opens, RegistryEvent, UnitEvent, UserEvent, identity,
-};
+use beatbook_protocol::entry::{ActEntry, BookEvent, ChangeEntry, Entry, KindEvent, Opens, RegistryEvent, UnitEvent, UserEvent};
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{BookId, Hash, IncarnationId, RecordId, UnitId, UserId};
 use beatbook_protocol::kind::DocumentName;
 use beatbook_protocol::ledger::{Checkpoint, Leaf, Position, StationKey};
-use beatbook_protocol::page::{BookKey, Break, Draft, Header, P256_SHA256, SealedPage, Signer};
+use beatbook_protocol::page::{BookKey, Break, Draft, P256_SHA256, SealedPage, Signer};
 use beatbook_protocol::time::{Stamp, UnixMillis};
 use beatbook_protocol::wire::{
     Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, KindFile,
     PageAnswer, Receipt, Refusal, RefusalCode, Verdict, WIRE_VERSION, enrol_message, exchange_message, receipt_root, runs,
 };
 
-const AT: UnixMillis = UnixMillis(1_795_000_000_000);
+pub(crate) const AT: UnixMillis = UnixMillis(1_795_000_000_000);
 
-fn key() -> BookKey {
+pub(crate) fn key() -> BookKey {
     BookKey::from_secret(&[5; 32]).unwrap()
 }
 
-fn position() -> Position {
+pub(crate) fn position() -> Position {
     Position {
         epoch: 1,
         size: 300,
@@ -33,7 +27,7 @@ fn position() -> Position {
     }
 }
 
-fn change() -> Entry {
+pub(crate) fn change() -> Entry {
     Entry::Change(ChangeEntry {
         record: RecordId::from_bytes([1; 16]),
         document: DocumentName::Facts.into(),
@@ -49,7 +43,7 @@ fn change() -> Entry {
     })
 }
 
-fn settlement() -> Entry {
+pub(crate) fn settlement() -> Entry {
     let Entry::Change(change) = change() else { unreachable!() };
     Entry::Change(ChangeEntry {
         document: DocumentName::Private.into(),
@@ -59,7 +53,7 @@ fn settlement() -> Entry {
     })
 }
 
-fn act() -> Entry {
+pub(crate) fn act() -> Entry {
     Entry::Act(ActEntry {
         record: RecordId::from_bytes([1; 16]),
         code: "return".into(),
@@ -79,7 +73,7 @@ fn act() -> Entry {
     })
 }
 
-fn registry() -> [Entry; 4] {
+pub(crate) fn registry() -> [Entry; 4] {
     let unit = UnitId::from_bytes([2; 16]);
     let user = UserId::from_bytes([8; 16]);
     [
@@ -110,7 +104,7 @@ fn registry() -> [Entry; 4] {
     .map(Entry::Registry)
 }
 
-fn page() -> SealedPage {
+pub(crate) fn page() -> SealedPage {
     let entries = vec![change().to_bytes(), act().to_bytes()];
     let draft = Draft {
         suite: P256_SHA256,
@@ -135,7 +129,7 @@ fn page() -> SealedPage {
     SealedPage::seal(draft.header(), draft.seed, entries.clone(), &key()).unwrap()
 }
 
-fn verdicts() -> Vec<Verdict> {
+pub(crate) fn verdicts() -> Vec<Verdict> {
     let refused = |code: &str, state: Option<&str>| Verdict::Refused {
         code: code.into(),
         text: "says why".into(),
@@ -154,7 +148,7 @@ fn verdicts() -> Vec<Verdict> {
     ]
 }
 
-fn leaf() -> Leaf {
+pub(crate) fn leaf() -> Leaf {
     let page = page();
     Leaf {
         version: 1,
@@ -165,7 +159,7 @@ fn leaf() -> Leaf {
     }
 }
 
-fn exchange_response() -> ExchangeResponse {
+pub(crate) fn exchange_response() -> ExchangeResponse {
     let answers = vec![
         PageAnswer {
             page: Hash::from_bytes([1; 32]),
@@ -224,7 +218,7 @@ fn exchange_response() -> ExchangeResponse {
     }
 }
 
-fn enrolment() -> (EnrolRequest, EnrolResponse) {
+pub(crate) fn enrolment() -> (EnrolRequest, EnrolResponse) {
     let book = BookId::from_bytes([9; 16]);
     let public = key().public_key().to_bytes();
     let request = EnrolRequest {
@@ -254,7 +248,7 @@ fn enrolment() -> (EnrolRequest, EnrolResponse) {
 }
 
 /// Every form by the name of its rule in the grammar, with the bytes this version writes.
-fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let (enrol_request, enrol_response) = enrolment();
     let request = |pages, cursor| ExchangeRequest {
         version: WIRE_VERSION,
@@ -313,125 +307,4 @@ fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("challenged", "challenged", codec::to_bytes(&challenge)),
         ("refusal", "refusal", codec::to_bytes(&refusal)),
     ]
-}
-
-fn vector(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("vectors")
-        .join(format!("{name}.hex"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits
-        .as_bytes()
-        .chunks(128)
-        .map(|line| format!("{}\n", std::str::from_utf8(line).unwrap()))
-        .collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap())
-        .collect()
-}
-
-#[test]
-fn every_form_has_the_bytes_of_its_golden_vector() {
-    for (_, name, bytes) in forms() {
-        let path = vector(name);
-        if std::env::var_os("BLESS").is_some() && !path.exists() {
-            std::fs::write(&path, hex(&bytes)).unwrap();
-        }
-        let golden = std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{name}: no vector; BLESS=1 writes it"));
-        assert_eq!(hex(&bytes), golden, "{name} changed: phones in the field speak the old form");
-    }
-}
-
-#[test]
-fn every_vector_obeys_the_grammar_and_is_deterministic() {
-    let grammar = include_str!("../wire.cddl");
-    for (rule, name, _) in forms() {
-        let bytes = unhex(&std::fs::read_to_string(vector(name)).unwrap());
-        codec::check(&bytes).unwrap();
-        cddl_cat::validate_cbor_bytes(rule, grammar, &bytes).unwrap_or_else(|fault| panic!("{name}: {fault}"));
-    }
-}
-
-#[test]
-fn the_grammar_refuses_what_is_not_of_its_form() {
-    let grammar = include_str!("../wire.cddl");
-    for (rule, bytes) in [
-        ("header", change().to_bytes()),
-        ("page", page().header),
-        ("leaf", codec::to_bytes(&page())),
-    ] {
-        assert!(cddl_cat::validate_cbor_bytes(rule, grammar, &bytes).is_err(), "{rule}");
-    }
-}
-
-#[test]
-fn vectors_read_back_to_what_they_say() {
-    let read = |name: &str| unhex(&std::fs::read_to_string(vector(name)).unwrap());
-    for (name, entry) in [("change", change()), ("settlement", settlement()), ("act", act())] {
-        assert_eq!(Entry::parse(&read(name)).unwrap(), entry);
-    }
-    for (name, entry) in ["registry-unit", "registry-user", "registry-book", "registry-kind"]
-        .into_iter()
-        .zip(registry())
-    {
-        assert_eq!(Entry::parse(&read(name)).unwrap(), entry);
-    }
-    assert_eq!(
-        codec::from_bytes::<ExchangeResponse>("reply", &read("exchange-response")).unwrap(),
-        exchange_response()
-    );
-    assert_eq!(codec::from_bytes::<Leaf>("leaf", &read("leaf")).unwrap(), leaf());
-    let sealed = codec::from_bytes::<SealedPage>("page", &read("page")).unwrap();
-    assert_eq!(sealed.verify(&key().public_key()).unwrap().header().sequence, 0);
-    let reply = exchange_response();
-    let station = StationKey::from_bytes(&[14; 32]).verifying_key();
-    assert!(reply.receipt.as_ref().unwrap().holds(&reply.answers, &reply.feed, &station));
-    assert!(
-        !reply
-            .receipt
-            .as_ref()
-            .unwrap()
-            .holds(&reply.answers[..1], &reply.feed, &station)
-    );
-    assert_eq!(
-        identity(&read("change")).to_string(),
-        "5df1daaa8c86c44a7850693fa62beb388c7ef659aeed5434ddf9f689fc854ac1",
-        "the identity of entries never changes"
-    );
-}
-
-#[test]
-fn unknown_keys_sorts_and_codes_pass() {
-    let mut header: Vec<u8> = page().header;
-    header[0] += 1; // one pair more
-    header.extend_from_slice(&[0x18, 99, 0xf6]);
-    assert_eq!(codec::from_bytes::<Header>("header", &header).unwrap().sequence, 0);
-    assert_eq!(Entry::parse(&[0x82, 0x18, 50, 0xa0]).unwrap(), Entry::Other(50));
-    assert_eq!(
-        Entry::parse(&[0x82, 0x02, 0x82, 0x18, 50, 0xa0]).unwrap(),
-        Entry::Registry(RegistryEvent::Other(50))
-    );
-    assert_eq!(RefusalCode::from("later"), RefusalCode::Other("later".into()));
-}
-
-#[test]
-fn entries_with_disorder_inside_are_refused() {
-    let Entry::Act(act) = act() else { unreachable!() };
-    let mut heads = act.clone();
-    heads.heads.reverse();
-    assert!(Entry::parse(&Entry::Act(heads).to_bytes()).is_err());
-    let mut values = act.clone();
-    values.values.as_mut().unwrap().reverse();
-    assert!(Entry::parse(&Entry::Act(values).to_bytes()).is_err());
-    let mut many = act;
-    many.heads = (0..=255).map(|n| Hash::from_bytes([n; 32])).collect();
-    assert!(Entry::parse(&Entry::Act(many).to_bytes()).is_err());
 }
