@@ -17,7 +17,7 @@ use crate::ledger;
 use crate::registry::tokens::random;
 use crate::report::{BackupReport, RestoreReport};
 use crate::station::{DATABASE, Station};
-use crate::store::{EpochRow, StationRow, Store, copy_into};
+use crate::store::{EpochRow, StationRow, Store, copy_into, look};
 
 /// What lies beside a copy: enough to know it again and to see that it is whole.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,8 +42,7 @@ pub(crate) fn backup(station: &Station, to: &Path) -> Result<BackupReport, Stati
     copy_into(&station.data.join(DATABASE), &draft)?;
     File::open(&draft).and_then(|file| file.sync_all()).map_err(io(&draft))?;
     let (bytes, sha256) = digest(&draft)?;
-    // Opened as a copy of the copy would be: reading it must not change the bytes that were hashed.
-    let position = position_of(&draft)?;
+    let position = look(&draft, |tx| Ok::<_, StationError>(ledger::position(tx)?))?;
     let file = to.join(format!("beatbook-{}-{}-{}.db", position.epoch, position.size, made_at.0));
     fs::rename(&draft, &file).map_err(io(&file))?;
     let manifest = Manifest {
@@ -146,19 +145,6 @@ fn refuse_nested_copy(data: &Path, to: &Path) -> Result<(), StationError> {
         )));
     }
     Ok(())
-}
-
-fn position_of(file: &Path) -> Result<Position, StationError> {
-    let look = file.with_extension("look");
-    fs::copy(file, &look).map_err(io(&look))?;
-    let position = Store::open(&look)
-        .map_err(StationError::from)
-        .and_then(|store| store.read(|tx| Ok(ledger::position(tx)?)));
-    for name in ["look", "look-wal", "look-shm"] {
-        // What is left of the look is no part of the backup; failing to take it away harms nothing.
-        let _ = fs::remove_file(file.with_extension(name));
-    }
-    position
 }
 
 fn digest(path: &Path) -> Result<(u64, Hash), StationError> {

@@ -1,22 +1,19 @@
-//! A station and hand-made phones for tests: they write, seal, send and take in as a phone does, and check what they are told.
+//! A station in a directory of its own, for tests, with a clock and randomness that give the same day each time.
+
+mod phone;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use beatbook_protocol::document::guard::{self, Incoming, Unknown};
-use beatbook_protocol::document::{Document, Edit};
-use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, Opens, identity};
+use beatbook_protocol::document::Edit;
+use beatbook_protocol::entry::identity;
 use beatbook_protocol::id::{ActorId, BookId, Hash, IncarnationId, RecordId, UnitId, UserId};
-use beatbook_protocol::kind::{Catalogue, DocumentName};
-use beatbook_protocol::ledger::{Checkpoint, Position, StationPublicKey, merkle};
-use beatbook_protocol::page::{BookKey, Draft, P256_SHA256, SealedPage, Signer, header_hash};
-use beatbook_protocol::time::{Stamp, UnixMillis};
-use beatbook_protocol::wire::{
-    Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeRequest, ExchangeResponse, Refusal, Verdict, WIRE_VERSION,
-    enrol_message, exchange_message, pack, read, unpack, verdict_of,
-};
+use beatbook_protocol::page::{BookKey, P256_SHA256, SealedPage, Signer};
+use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::{EnrolRequest, ExchangeResponse, Verdict, WIRE_VERSION, enrol_message, pack, verdict_of};
+pub(crate) use phone::Phone;
 use tempfile::TempDir;
 
 use crate::environment::{Clock, Environment, Randomness};
@@ -207,182 +204,6 @@ pub(crate) fn enrol_request(code: &str, book: BookId, key: &BookKey) -> EnrolReq
         key: public,
         device: "test phone".into(),
         app: "test".into(),
-    }
-}
-
-/// A phone, as far as a station can tell.
-pub(crate) struct Phone {
-    pub(crate) book: BookId,
-    pub(crate) key: BookKey,
-    pub(crate) enrolled: EnrolResponse,
-    pub(crate) incarnation: IncarnationId,
-    pub(crate) actor: ActorId,
-    pub(crate) next: u64,
-    pub(crate) previous: Hash,
-    pub(crate) cursor: Option<Cursor>,
-    pub(crate) documents: BTreeMap<(RecordId, DocumentName), Document>,
-    pub(crate) wall: i64,
-    /// Kinds of records that are no visits.
-    pub(crate) kinds: BTreeMap<RecordId, String>,
-}
-
-impl Phone {
-    fn document(&mut self, record: RecordId, name: DocumentName) -> &mut Document {
-        let (actor, kind) = (self.actor, self.kind_of(record));
-        self.documents.entry((record, name)).or_insert_with(|| {
-            let catalogue = Catalogue::builtin().unwrap();
-            Document::open(catalogue.newest(&kind).unwrap(), name, actor, None, &[] as &[&[u8]]).unwrap()
-        })
-    }
-
-    fn kind_of(&self, record: RecordId) -> String {
-        self.kinds.get(&record).cloned().unwrap_or_else(|| "visit".to_owned())
-    }
-
-    /// Writes facts of a visit; with a unit, opens it.
-    pub(crate) fn write(&mut self, record: RecordId, opens: Option<UnitId>, edit: Edit) -> Vec<u8> {
-        self.write_in(record, DocumentName::Facts, opens, edit)
-    }
-
-    pub(crate) fn write_in(&mut self, record: RecordId, name: DocumentName, opens: Option<UnitId>, edit: Edit) -> Vec<u8> {
-        self.wall += 1000;
-        let (at, kind) = (UnixMillis(self.wall), self.kind_of(record));
-        let change = self.document(record, name).edit(&edit, at).unwrap();
-        Entry::Change(ChangeEntry {
-            record,
-            document: name.into(),
-            change: change.bytes,
-            at,
-            settles: change.settles.then_some(true),
-            opens: opens.map(|unit| Opens {
-                kind: kind.clone(),
-                version: 1,
-                unit,
-            }),
-            on_behalf: None,
-        })
-        .to_bytes()
-    }
-
-    pub(crate) fn act(&mut self, record: RecordId, code: &str, comment: Option<&str>) -> Vec<u8> {
-        self.wall += 1000;
-        Entry::Act(ActEntry {
-            record,
-            code: code.into(),
-            heads: self.document(record, DocumentName::Facts).heads(),
-            last_act: None,
-            at: UnixMillis(self.wall),
-            comment: comment.map(str::to_owned),
-            values: None,
-            private_heads: None,
-            on_behalf: None,
-        })
-        .to_bytes()
-    }
-
-    /// Seals the next page.
-    pub(crate) fn seal(&mut self, entries: Vec<Vec<u8>>) -> SealedPage {
-        let seed = *Hash::of(&[b"test/seed\0", self.book.as_bytes(), &self.next.to_be_bytes()]).as_bytes();
-        let header = Draft {
-            suite: P256_SHA256,
-            book: self.book,
-            incarnation: self.incarnation,
-            sequence: self.next,
-            previous: self.previous,
-            stamp: Stamp {
-                wall: UnixMillis(self.wall),
-                boot: 1,
-                monotonic: 1,
-                checkpoint: self.position(),
-            },
-            follows: None,
-            seed,
-            entries: &entries,
-        }
-        .header();
-        self.next += 1;
-        self.previous = header_hash(&header);
-        SealedPage::seal(header, seed, entries, &self.key).unwrap()
-    }
-
-    pub(crate) fn position(&self) -> Option<Position> {
-        self.cursor.as_ref().map(|cursor| cursor.position)
-    }
-
-    pub(crate) fn request(&self, pages: Vec<SealedPage>) -> ExchangeRequest {
-        ExchangeRequest {
-            version: WIRE_VERSION,
-            book: self.book,
-            incarnation: self.incarnation,
-            cursor: self.cursor.clone(),
-            pages,
-            kinds: Some(Catalogue::builtin().unwrap().digest()),
-            app: "test".into(),
-            feed_bytes_max: None,
-        }
-    }
-
-    /// Checks a reply as a phone does, and takes in its feed.
-    pub(crate) fn receive(&mut self, reply: &[u8]) -> ExchangeResponse {
-        let bytes = unpack(reply).unwrap();
-        let reply: ExchangeResponse = read("reply", &bytes).unwrap();
-        if let Some(receipt) = &reply.receipt {
-            let key = StationPublicKey::from_bytes(&self.enrolled.receipt_key.clone().try_into().unwrap()).unwrap();
-            assert!(receipt.holds(&reply.answers, &reply.feed, &key));
-        }
-        if let Some(note) = &reply.checkpoint {
-            let key = StationPublicKey::from_bytes(&self.enrolled.checkpoint_key.clone().try_into().unwrap()).unwrap();
-            let checkpoint = Checkpoint::verify(note, &self.enrolled.origin, &key).unwrap();
-            let new = checkpoint.position;
-            match (self.position(), &reply.consistency) {
-                (Some(old), Some(proof)) => {
-                    assert!(merkle::consistency_holds(old.size, old.root, new.size, new.root, proof));
-                }
-                (Some(old), None) => assert!(checkpoint.follows.is_some_and(|follows| follows.size >= old.size), "no proof"),
-                (None, _) => {}
-            }
-            let reached = reply.cursor.position;
-            match &reply.cursor_consistency {
-                Some(proof) => assert!(merkle::consistency_holds(
-                    reached.size,
-                    reached.root,
-                    new.size,
-                    new.root,
-                    proof
-                )),
-                None => assert_eq!(reached, new),
-            }
-        }
-        for leaf in &reply.feed {
-            for entry in &leaf.entries {
-                if let Ok(Entry::Change(change)) = Entry::parse(&entry.entry) {
-                    if let Some(opens) = &change.opens {
-                        self.kinds.insert(change.record, opens.kind.clone());
-                    }
-                    let document = self.document(change.record, change.document.name().unwrap());
-                    let incoming = [Incoming {
-                        bytes: &change.change,
-                        settles: change.settles == Some(true),
-                        actors: None,
-                    }];
-                    *document = guard::check(document, &incoming, Unknown::Keep).document;
-                }
-            }
-        }
-        self.cursor = Some(reply.cursor.clone());
-        if let Some(token) = &reply.token {
-            self.enrolled.token.clone_from(token);
-        }
-        reply
-    }
-
-    /// Sends without a token, signs the challenge, sends again.
-    pub(crate) fn sign_in(&mut self, station: &Station) -> Result<ExchangeResponse, Refusal> {
-        let packed = pack(&self.request(vec![])).unwrap();
-        let challenge = station.exchange(&packed, None, None).unwrap_err().challenge.unwrap();
-        let signature = self.key.sign(&exchange_message(&challenge, &packed)).unwrap();
-        let reply = station.exchange(&packed, None, Some(&Challenged { challenge, signature }))?;
-        Ok(self.receive(&reply))
     }
 }
 

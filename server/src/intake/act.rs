@@ -3,6 +3,7 @@
 use beatbook_protocol::entry::ActEntry;
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::kind::{DocumentName, Judgement, workflow};
+use beatbook_protocol::limits::ACT_BYTES_MAX;
 use beatbook_protocol::wire::Verdict;
 
 use super::desk::{Desk, refused, verdict_of_unopened};
@@ -13,6 +14,12 @@ use crate::projection::record::ActEffect;
 pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<Verdict, StationError> {
     if act.on_behalf.is_some() {
         return Ok(refused("forbidden", "a phone acts for nobody else".into()));
+    }
+    if said_bytes(act) > ACT_BYTES_MAX {
+        return Ok(refused(
+            "too_large",
+            "comment and values are longer than an act may be".into(),
+        ));
     }
     desk.flush(act.record)?;
     let record = desk.lay(act.record)?;
@@ -81,4 +88,14 @@ fn take(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry, effect: &ActEffect, ve
         record.touched = true;
     }
     verdict
+}
+
+/// Bytes of what an act says besides its code: its comment and its values.
+pub(crate) fn said_bytes(act: &ActEntry) -> usize {
+    let values = act
+        .values
+        .iter()
+        .flatten()
+        .map(|(name, value)| name.len() + value.as_text().map_or(8, str::len));
+    act.comment.as_ref().map_or(0, String::len) + values.sum::<usize>()
 }

@@ -19,6 +19,7 @@ use beatbook_protocol::id::Hash;
 use beatbook_protocol::page::{PageFault, SealedPage, VerifiedPage};
 use beatbook_protocol::wire::{PageAnswer, Verdict, runs};
 
+pub(crate) use act::said_bytes;
 pub(crate) use admit::{Admission, AdmittedPage};
 pub(crate) use desk::Author;
 pub(crate) use own::{OwnEntry, seal_own};
@@ -80,7 +81,7 @@ fn plan(
     Ok(match verify(tx, author, page)? {
         Arrived::Known(answer) => Planned::Answered(answer),
         Arrived::Faulty(fault) => Planned::Faulty(fault),
-        Arrived::Verified(verified) => Planned::Admitted(Box::new(Admission::plan(tx, kinds, author, verified, received)?)),
+        Arrived::Verified(verified) => Planned::Admitted(Box::new(Admission::plan(tx, kinds, author, *verified, received)?)),
     })
 }
 

@@ -14,7 +14,7 @@ pub(super) enum Arrived {
     /// Taken in before: the stored answer.
     Known(PageAnswer),
     /// Whole, signed, and the next of its chain.
-    Verified(VerifiedPage),
+    Verified(Box<VerifiedPage>),
     /// Not to be taken in as a whole.
     Faulty(PageFault),
 }
@@ -45,7 +45,7 @@ pub(super) fn verify(tx: &ReadTx<'_>, author: &Author, page: &SealedPage) -> Res
     }
     let tip = tx.tip(author.book, verified.header().incarnation)?;
     Ok(match verified.check_follows(&tip) {
-        Ok(()) => Arrived::Verified(verified),
+        Ok(()) => Arrived::Verified(Box::new(verified)),
         Err(fault) => Arrived::Faulty(fault),
     })
 }

@@ -8,11 +8,13 @@ use beatbook_protocol::kind::{
     ActGiven, CheckedKind, DocumentName, FindingSeverity, Judgement, Label, UserContext, Who, workflow,
 };
 
+use beatbook_protocol::limits::ACT_BYTES_MAX;
+
 use super::page::{self, Names};
 use super::view::{ActDone, ActOrder};
 use crate::error::{ActError, StationError};
 use crate::feed::reads_private;
-use crate::intake::{OwnEntry, seal_own};
+use crate::intake::{OwnEntry, said_bytes, seal_own};
 use crate::kinds::damaged;
 use crate::ledger;
 use crate::projection::reading::{self, Documents, finding_view};
@@ -181,7 +183,7 @@ fn decide_act(
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     check(session, &opened, order, &values)?;
-    let entry = Entry::Act(ActEntry {
+    let act = ActEntry {
         record,
         code: order.code.clone(),
         heads: opened.documents.facts.heads(),
@@ -191,8 +193,12 @@ fn decide_act(
         values: (!values.is_empty()).then_some(values),
         private_heads: opened.documents.private.as_ref().map(Document::heads),
         on_behalf: Some(session.user),
-    });
-    Ok(decided(&entry, offered, state.leaf))
+    };
+    if said_bytes(&act) > ACT_BYTES_MAX {
+        let text = format!("comment and values of an act have at most {ACT_BYTES_MAX} bytes");
+        return Err(StationError::Invalid(text).into());
+    }
+    Ok(decided(&Entry::Act(act), offered, state.leaf))
 }
 
 /// What the act requires: a comment, values, rules over the facts. Findings on the facts as such only flag.
@@ -200,6 +206,12 @@ fn check(session: &Session, opened: &Opened<'_>, order: &ActOrder, values: &[(St
     let Some(rule) = opened.kind.act(&order.code) else {
         return Err(ActError::UnknownAct(order.code.clone()));
     };
+    if let Some((name, _)) = values
+        .iter()
+        .find(|(name, _)| rule.fields.iter().all(|field| field.code != *name))
+    {
+        return Err(StationError::Invalid(format!("the act {:?} takes no value {name:?}", order.code)).into());
+    }
     let broken = |fault| ActError::Station(damaged(&opened.state, &fault));
     let view = opened.documents.facts.view().map_err(broken)?;
     let private = opened

@@ -37,7 +37,7 @@ impl ReadTx<'_> {
             let mut statement = self
                 .conn()
                 .prepare(&format!("SELECT {rowid}* FROM {table} ORDER BY {order}"))?;
-            let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+            let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let mut line = table.to_owned();

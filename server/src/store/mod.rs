@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub(crate) use access::{Contact, StationRow, TokenRow};
 pub(crate) use entries::{EntryRow, FeedRow, PutEntry};
-pub(crate) use files::{copy_into, inspect};
+pub(crate) use files::{copy_into, inspect, look};
 pub(crate) use ledger::EpochRow;
 pub(crate) use lists::{ListOrder, ListQuery, ListedRecord};
 pub(crate) use records::{ActRow, ReadingRow};

@@ -147,9 +147,9 @@ fn a_refused_change_takes_its_descendants_along_and_nothing_else() {
     let codes: Vec<&str> = verdicts[..4].iter().map(code).collect();
     assert_eq!(codes, ["out_of_scope", "descendant", "descendant", "descendant"]);
     assert_eq!(verdicts[4], Verdict::Accepted);
-    // A page later the station still knows what it builds on.
+    // A page later there is still no such record.
     let grandchild = phone.write(bad, None, Edit::new().field("address_code", "6"));
-    assert_eq!(code(&world.verdicts(&mut phone, vec![grandchild])[0]), "descendant");
+    assert_eq!(code(&world.verdicts(&mut phone, vec![grandchild])[0]), "unknown_record");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn what_two_phones_wrote_reaches_both_and_conflicts_are_seen_until_settled() {
         .filter(|line| line.path == "fields/outcome")
         .map(|line| line.author.name.as_str())
         .collect();
-    assert_eq!(settled.last(), Some(&"王所长"), "{:#?}", page.history);
+    assert_eq!(settled.last(), Some(&"王所长"), "{settled:?}");
     world.send(&mut two, vec![]);
     let view = two.documents[&(record, DocumentName::Facts)].view().unwrap();
     assert!(view.conflicts.is_empty());
@@ -319,6 +319,12 @@ fn a_phone_without_a_token_signs_a_challenge_that_holds_once() {
     let mut phone = world.phone("李警官", "officer");
     let reply = phone.sign_in(&world.station).unwrap();
     assert!(reply.token.is_some());
+    let (packed, challenged) = phone.challenged(&world.station);
+    assert!(world.station.exchange(&packed, None, Some(&challenged)).is_ok());
+    assert_eq!(
+        world.station.exchange(&packed, None, Some(&challenged)).unwrap_err().code(),
+        RefusalCode::SignIn
+    );
     let thief = beatbook_protocol::page::BookKey::from_secret(&[8; 32]).unwrap();
     phone.key = thief;
     assert_eq!(phone.sign_in(&world.station).unwrap_err().code(), RefusalCode::SignIn);

@@ -3,11 +3,12 @@
 use std::fs;
 
 use beatbook_protocol::document::Edit;
+use beatbook_protocol::id::ItemId;
 use beatbook_protocol::wire::Verdict;
 
-use crate::error::StationError;
+use crate::error::{ActError, StationError};
 use crate::station::{ActOrder, InitOptions, Station};
-use crate::testing::{World, visit};
+use crate::testing::{Phone, World, visit};
 
 /// A station with a bit of everything: visits, conflicts, offers, refusals, acts of the chief.
 fn busy() -> World {
@@ -240,4 +241,61 @@ fn a_new_version_of_a_kind_comes_into_force_as_an_entry_of_the_ledger() {
     let broken = [("city/visit.toml".to_owned(), "code = 7".to_owned())];
     let refused = Station::open(&world.data(), &world.keys(), &broken, world.env.clone()).unwrap_err();
     assert!(refused.to_string().starts_with("city/visit.toml:1"), "{refused}");
+}
+
+#[test]
+fn phones_and_the_chief_at_once_under_a_backup_lose_nothing() {
+    let world = World::new();
+    let mut phones: Vec<Phone> = (0..3).map(|at| world.phone(&format!("警官{at}"), "officer")).collect();
+    let shared = world.submitted_visit(&mut phones[0]);
+    for phone in &mut phones {
+        world.send(phone, vec![]);
+    }
+    std::thread::scope(|scope| {
+        for phone in &mut phones {
+            let world = &world;
+            scope.spawn(move || {
+                for _ in 0..8 {
+                    world.submitted_visit(phone);
+                    // All of them write in one record, so that plans are overtaken and made again.
+                    let remark = phone.act(shared, "comment", Some(&format!("同一记录 {}", phone.book)));
+                    let promise = Edit::new().item("promises", ItemId::from_bytes(world.sixteen()), [("what", "修路灯".into())]);
+                    let edit = phone.write(shared, None, promise);
+                    assert_eq!(
+                        world.verdicts(phone, vec![remark, edit]),
+                        [Verdict::Accepted, Verdict::Accepted]
+                    );
+                }
+            });
+        }
+        let world = &world;
+        scope.spawn(move || {
+            for at in 0..3 {
+                let report = world.station.backup(&world.dir.path().join(format!("backup-{at}"))).unwrap();
+                assert!(report.position.size > 0);
+            }
+        });
+        scope.spawn(move || {
+            for _ in 0..8 {
+                let order = ActOrder {
+                    code: "comment".into(),
+                    comment: Some("阅".into()),
+                    if_match: world.version(shared),
+                    ..ActOrder::default()
+                };
+                match world.station.act(&world.chief, shared, &order) {
+                    Ok(_) | Err(ActError::Moved { .. }) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        });
+    });
+    assert_eq!(world.station.verify_ledger().unwrap().faults, [""; 0]);
+    let dump = world.station.dump().unwrap();
+    world.station.rebuild().unwrap();
+    assert_eq!(world.station.dump().unwrap(), dump);
+    let status = world.station.status().unwrap();
+    assert_eq!((status.records, status.refused), (25, 0));
+    let newest = world.station.backup(&world.dir.path().join("last")).unwrap();
+    assert_eq!(newest.position, status.ledger);
 }
