@@ -35,7 +35,7 @@ pub(crate) struct Feed {
     pub(crate) reaches: u64,
 }
 
-/// Reads the feed of a range of leaves, as much as goes into a reply.
+/// Reads the feed of a range of leaves, as much as goes into a reply. A budget of 0 asks for none: the cursor then stays where it is.
 pub(crate) fn feed(
     tx: &ReadTx<'_>,
     kinds: &Kinds,
@@ -43,6 +43,12 @@ pub(crate) fn feed(
     (from, to): (u64, u64),
     bytes_max: Option<u32>,
 ) -> Result<Feed, StationError> {
+    if bytes_max == Some(0) {
+        return Ok(Feed {
+            leaves: Vec::new(),
+            reaches: from,
+        });
+    }
     let budget = bytes_max
         .and_then(|max| usize::try_from(max).ok())
         .map_or(REPLY_BYTES, |max| max.min(REPLY_BYTES));

@@ -150,6 +150,14 @@ pub(crate) fn to_send(tx: &Tx<'_>, pages_max: usize, bytes_max: usize) -> Result
     Ok(pages)
 }
 
+/// How many signed pages wait for an answer.
+pub(crate) fn sealed(tx: &Tx<'_>) -> Result<usize, StoreError> {
+    let count: i64 = tx
+        .prepare_cached("SELECT count(*) FROM page WHERE state = 'sealed' AND signature IS NOT NULL")?
+        .query_row([], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 /// How many entries one of our pages holds; nothing when it is not ours.
 pub(crate) fn entries_in(tx: &Tx<'_>, page: &Hash) -> Result<Option<u64>, StoreError> {
     let count = tx

@@ -195,11 +195,13 @@ impl<'c> SyncMachine<'c> {
         let exchanged = self.core.read(sync_state::exchanged)?;
         let kinds = Some(self.core.office().kinds.digest());
         loop {
-            let (incarnation, pages) = self.core.read(|tx| {
+            let (incarnation, pages, sealed) = self.core.read(|tx| {
                 let pages = pages::to_send(tx, self.pages_max, self.budget.bytes_up_max)?;
-                Ok((pages::incarnation(tx)?, pages))
+                Ok((pages::incarnation(tx)?, pages, pages::sealed(tx)?))
             })?;
             let count = pages.len();
+            // What happened elsewhere is learnt after the last sealed page is sent: the station holds the cursor against the author.
+            let is_last = count >= sealed;
             let request = ExchangeRequest {
                 version: WIRE_VERSION,
                 book: self.book.book,
@@ -208,7 +210,7 @@ impl<'c> SyncMachine<'c> {
                 pages,
                 kinds,
                 app: APP.to_owned(),
-                feed_bytes_max: self.budget.feed_bytes_max,
+                feed_bytes_max: if is_last { self.budget.feed_bytes_max } else { Some(0) },
             };
             match wire::pack(&request) {
                 Ok(packed) => {

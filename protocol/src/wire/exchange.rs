@@ -57,7 +57,8 @@ pub struct ExchangeRequest {
     /// Version of the app.
     #[n(6)]
     pub app: String,
-    /// Bytes of feed that the phone wants at most now (a background window); none leaves it to the station.
+    /// Bytes of feed that the phone wants at most now (a background window); none leaves it to the station. 0 asks for no feed and leaves
+    /// the cursor where it is: so a phone asks while sealed pages wait behind those of the request.
     #[n(7)]
     pub feed_bytes_max: Option<u32>,
     // 8 is reserved for bucket digests, 9 for what the phone gives back after a restore.

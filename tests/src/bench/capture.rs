@@ -142,7 +142,7 @@ pub fn probe(file: &Path) -> Result<(), BenchError> {
             .rows
             .len())
     })?;
-    let searches = ["消防", "property", "ztsf"].map(|text| search(&phone.core, text));
+    let searches = ["消防", "property", "zfzz"].map(|text| search(&phone.core, text));
     let [zh, en, py] = searches;
     let ((zh, found_zh), (en, found_en), (py, found_py)) = (zh?, en?, py?);
     let resident = resident_mb()?;

@@ -62,7 +62,11 @@ pub fn third(seeded: &mut Seeded) -> Edit {
     Edit::new()
         .field("outcome", "done")
         .field("duration_min", 5 + i64::try_from(seeded.below(40)).unwrap_or(0))
-        .item("promises", item(seeded), [("what", Value::from(english(seeded)))])
+        .item(
+            "promises",
+            item(seeded),
+            [("what", Value::from(english(seeded))), ("due", Value::from("2026-12-01"))],
+        )
 }
 
 /// The edit of a record that is there already.
@@ -73,14 +77,14 @@ pub fn later(seeded: &mut Seeded) -> Edit {
 
 fn chinese(seeded: &mut Seeded) -> String {
     let letters: Vec<char> = CHINESE.chars().collect();
-    let length = 50 + usize::try_from(seeded.below(70)).unwrap_or(0);
+    let length = 60 + usize::try_from(seeded.below(80)).unwrap_or(0);
     let start = usize::try_from(seeded.below(letters.len() as u64)).unwrap_or(0);
     letters.iter().cycle().skip(start).take(length).collect()
 }
 
 fn english(seeded: &mut Seeded) -> String {
     let words: Vec<&str> = ENGLISH.split(' ').collect();
-    let count = 20 + usize::try_from(seeded.below(30)).unwrap_or(0);
+    let count = 25 + usize::try_from(seeded.below(30)).unwrap_or(0);
     let drawn: Vec<&str> = (0..count).filter_map(|_| seeded.pick(&words).copied()).collect();
     drawn.join(" ")
 }

@@ -3,6 +3,7 @@
 
 mod killed;
 mod post;
+mod slow_line;
 mod tracks;
 mod two_phones;
 mod upkeep;
