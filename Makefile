@@ -17,7 +17,7 @@ DELAY_MS ?=
 
 JSON_FLAG := $(if $(JSON),--json)
 
-.PHONY: help demo test test-rust check format-check lint docs bench bench-capture bench-sync needs
+.PHONY: help demo test test-rust check format-check lint docs bench bench-capture bench-sync bench-server needs
 .NOTPARALLEL:
 
 help:
@@ -50,12 +50,16 @@ docs:
 
 bench: bench-capture bench-sync
 
-bench-capture: needs
+bench-capture: needs bench-server
 	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- capture --records $(or $(RECORDS),10000) $(JSON_FLAG)
 
-bench-sync: needs
+bench-sync: needs bench-server
 	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- sync --records $(or $(RECORDS),1000) \
 		$(if $(DELAY_MS),--delay-ms $(DELAY_MS)) $(JSON_FLAG)
+
+# The station is a process of its own, in the benchmarks as in the field.
+bench-server: needs
+	@cargo build $(LOCKED) --release -p beatbook-server --bin beatbook-server
 
 needs:
 	@.ci/needs

@@ -317,11 +317,28 @@ fn program() -> Result<PathBuf> {
         folder.pop();
     }
     let program = folder.join("beatbook-server");
-    if program.exists() {
-        Ok(program)
-    } else {
-        Err(StationProcessError::NoProgram(program))
+    if !program.exists() && !build(folder.ends_with("release"))? {
+        return Err(StationProcessError::NoProgram(program));
     }
+    Ok(program)
+}
+
+/// Builds the station's program where cargo runs us: `cargo run --bin bench` alone builds only the benchmark.
+fn build(release: bool) -> Result<bool> {
+    let Some(cargo) = std::env::var_os("CARGO") else {
+        return Ok(false);
+    };
+    let profile = if release { "--profile=release" } else { "--profile=dev" };
+    let arguments = [
+        "build",
+        "--quiet",
+        profile,
+        "-p",
+        "beatbook-server",
+        "--bin",
+        "beatbook-server",
+    ];
+    Ok(Command::new(cargo).args(arguments).stdin(Stdio::null()).status()?.success())
 }
 
 fn pause(time: Duration) {

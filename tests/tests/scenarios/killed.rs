@@ -100,6 +100,18 @@ impl Beat {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     }
 
+    /// After a kill at write `n`: the phone goes on where it was, comes to its end, and nothing was made twice.
+    async fn go_on(&self, n: u64, mut promises: Promises, station: StationProcess) {
+        for script in ["visit", "finish"] {
+            assert!(
+                run_phone(self.phone(script, 1), &mut promises, None),
+                "killed at write {n}: the phone cannot {script}"
+            );
+        }
+        assert_eq!(promises.records.len(), 2, "killed at write {n}: one household and one visit");
+        self.check(&promises, station).await;
+    }
+
     /// Everything promised is at the station, and the station's ledger is whole and rebuilds to the same dump.
     async fn check(&self, promises: &Promises, station: StationProcess) {
         let desk = Chief::new(station.url(), &self.token).unwrap();
@@ -267,16 +279,7 @@ async fn a_visit_survives_a_kill_of_the_phone_at_every_write() {
         beat.arguments(&mut command, "visit", 1);
         let mut promises = Promises::default();
         let ended = run_phone(command, &mut promises, None);
-        assert!(
-            run_phone(beat.phone("visit", 1), &mut promises, None),
-            "killed at write {n}: the phone cannot go on"
-        );
-        assert!(
-            run_phone(beat.phone("finish", 1), &mut promises, None),
-            "killed at write {n}: the phone cannot finish"
-        );
-        assert_eq!(promises.records.len(), 2, "killed at write {n}: one household and one visit");
-        beat.check(&promises, station).await;
+        beat.go_on(n, promises, station).await;
         if ended {
             break;
         }
@@ -301,16 +304,7 @@ async fn a_visit_survives_a_kill_of_the_station_at_every_write() {
         run_phone(beat.phone("visit", 1), &mut promises, None);
         let survived = station.is_ok_and(|mut station| station.is_running() && kill_traced(station.id()));
         let station = beat.serve();
-        assert!(
-            run_phone(beat.phone("visit", 1), &mut promises, None),
-            "killed at write {n}: the phone cannot go on"
-        );
-        assert!(
-            run_phone(beat.phone("finish", 1), &mut promises, None),
-            "killed at write {n}: the phone cannot finish"
-        );
-        assert_eq!(promises.records.len(), 2, "killed at write {n}: one household and one visit");
-        beat.check(&promises, station).await;
+        beat.go_on(n, promises, station).await;
         if survived {
             break;
         }
