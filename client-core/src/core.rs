@@ -55,12 +55,13 @@ impl Core {
     pub fn open(path: &Path, options: OpenOptions, platform: Platform) -> Result<Opened, CoreError> {
         let told = |error| core_error(path, error);
         let now = platform.clock.wall();
-        let (store, recovered) = match open_or_set_aside(path, options.key.as_ref(), options.pages_max, now).map_err(told)? {
-            Outcome::Open(store) => (store, None),
-            Outcome::Renewed(store, kept_at) => (store, Some(Damaged { kept_at })),
+        // A page that breaks this first read would break it at each opening: it is part of finding out whether the file is sound.
+        let outcome = open_or_set_aside(path, options.key.as_ref(), options.pages_max, now, Office::read).map_err(told)?;
+        let (store, office, recovered) = match outcome {
+            Outcome::Open(store, office) => (store, office, None),
+            Outcome::Renewed(store, office, kept_at) => (store, office, Some(Damaged { kept_at })),
             Outcome::WrongKey => return Err(CoreError::WrongKey),
         };
-        let office = store.read(Office::read).map_err(told)?;
         let pen = Mutex::new(platform.actor_id());
         let core = Self {
             store,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::time::UnixMillis;
 
-use super::connection::{Store, StoreError};
+use super::connection::{Store, StoreError, Tx};
 
 /// What a file's key mark is a hash of; the key itself is 256 random bits and cannot be guessed from it.
 const KEY_MARK: &[u8] = b"beatbook/keymark/1\0";
@@ -20,22 +20,24 @@ const PLAIN_HEADER: &[u8] = b"SQLite format 3\0";
 
 /// What opening came to.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    /// The file is open.
-    Open(Store),
-    /// A new file is open; the damaged one was moved here.
-    Renewed(Store, PathBuf),
+pub(crate) enum Outcome<T> {
+    /// The file is open, and this was read first.
+    Open(Store, T),
+    /// A new file is open, and this was read first; the damaged one was moved here.
+    Renewed(Store, T, PathBuf),
     /// The key is another's.
     WrongKey,
 }
 
-/// Opens the file. A damaged one is set aside under `NAME.damaged-TIME` with all that belongs to it, and a new one is begun.
-pub(crate) fn open_or_set_aside(
+/// Opens the file and reads from it what nothing can be done without. If either shows that it is damaged, it is set aside under
+/// `NAME.damaged-TIME` with all that belongs to it, and a new one is begun.
+pub(crate) fn open_or_set_aside<T>(
     path: &Path,
     key: Option<&[u8; 32]>,
     pages_max: Option<u32>,
     now: UnixMillis,
-) -> Result<Outcome, StoreError> {
+    first: impl Fn(&Tx<'_>) -> Result<T, StoreError>,
+) -> Result<Outcome<T>, StoreError> {
     if !key_fits(path, key)? {
         return Ok(Outcome::WrongKey);
     }
@@ -44,19 +46,21 @@ pub(crate) fn open_or_set_aside(
             store.read_through()?;
             fs::remove_file(beside(path, ".suspect"))?;
         }
-        Ok(store)
+        let read = store.read(&first)?;
+        Ok((store, read))
     });
     match opened {
-        Ok(store) => {
+        Ok((store, read)) => {
             write_key_mark(path, key)?;
-            Ok(Outcome::Open(store))
+            Ok(Outcome::Open(store, read))
         }
         Err(StoreError::Damaged(why)) => {
             let kept_at = set_aside(path, now)?;
             tracing::error!(why, kept_at = %kept_at.display(), "the file is damaged; a new one is begun");
             let store = Store::open(path, key, pages_max)?;
             write_key_mark(path, key)?;
-            Ok(Outcome::Renewed(store, kept_at))
+            let read = store.read(&first)?;
+            Ok(Outcome::Renewed(store, read, kept_at))
         }
         Err(error) => Err(error),
     }

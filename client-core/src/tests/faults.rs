@@ -6,7 +6,7 @@ use beatbook_protocol::document::Edit;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::track::Fix;
 
-use super::{MORNING, Station};
+use super::{MORNING, Phone, Station};
 use crate::core::{Core, OpenOptions};
 use crate::error::CoreError;
 use crate::query::Filter;
@@ -108,27 +108,46 @@ fn a_page_that_breaks_deep_in_the_file_is_found_at_the_next_opening() {
         li.household(&format!("上地{number}号"));
     }
     let path = li.path.clone();
-    drop(li);
-    let mut bytes = fs::read(&path).unwrap();
-    let pages = bytes.len() / 4096;
-    for page in 2..pages {
-        bytes[page * 4096..page * 4096 + 64].fill(0xff);
-    }
-    fs::write(&path, &bytes).unwrap();
-    let met = match Core::open(&path, OpenOptions::default(), station.world.platform()) {
-        Ok(opened) if opened.recovered.is_some() => return,
-        Ok(opened) => opened
-            .core
-            .list(&Filter {
-                limit: Some(500),
-                ..Filter::default()
-            })
-            .map(drop),
-        Err(error) => Err(error),
-    };
+    let bytes = tear(li, "record");
+    let opened = Core::open(&path, OpenOptions::default(), station.world.platform()).unwrap();
+    assert_eq!(opened.recovered, None);
+    let met = opened.core.list(&Filter::default()).map(drop);
     assert!(matches!(met, Err(CoreError::StorageDamaged { .. })), "{met:?}");
+    drop(opened);
     let opened = Core::open(&path, OpenOptions::default(), station.world.platform()).unwrap();
     assert_eq!(fs::read(opened.recovered.unwrap().kept_at).unwrap(), bytes);
+}
+
+#[test]
+fn a_broken_page_that_every_opening_reads_sets_the_file_aside() {
+    for table in ["identity", "kind"] {
+        let mut station = Station::new(&format!("first-{table}"));
+        let li = station.phone("Li", &["officer"]);
+        let path = li.path.clone();
+        let bytes = tear(li, table);
+        let opened = Core::open(&path, OpenOptions::default(), station.world.platform()).unwrap();
+        assert_eq!(fs::read(opened.recovered.unwrap().kept_at).unwrap(), bytes);
+        drop(opened.core);
+        assert_eq!(station.open(&path).list(&Filter::default()).unwrap().rows, []);
+    }
+}
+
+/// Closes a phone's file and breaks the first page of a table; gives the bytes that are left.
+fn tear(phone: Phone, table: &str) -> Vec<u8> {
+    let page: u32 = phone
+        .core
+        .read(|tx| {
+            let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+            Ok(tx.query_row(sql, [table], |row| row.get(0))?)
+        })
+        .unwrap();
+    let path = phone.path.clone();
+    drop(phone);
+    let mut bytes = fs::read(&path).unwrap();
+    let end = usize::try_from(page).unwrap() * 4096;
+    bytes[end - 4096..end].fill(0xff);
+    fs::write(&path, &bytes).unwrap();
+    bytes
 }
 
 #[test]
