@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use beatbook_protocol::id::Hash;
@@ -16,6 +16,8 @@ use super::connection::{Store, StoreError, Tx};
 
 /// What a file's key mark is a hash of; the key itself is 256 random bits and cannot be guessed from it.
 const KEY_MARK: &[u8] = b"beatbook/keymark/1\0";
+/// How long a whole mark is.
+const MARK_BYTES: usize = 32;
 const PLAIN_HEADER: &[u8] = b"SQLite format 3\0";
 
 /// What opening came to.
@@ -38,10 +40,28 @@ pub(crate) fn open_or_set_aside<T>(
     now: UnixMillis,
     first: impl Fn(&Tx<'_>) -> Result<T, StoreError>,
 ) -> Result<Outcome<T>, StoreError> {
-    if !key_fits(path, key)? {
-        return Ok(Outcome::WrongKey);
+    let is_marked = match key_seen(path, key)? {
+        KeySeen::Wrong => return Ok(Outcome::WrongKey),
+        KeySeen::NewFile => {
+            // Before there is anything to open, so that no crash leaves an encrypted file without its mark.
+            write_key_mark(path, key)?;
+            true
+        }
+        KeySeen::Fits => true,
+        KeySeen::Unmarked => false,
+    };
+    let store = match Store::open(path, key, pages_max) {
+        // Without a mark, a file that this key does not decrypt may be sound under another.
+        Err(StoreError::Damaged(_)) if !is_marked => return Ok(Outcome::WrongKey),
+        opened => opened,
+    };
+    if !is_marked && store.is_ok() {
+        // It can be mended at any other opening too: a full disk must not lock the owner out.
+        if let Err(error) = write_key_mark(path, key) {
+            tracing::warn!(%error, "the mark of the file's key could not be mended");
+        }
     }
-    let opened = Store::open(path, key, pages_max).and_then(|store| {
+    let opened = store.and_then(|store| {
         if beside(path, ".suspect").exists() {
             store.read_through()?;
             fs::remove_file(beside(path, ".suspect"))?;
@@ -50,15 +70,12 @@ pub(crate) fn open_or_set_aside<T>(
         Ok((store, read))
     });
     match opened {
-        Ok((store, read)) => {
-            write_key_mark(path, key)?;
-            Ok(Outcome::Open(store, read))
-        }
+        Ok((store, read)) => Ok(Outcome::Open(store, read)),
         Err(StoreError::Damaged(why)) => {
             let kept_at = set_aside(path, now)?;
             tracing::error!(why, kept_at = %kept_at.display(), "the file is damaged; a new one is begun");
-            let store = Store::open(path, key, pages_max)?;
             write_key_mark(path, key)?;
+            let store = Store::open(path, key, pages_max)?;
             let read = store.read(&first)?;
             Ok(Outcome::Renewed(store, read, kept_at))
         }
@@ -73,36 +90,65 @@ pub(crate) fn suspect(path: &Path) {
     }
 }
 
-/// Whether the key can be this file's. A file that says nothing about its key is taken at its word, but for what its header shows.
-fn key_fits(path: &Path, key: Option<&[u8; 32]>) -> Result<bool, StoreError> {
+/// What the file and its mark say about a key before the file is opened.
+enum KeySeen {
+    /// There is no file yet: any key will do.
+    NewFile,
+    /// It is this file's key, as far as can be seen.
+    Fits,
+    /// An encrypted file with no whole mark beside it: only opening it tells.
+    Unmarked,
+    /// It is another's.
+    Wrong,
+}
+
+/// A file that is opened without a key and says nothing about one is taken to be plain.
+fn key_seen(path: &Path, key: Option<&[u8; 32]>) -> Result<KeySeen, StoreError> {
     let mut header = Vec::new();
     match fs::File::open(path) {
         Ok(file) => file.take(16).read_to_end(&mut header)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(KeySeen::NewFile),
         Err(error) => return Err(error.into()),
     };
-    let is_plain = header == PLAIN_HEADER;
+    if header.is_empty() {
+        return Ok(KeySeen::NewFile);
+    }
     let mark = match fs::read(beside(path, ".key")) {
         Ok(mark) => Some(mark),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error.into()),
     };
     Ok(match (key, mark) {
-        (_, _) if header.is_empty() => true,
-        (Some(_), None) => !is_plain,
-        (Some(key), Some(mark)) => mark == mark_of(key),
-        (None, Some(_)) => false,
-        (None, None) => true,
+        (Some(key), Some(mark)) if mark.len() == MARK_BYTES => {
+            if mark == mark_of(key) {
+                KeySeen::Fits
+            } else {
+                KeySeen::Wrong
+            }
+        }
+        (Some(_), Some(_) | None) if header == PLAIN_HEADER => KeySeen::Wrong,
+        // A mark that was torn as it was written says no more than none.
+        (Some(_), Some(_) | None) => KeySeen::Unmarked,
+        (None, Some(_)) => KeySeen::Wrong,
+        (None, None) => KeySeen::Fits,
     })
 }
 
+/// Puts the key's mark beside the file, whole or not at all; a mark of a file that is gone goes with it.
 fn write_key_mark(path: &Path, key: Option<&[u8; 32]>) -> Result<(), StoreError> {
     let place = beside(path, ".key");
-    if let Some(key) = key
-        && !place.exists()
-    {
-        fs::write(place, mark_of(key))?;
-    }
+    let Some(key) = key else {
+        return match fs::remove_file(place) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        };
+    };
+    let fresh = beside(path, ".key.new");
+    let mut file = fs::File::create(&fresh)?;
+    file.write_all(&mark_of(key))?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(fresh, place)?;
     Ok(())
 }
 

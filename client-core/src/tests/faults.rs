@@ -175,6 +175,44 @@ fn a_wrong_key_is_no_damage() {
 }
 
 #[test]
+fn a_torn_or_lost_mark_locks_nobody_out_and_damages_nothing() {
+    let station = Station::new("mark");
+    let path = station.folder.file("keyed.db");
+    let mark = station.folder.file("keyed.db.key");
+    let open = |key| {
+        let options = OpenOptions {
+            key: Some(key),
+            pages_max: None,
+        };
+        Core::open(&path, options, station.world.platform())
+    };
+    drop(open(KEY).unwrap());
+    let (whole, before) = (fs::read(&mark).unwrap(), fs::read(&path).unwrap());
+    for torn in [None, Some(&whole[..0]), Some(&whole[..7])] {
+        match torn {
+            None => fs::remove_file(&mark).unwrap(),
+            Some(bytes) => fs::write(&mark, bytes).unwrap(),
+        }
+        assert!(matches!(open([8; 32]), Err(CoreError::WrongKey)));
+        assert_eq!(fs::read(&path).unwrap(), before);
+        assert_eq!(open(KEY).unwrap().recovered, None);
+        assert_eq!(fs::read(&mark).unwrap(), whole);
+    }
+}
+
+#[test]
+fn a_mark_that_outlived_its_file_is_not_held_against_the_next() {
+    let station = Station::new("outlived");
+    let path = station.folder.file("keyed.db");
+    for key in [Some(KEY), Some([8; 32]), None] {
+        let open = || Core::open(&path, OpenOptions { key, pages_max: None }, station.world.platform());
+        drop(open().unwrap());
+        assert_eq!(open().unwrap().recovered, None);
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
 fn a_file_of_a_newer_app_is_left_alone() {
     let mut station = Station::new("newer");
     let li = station.phone("Li", &["officer"]);
