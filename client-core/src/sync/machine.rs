@@ -127,8 +127,10 @@ impl<'c> SyncMachine<'c> {
     /// When pages cannot be sealed, or of the store.
     pub fn next(&mut self, now: UnixMillis) -> Result<Step, SyncError> {
         if let State::Waiting { until, why } = &self.state {
-            let until = (*until).min(now.plus(ASKED_MS_MAX));
-            if until <= now {
+            let until = *until;
+            // Nobody waits longer than a station may ask for: what is further off was stored under a clock that was ahead. To cut it
+            // down to the longest wait would put it off anew at each call.
+            if until <= now || until > now.plus(ASKED_MS_MAX) {
                 self.state = State::Ready;
             } else if self.budget.deadline.is_none_or(|deadline| until < deadline) {
                 return Ok(Step::Wait { until, why: why.clone() });
@@ -804,6 +806,27 @@ mod tests {
                 panic!("it must wait")
             };
             assert_eq!((until.since(phone.now()), why), (90_000, WaitReason::Station("busy".into())));
+        }
+        assert!(phone.sync(&mut station).unwrap().complete);
+    }
+
+    #[test]
+    fn a_wait_that_was_stored_under_a_clock_that_was_ahead_silences_nobody() {
+        let mut station = Station::new();
+        let phone = Phone::enrolled(&mut station);
+        phone.write(10);
+        let year = 31_536_000_000;
+        phone.pass(year);
+        let busy = Refusal {
+            retry_after_ms: Some(90_000),
+            ..Refusal::new(&RefusalCode::TryLater, "busy")
+        };
+        let mut machine = phone.machine();
+        sent(machine.next(phone.now()).unwrap());
+        machine.receive(phone.now(), refuse(&busy)).unwrap();
+        phone.pass(-year);
+        for mut machine in [machine, phone.machine()] {
+            sent(machine.next(phone.now()).unwrap());
         }
         assert!(phone.sync(&mut station).unwrap().complete);
     }
