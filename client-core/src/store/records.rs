@@ -113,7 +113,12 @@ impl<'a> Records<'a> {
     /// Takes in the station's verdict on an own entry. Again is no harm.
     pub(crate) fn settle_own(&mut self, entry: &Hash, leaf: u64, position: u32, verdict: &Verdict) -> Result<(), StoreError> {
         match verdict {
-            Verdict::Accepted | Verdict::Duplicate => {
+            Verdict::Accepted => {
+                self.settle_known(entry, (leaf, position), false)?;
+            }
+            // It stands where it stood first, else an act would move behind later ones.
+            Verdict::Duplicate if self.has_place(entry)? => {}
+            Verdict::Duplicate => {
                 self.settle_known(entry, (leaf, position), false)?;
             }
             Verdict::Offered => {
@@ -334,6 +339,17 @@ impl<'a> Records<'a> {
             self.touch(*record, *at);
         }
         Ok(!found.is_empty())
+    }
+
+    /// Whether the entry is accepted and has its place on the ledger.
+    fn has_place(&self, entry: &Hash) -> Result<bool, StoreError> {
+        Ok(self
+            .tx
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM change WHERE entry = ?1 AND status IN (0, 3, 4) AND leaf IS NOT NULL)
+                     OR EXISTS (SELECT 1 FROM act WHERE entry = ?1 AND status = 0 AND leaf IS NOT NULL)",
+            )?
+            .query_row([entry.as_bytes()], |row| row.get(0))?)
     }
 
     /// Parks an own entry. What is accepted stays accepted: a station does not take back.

@@ -160,6 +160,32 @@ fn an_act_that_met_another_state_comes_back() {
 }
 
 #[test]
+fn a_duplicate_keeps_the_place_and_the_standing_it_has() {
+    let mut station = Station::new("duplicate");
+    let mut li = station.phone("Li", &["officer"]);
+    let household = li.household("五道口2号");
+    let record = li.core.begin("visit", &visit(household)).unwrap();
+    station.sync(&mut li);
+    li.act(record, "finish").unwrap();
+    let act = outbox(&li.core)[0].0;
+    let place = || {
+        let sql = "SELECT leaf, position, offered FROM act WHERE entry = ?1";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        li.core.read(|tx| Ok(tx.query_row(sql, [act.as_bytes()], read)?)).unwrap()
+    };
+    let settle = |leaf, position, verdict| {
+        let settled = li
+            .core
+            .write(|records| records.settle_own(&act, leaf, position, &verdict).map_err(Fault::from));
+        settled.unwrap();
+    };
+    settle(7, 1, Verdict::Offered);
+    settle(9, 2, Verdict::Duplicate);
+    assert_eq!(place(), (7_i64, 1_i64, true));
+    assert_eq!(li.core.record(record).unwrap().row.waiting, 0);
+}
+
+#[test]
 fn what_the_station_needs_more_for_stays_waiting() {
     let mut station = Station::new("needs");
     let mut li = station.phone("Li", &["officer"]);
