@@ -195,7 +195,7 @@ pub struct BookEvent {
     /// Whose it is.
     #[n(1)]
     pub user: UserId,
-    /// Signature suite, see [`crate::page::Suite`].
+    /// Signature suite, see [`crate::page::P256_SHA256`].
     #[n(2)]
     pub suite: u8,
     /// Public key in the suite's form.

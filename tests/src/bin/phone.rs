@@ -214,16 +214,17 @@ async fn finish(phone: &mut Phone, told: &mut BTreeSet<Hash>) -> Result<(), DayE
             draft.edit.notes.get("notes").cloned().unwrap_or_default()
         );
     }
-    for row in phone
-        .core
-        .list(&Filter {
-            limit: Some(10_000),
-            ..Filter::default()
-        })?
-        .rows
-    {
-        let notes = phone.core.record(row.record)?.facts.notes;
-        println!("holds {} {}", row.record, notes.get("notes").map_or("", String::as_str));
+    let mut filter = Filter::default();
+    loop {
+        let page = phone.core.list(&filter)?;
+        for row in page.rows {
+            let notes = phone.core.record(row.record)?.facts.notes;
+            println!("holds {} {}", row.record, notes.get("notes").map_or("", String::as_str));
+        }
+        filter.after = page.next;
+        if filter.after.is_none() {
+            break;
+        }
     }
     phone.sync().await?;
     phone.sync().await?;
