@@ -22,6 +22,7 @@ pub(crate) mod patrols;
 pub(crate) mod records;
 mod recovery;
 pub(crate) mod registry;
+mod restored;
 pub(crate) mod returns;
 pub(crate) mod rows;
 pub(crate) mod sync_state;

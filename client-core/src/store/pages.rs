@@ -169,7 +169,7 @@ pub(crate) fn entries_in(tx: &Tx<'_>, page: &Hash) -> Result<Option<u64>, StoreE
     Ok(count.map(i64::cast_unsigned))
 }
 
-/// Takes in the station's answer to a page that waits for one; gives the verdicts. What needs something goes back into the queue.
+/// Takes in the station's answer to a page that waits for one; gives the verdicts. What is not settled goes back into the queue.
 /// An answer that was taken in before changes nothing.
 pub(crate) fn answer(tx: &Tx<'_>, answer: &PageAnswer, now: UnixMillis) -> Result<Vec<Settled>, StoreError> {
     let (Some(leaf), Some((life, sequence))) = (answer.leaf, waiting_page(tx, &answer.page)?) else {
@@ -188,7 +188,8 @@ pub(crate) fn answer(tx: &Tx<'_>, answer: &PageAnswer, now: UnixMillis) -> Resul
         let Some(verdict) = verdict_of(&answer.verdicts, position) else {
             continue;
         };
-        if matches!(verdict, Verdict::Needs { .. }) {
+        // A verdict of a later version settles nothing here: it is asked for again, as for what the station lacks.
+        if matches!(verdict, Verdict::Needs { .. } | Verdict::Other(_)) {
             hold(tx, row.get(3)?, now)?;
         }
         settled.push(Settled {
@@ -238,8 +239,8 @@ pub(crate) fn change_book(tx: &Tx<'_>, book: BookId, next: IncarnationId) -> Res
     begin_life(tx, next, book, follows.as_ref())
 }
 
-/// The station was restored, and its ledger has lost all from `size` on: own pages from there are sent again, as they were.
-pub(crate) fn send_again_from(tx: &Tx<'_>, size: u64) -> Result<(), StoreError> {
+/// Own pages from leaf `size` on are sent again, as they were. [`super::records::Records`] knows what that means for their entries.
+pub(super) fn send_again_from(tx: &Tx<'_>, size: u64) -> Result<(), StoreError> {
     tx.prepare_cached("UPDATE page SET state = 'sealed', leaf = NULL, verdicts = NULL WHERE state = 'answered' AND leaf >= ?1")?
         .execute([size.cast_signed()])?;
     Ok(())

@@ -42,10 +42,16 @@ pub(crate) fn load(
 /// Puts the accepted changes into the snapshot when there are many, so that the document goes on opening quickly.
 pub(crate) fn fold(tx: &Tx<'_>, shape: &Shape, actor: ActorId, record: RecordId) -> Result<(), StoreError> {
     let name = shape.name();
-    let accepted: i64 = tx
-        .prepare_cached("SELECT count(*) FROM change WHERE record = ?1 AND document = ?2 AND folded = 0 AND status = 0")?
-        .query_row((record.as_bytes(), code_of(name.into())), |row| row.get(0))?;
-    if accepted < SNAPSHOT_CHANGES {
+    let (accepted, pending): (i64, i64) = tx
+        .prepare_cached(
+            "SELECT count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1) FROM change
+             WHERE record = ?1 AND document = ?2 AND folded = 0",
+        )?
+        .query_row((record.as_bytes(), code_of(name.into())), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    // After a station was restored, others' accepted changes may rest on own ones that are pending again: a snapshot would lose them.
+    if accepted < SNAPSHOT_CHANGES || pending > 0 {
         return Ok(());
     }
     let Some(document) = load(tx, shape, actor, record, ACCEPTED)? else {

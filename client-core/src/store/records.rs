@@ -117,7 +117,7 @@ impl<'a> Records<'a> {
                 self.settle_known(entry, (leaf, position), false)?;
             }
             // It stands where it stood first, else an act would move behind later ones.
-            Verdict::Duplicate if self.has_place(entry)? => {}
+            Verdict::Duplicate if rows::has_place(self.tx, entry)? => {}
             Verdict::Duplicate => {
                 self.settle_known(entry, (leaf, position), false)?;
             }
@@ -268,10 +268,16 @@ impl<'a> Records<'a> {
             if fallen.is_empty() {
                 continue;
             }
-            for row in rows.iter().filter(|row| row.status == Status::Pending) {
+            for row in rows
+                .iter()
+                .filter(|row| matches!(row.status, Status::Pending | Status::Accepted))
+            {
                 if row.deps.iter().any(|dep| fallen.contains(dep)) {
-                    self.stand(row.n, Status::Parked, DESCENDANT, "it was built on a change that was refused")?;
-                    self.pen.is_spent = true;
+                    // A restored station may refuse what others' changes rest on: these wait for it, as if they had just come.
+                    let is_own = row.status == Status::Pending;
+                    let status = if is_own { Status::Parked } else { Status::Arrived };
+                    self.stand(row.n, status, DESCENDANT, "it was built on a change that was refused")?;
+                    self.pen.is_spent |= is_own;
                     fallen.extend(row.hash);
                 }
             }
@@ -341,17 +347,6 @@ impl<'a> Records<'a> {
         Ok(!found.is_empty())
     }
 
-    /// Whether the entry is accepted and has its place on the ledger.
-    fn has_place(&self, entry: &Hash) -> Result<bool, StoreError> {
-        Ok(self
-            .tx
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM change WHERE entry = ?1 AND status IN (0, 3, 4) AND leaf IS NOT NULL)
-                     OR EXISTS (SELECT 1 FROM act WHERE entry = ?1 AND status = 0 AND leaf IS NOT NULL)",
-            )?
-            .query_row([entry.as_bytes()], |row| row.get(0))?)
-    }
-
     /// Parks an own entry. What is accepted stays accepted: a station does not take back.
     fn park(&mut self, entry: &Hash, code: &str, text: &str) -> Result<(), StoreError> {
         for sql in [
@@ -369,7 +364,7 @@ impl<'a> Records<'a> {
     }
 
     /// Runs an update that returns records and times.
-    fn returned(&self, sql: &str, values: impl rusqlite::Params) -> Result<Vec<(RecordId, UnixMillis)>, StoreError> {
+    pub(super) fn returned(&self, sql: &str, values: impl rusqlite::Params) -> Result<Vec<(RecordId, UnixMillis)>, StoreError> {
         let mut statement = self.tx.prepare_cached(sql)?;
         let rows = statement.query_map(values, |row| Ok((RecordId::from_bytes(row.get(0)?), UnixMillis(row.get(1)?))))?;
         Ok(rows.collect::<Result<_, _>>()?)

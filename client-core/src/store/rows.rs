@@ -127,6 +127,16 @@ pub(crate) fn put_act(
     Ok(())
 }
 
+/// Whether the entry is accepted and has its place on the ledger.
+pub(crate) fn has_place(tx: &Tx<'_>, entry: &Hash) -> Result<bool, StoreError> {
+    Ok(tx
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM change WHERE entry = ?1 AND status IN (0, 3, 4) AND leaf IS NOT NULL)
+                 OR EXISTS (SELECT 1 FROM act WHERE entry = ?1 AND status = 0 AND leaf IS NOT NULL)",
+        )?
+        .query_row([entry.as_bytes()], |row| row.get(0))?)
+}
+
 /// What a record's opening entry says.
 #[derive(Debug, Clone)]
 pub(crate) struct Opening {

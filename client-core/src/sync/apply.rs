@@ -117,7 +117,7 @@ pub(super) fn begin_again(
     core.write(|records| {
         let tx = records.tx();
         draft_all(core, tx, book, now)?;
-        pages::send_again_from(tx, common.map_or(0, |common| common.size))?;
+        records.send_again_from(common.map_or(0, |common| common.size))?;
         let cursor = common.map(|position| Cursor { position, fill: None });
         sync_state::set_cursor(tx, cursor.as_ref())?;
         keep_words(tx, reply, now)
@@ -152,7 +152,8 @@ fn apply_in(
     }
     keep_words(tx, reply, now)?;
     if let Some(size) = reply.backed_up_to {
-        pages::retire(tx, size)?;
+        // No backup holds more than the ledger that was shown to this phone.
+        pages::retire(tx, size.min(reply.cursor.position.size))?;
     }
     let waiting = outbox::waiting(tx)?;
     applied.to_send = waiting.pages > 0 || waiting.queued > waiting.held;

@@ -660,6 +660,53 @@ mod tests {
     }
 
     #[test]
+    fn a_verdict_of_a_later_version_leaves_the_entry_waiting() {
+        let mut station = Station::new();
+        let phone = Phone::enrolled(&mut station);
+        let waits = phone.write(10);
+        station.verdicts.insert(waits, Verdict::Other(99));
+        assert!(!phone.sync(&mut station).unwrap().complete);
+        let told = status(&phone.core).unwrap();
+        assert_eq!((told.waiting, told.synced), (1, false));
+        station.verdicts.clear();
+        station.write("news");
+        assert!(phone.sync(&mut station).unwrap().complete);
+        assert_eq!(station.accepted(), [waits]);
+    }
+
+    #[test]
+    fn what_a_restored_station_refuses_is_parked() {
+        let mut station = Station::new();
+        let phone = Phone::enrolled(&mut station);
+        let edit = |address: &str| beatbook_protocol::document::Edit::new().field("address", address);
+        let record = phone.core.begin("household", &edit("1")).unwrap();
+        phone.sync(&mut station).unwrap();
+        phone.core.edit(record, &edit("2"), None).unwrap();
+        // So many that they are in a snapshot.
+        for number in 3..80 {
+            phone.core.edit(record, &edit(&number.to_string()), None).unwrap();
+        }
+        phone.sync(&mut station).unwrap();
+        assert_eq!(phone.core.record(record).unwrap().row.waiting, 0);
+        let sent: Vec<Hash> = station.accepted().split_off(1);
+        station.restore(1, true);
+        station.write("after");
+        for entry in sent {
+            let refused = Verdict::Refused {
+                code: "forbidden".into(),
+                text: "no longer".into(),
+                state_met: None,
+            };
+            station.verdicts.insert(entry, refused);
+        }
+        let report = phone.sync(&mut station).unwrap();
+        assert!(report.complete, "{report:?}");
+        let view = phone.core.record(record).unwrap();
+        assert_eq!((view.row.waiting, view.row.refused), (0, 78));
+        assert_eq!(view.facts.fields["address"], beatbook_protocol::facts::Value::from("1"));
+    }
+
+    #[test]
     fn what_is_refused_comes_back_and_blocks_nothing() {
         let mut station = Station::new();
         let phone = Phone::enrolled(&mut station);
@@ -886,6 +933,24 @@ mod tests {
         phone.write(10);
         assert!(phone.sync(&mut station).unwrap().complete);
         assert_eq!(phone.core.read(outbox::waiting).unwrap(), outbox::Waiting::default());
+    }
+
+    #[test]
+    fn a_backup_counts_no_further_than_the_ledger_that_was_shown() {
+        let mut station = Station::new();
+        (0..3).for_each(|leaf| station.write(&leaf.to_string()));
+        let phone = Phone::enrolled(&mut station);
+        phone.write(10);
+        station.leaves_in_reply = 1;
+        station.backed_up_to = Some(1_000);
+        let mut machine = phone.machine();
+        let reply = station.exchange(&sent(machine.next(phone.now()).unwrap()));
+        machine.receive(phone.now(), reply).unwrap();
+        let page = station.pages()[0];
+        let held = || phone.core.read(|tx| pages::entries_in(tx, &page)).unwrap().is_some();
+        assert!(held());
+        assert!(phone.sync(&mut station).unwrap().complete);
+        assert!(!held());
     }
 
     #[test]

@@ -186,6 +186,38 @@ fn a_duplicate_keeps_the_place_and_the_standing_it_has() {
 }
 
 #[test]
+fn what_others_built_on_a_change_that_a_restored_station_refuses_waits_for_it() {
+    let mut station = Station::new("restored");
+    let mut li = station.phone("Li", &["officer"]);
+    let mut wang = station.phone("Wang", &["officer"]);
+    let record = li.household("1");
+    station.sync(&mut li);
+    let edit = |address: &str| Edit::new().field("address", address);
+    li.core.edit(record, &edit("2"), None).unwrap();
+    let lost = outbox(&li.core)[0].0;
+    station.sync(&mut li);
+    station.sync(&mut wang);
+    wang.core.edit(record, &edit("3"), None).unwrap();
+    station.sync(&mut wang);
+    station.sync(&mut li);
+    let address = || li.core.record(record).unwrap().facts.fields["address"].clone();
+    assert_eq!(address(), Value::from("3"));
+    let again = |verdict| {
+        let settled = li.core.write(|records| {
+            let sql = "UPDATE change SET status = 1, leaf = NULL, position = NULL WHERE entry = ?1";
+            records.tx().execute(sql, [lost.as_bytes()]).map_err(Fault::from)?;
+            records.settle_own(&lost, 9, 0, &verdict).map_err(Fault::from)
+        });
+        settled.unwrap();
+    };
+    again(refused("constraint"));
+    assert_eq!(address(), Value::from("1"));
+    assert_eq!(li.core.record(record).unwrap().row.unreadable, None);
+    again(Verdict::Accepted);
+    assert_eq!(address(), Value::from("3"));
+}
+
+#[test]
 fn what_the_station_needs_more_for_stays_waiting() {
     let mut station = Station::new("needs");
     let mut li = station.phone("Li", &["officer"]);
