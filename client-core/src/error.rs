@@ -47,6 +47,10 @@ pub enum CoreError {
         /// The record's state.
         state: String,
     },
+    /// The station refused the opening of this record, and would refuse all that is built on it: take its values up again with
+    /// `offer_again`, which opens it anew.
+    #[error("the station refused to open record {0}; save its values again with `offer_again`")]
+    OpeningRefused(RecordId),
     /// No such record on this phone.
     #[error("record {0} is not on this phone")]
     UnknownRecord(RecordId),

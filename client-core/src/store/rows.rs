@@ -165,6 +165,17 @@ pub(crate) fn opening(tx: &Tx<'_>, record: RecordId) -> Result<Option<Opening>, 
     }))
 }
 
+/// Whether the record's openings were all refused.
+pub(crate) fn is_opening_refused(tx: &Tx<'_>, record: RecordId) -> Result<bool, StoreError> {
+    let (refused, others): (i64, i64) = tx
+        .prepare_cached(
+            "SELECT count(*) FILTER (WHERE status IN (2, 5)), count(*) FILTER (WHERE status NOT IN (2, 5)) FROM change
+             WHERE record = ?1 AND opens IS NOT NULL",
+        )?
+        .query_row([record.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(refused > 0 && others == 0)
+}
+
 /// One stored change.
 #[derive(Debug, Clone)]
 pub(crate) struct ChangeRow {

@@ -92,6 +92,7 @@ impl Records<'_> {
     pub(crate) fn edit(&mut self, record: RecordId, edit: &Edit, seen: Seen<'_>) -> Result<bool, Fault> {
         let me = self.me()?;
         let head = self.head(record)?;
+        self.may_build_on(record)?;
         let kind = self.kind_of(&head)?;
         self.may_write_record(&kind, &head)?;
         if let Seen::Version(version) = seen {
@@ -126,6 +127,7 @@ impl Records<'_> {
     pub(crate) fn act(&mut self, record: RecordId, order: &ActOrder) -> Result<ActDone, Fault> {
         let me = self.me()?;
         let head = self.head(record)?;
+        self.may_build_on(record)?;
         same(&order.version, &head)?;
         let kind = self.kind_of(&head)?;
         let course = Course::of(&kind, &rows::steps(self.tx, record)?);
@@ -221,6 +223,13 @@ impl Records<'_> {
         kind.ok_or_else(|| CoreError::Unknown {
             what: format!("kind {} version {}", head.kind, head.kind_version),
         })
+    }
+
+    fn may_build_on(&self, record: RecordId) -> Result<(), Fault> {
+        if rows::is_opening_refused(self.tx, record)? {
+            return Err(CoreError::OpeningRefused(record).into());
+        }
+        Ok(())
     }
 
     fn may_write_record(&self, kind: &CheckedKind, head: &RecordHead) -> Result<(), CoreError> {

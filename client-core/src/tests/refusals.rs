@@ -8,7 +8,7 @@ use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::Verdict;
 
 use super::{Station, outbox, visit};
-use crate::error::Fault;
+use crate::error::{CoreError, Fault};
 use crate::query::{CameBackWhy, RefusedWhat};
 use crate::store::records::FeedItem;
 
@@ -124,6 +124,26 @@ fn a_record_whose_opening_was_refused_can_be_opened_anew() {
         Value::from("五道口1号")
     );
     assert!(li.core.refused().unwrap().is_empty());
+}
+
+#[test]
+fn nothing_is_built_on_a_record_whose_opening_was_refused() {
+    let mut station = Station::new("unopened");
+    let mut li = station.phone("Li", &["officer"]);
+    let household = li.household("五道口1号");
+    station.sync(&mut li);
+    let record = li.core.begin("visit", &visit(household)).unwrap();
+    let edit = Edit::new().field("outcome", "done");
+    station.sync_judged(&mut li, |_| refused("out_of_scope"));
+    let before = outbox(&li.core).len();
+    for met in [
+        li.core.edit(record, &edit, None).map(drop),
+        li.act(record, "finish").map(drop),
+    ] {
+        assert!(matches!(met, Err(CoreError::OpeningRefused(of)) if of == record), "{met:?}");
+        assert!(met.unwrap_err().to_string().contains("offer_again"));
+    }
+    assert_eq!(outbox(&li.core).len(), before);
 }
 
 #[test]
