@@ -128,8 +128,7 @@ impl<'c> SyncMachine<'c> {
     pub fn next(&mut self, now: UnixMillis) -> Result<Step, SyncError> {
         if let State::Waiting { until, why } = &self.state {
             let until = *until;
-            // Nobody waits longer than a station may ask for: what is further off was stored under a clock that was ahead. To cut it
-            // down to the longest wait would put it off anew at each call.
+            // Further off than a station may ask for: stored under a clock that was ahead. Cut down, it would move on with each call.
             if until <= now || until > now.plus(ASKED_MS_MAX) {
                 self.state = State::Ready;
             } else if self.budget.deadline.is_none_or(|deadline| until < deadline) {

@@ -190,8 +190,10 @@ fn a_duplicate_keeps_the_place_and_the_standing_it_has() {
     let act = outbox(&li.core)[0].0;
     let place = || {
         let sql = "SELECT leaf, position, offered FROM act WHERE entry = ?1";
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-        li.core.read(|tx| Ok(tx.query_row(sql, [act.as_bytes()], read)?)).unwrap()
+        let row = li
+            .core
+            .read(|tx| Ok(tx.query_row(sql, [act.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?));
+        row.unwrap()
     };
     let settle = |leaf, position, verdict| {
         let settled = li
