@@ -191,14 +191,21 @@ impl StationProcess {
         Ok(())
     }
 
-    /// Asks it to stop (SIGTERM) and waits for its end.
+    /// Asks it to stop (SIGTERM) and waits for its end. A Ctrl-C at a terminal reaches it too: then it is ending already, which is well.
     ///
     /// # Errors
     /// When it does not end well.
     pub fn stop(mut self) -> Result<()> {
-        let status = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        if !asked.success() && self.is_running() {
+            let said = "could not be asked to stop".into();
+            return Err(StationProcessError::Program {
+                what: "serve".into(),
+                said,
+            });
+        }
         let ended = self.child.wait()?;
-        if status.success() && ended.success() {
+        if ended.success() {
             return Ok(());
         }
         Err(StationProcessError::Program {
