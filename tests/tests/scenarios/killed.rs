@@ -313,3 +313,71 @@ async fn a_visit_survives_a_kill_of_the_station_at_every_write() {
     }
     assert!(killed >= 3, "{killed} kills: the station writes more than that");
 }
+
+/// What a killed process cannot show, since the system keeps what it wrote: whether the disk had it. The order of the calls does.
+#[tokio::test]
+async fn the_station_flushes_ledger_and_signing_log_before_each_answer() {
+    if !has_strace() {
+        return;
+    }
+    let beat = Beat::new("flushes").await;
+    let trace = beat.root.join("strace.log");
+    let mut tracer = Command::new("strace");
+    tracer.args(["-f", "-y", "-qq", "-o"]).arg(&trace);
+    tracer.args(["-e", "trace=pwrite64,write,fsync,fdatasync,sendto,sendmsg,writev"]);
+    let station = StationProcess::serve_under(tracer, &beat.places, &beat.listen).unwrap();
+    assert!(run_phone(beat.phone("visit", 1), &mut Promises::default(), None));
+    assert!(kill_traced(station.id()));
+    let flushes = flushes_before_answers(&std::fs::read_to_string(&trace).unwrap()).unwrap();
+    assert!(flushes.keys().any(|path| path.ends_with("-wal")), "{flushes:?}");
+    assert!(flushes.keys().any(|path| path.ends_with("keys/log")), "{flushes:?}");
+}
+
+/// How often each file was flushed; an error when a good answer left while something that was written had not been.
+fn flushes_before_answers(trace: &str) -> Result<BTreeMap<String, u32>, String> {
+    let mut flushes = BTreeMap::new();
+    let mut unflushed = BTreeSet::new();
+    let mut flushing = BTreeMap::new();
+    for line in trace.lines() {
+        let (thread, call) = line.trim().split_once(char::is_whitespace).unwrap_or_default();
+        let call = call.trim_start();
+        let path = call
+            .split_once('<')
+            .and_then(|(_, rest)| rest.split_once('>'))
+            .map_or("", |(path, _)| path)
+            .to_owned();
+        let kept = path.ends_with("-wal") || path.ends_with("keys/log");
+        if call.contains("\"HTTP/1.1 200") && !unflushed.is_empty() {
+            return Err(format!("answered while {unflushed:?} was not flushed: {line}"));
+        }
+        let flushed = if call.starts_with("<... fsync") || call.starts_with("<... fdatasync") {
+            flushing.remove(thread)
+        } else if call.starts_with("fsync") || call.starts_with("fdatasync") {
+            if call.contains("<unfinished") {
+                flushing.insert(thread.to_owned(), path);
+                continue;
+            }
+            Some(path)
+        } else {
+            if kept {
+                unflushed.insert(path);
+            }
+            None
+        };
+        if let Some(path) = flushed.filter(|_| call.ends_with("= 0")) {
+            unflushed.remove(&path);
+            *flushes.entry(path).or_insert(0) += 1;
+        }
+    }
+    Ok(flushes)
+}
+
+#[test]
+fn an_answer_before_its_flush_is_noticed() {
+    let write = "7 pwrite64(5</d/station.db-wal>, \"x\", 1, 0) = 1\n";
+    let answer = "8 sendto(9<TCP:[1]>, \"HTTP/1.1 200 OK\", 15, 0, NULL, 0) = 15\n";
+    let flush = "7 fdatasync(5</d/station.db-wal> <unfinished ...>\n7 <... fdatasync resumed>) = 0\n";
+    assert!(flushes_before_answers(&[write, flush, answer].concat()).is_ok());
+    assert!(flushes_before_answers(&[write, answer, flush].concat()).is_err());
+    assert!(flushes_before_answers(&[flush, write, answer].concat()).is_err());
+}
