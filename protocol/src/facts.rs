@@ -83,6 +83,9 @@ pub struct FileRef {
     pub media_type: String,
     /// Length in bytes.
     pub bytes: u64,
+    /// A small picture of it, by the SHA-256 of its bytes: a blob of its own, which travels first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<Hash>,
     /// Set by whoever took it out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,

@@ -12,6 +12,7 @@
 //!
 //! No IO, no clock, no randomness: the same bytes give the same answer on a phone, on a station, and in a simulation.
 
+pub mod blob;
 pub mod codec;
 pub mod document;
 pub mod entry;

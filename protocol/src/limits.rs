@@ -53,3 +53,13 @@ pub const EXPRESSION_CHARS_MAX: usize = 2_000;
 pub const EXPRESSION_LOOPS_MAX: usize = 2;
 /// Bytes of a GPX file that is read: 100 MB of text is a million fixes; more is not one patrol.
 pub const GPX_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of one blob: a minute of video as phones record it, or five hours of speech; more is not evidence but an archive.
+pub const BLOB_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// Bytes of one upload request or download range that a phone works with: on the line for eight seconds at 1 Mbit/s, and in memory once.
+pub const BLOB_PIECE_BYTES: usize = 1024 * 1024;
+/// The smallest piece: a line that cannot carry this much in one go carries nothing, and heads would cost more than what they bring.
+pub const BLOB_PIECE_BYTES_MIN: usize = 64 * 1024;
+/// Blobs asked after in one call: the files of ten full records.
+pub const BLOBS_ASKED_MAX: usize = 1_000;
+/// Characters of a media type: what RFC 6838, section 4.2, allows each of its names, and more than both of any in use.
+pub const MEDIA_TYPE_CHARS_MAX: usize = 127;

@@ -26,7 +26,7 @@ pub enum FieldPath {
     Note(String),
     /// `track/KEY`
     Segment(String),
-    /// `files/SHA-256/PROPERTY`: `field`, `media_type`, `bytes` or [`REMOVED`].
+    /// `files/SHA-256/PROPERTY`: `field`, `media_type`, `bytes`, `thumbnail` or [`REMOVED`].
     File {
         /// SHA-256 of the file's bytes.
         file: Hash,

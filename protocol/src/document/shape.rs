@@ -13,13 +13,11 @@ use super::path::REMOVED;
 use crate::facts::Value;
 use crate::id::{ActorId, Hash};
 use crate::kind::{DocumentName, Field, FieldType, Kind};
-use crate::limits::{NOTE_CHARS_MAX, TEXT_CHARS_MAX};
+use crate::limits::{MEDIA_TYPE_CHARS_MAX, NOTE_CHARS_MAX, TEXT_CHARS_MAX};
 use crate::place::Place;
 
 /// Characters of a code, an identifier, a date or a media type.
 const CODE_CHARS_MAX: usize = 64;
-/// Characters of a media type (RFC 6838, 4.2 allows 127 on each side; real ones are shorter than this together).
-const MEDIA_TYPE_CHARS_MAX: usize = 127;
 
 /// The shape of one document of a kind, with its genesis. Cheap to clone: keep one per kind and document.
 #[derive(Debug, Clone)]
@@ -216,7 +214,7 @@ impl FieldRule {
     }
 }
 
-/// Whether what is said about a file fits: `field`, `media_type`, `bytes`, `removed`. None when nothing of that name is said of files.
+/// Whether what is said about a file fits: `field`, `media_type`, `bytes`, `thumbnail`, `removed`. None when nothing of that name is said of files.
 pub(super) fn check_file_property(shape: &Shape, property: &str, value: &Value, any_field: bool) -> Option<Result<(), Misfit>> {
     let wrong = |expected| Err(Misfit::WrongType { expected });
     Some(match (property, value) {
@@ -225,6 +223,9 @@ pub(super) fn check_file_property(shape: &Shape, property: &str, value: &Value, 
         ("media_type", value) => check_text(value, MEDIA_TYPE_CHARS_MAX),
         ("bytes", Value::Int(0..)) => Ok(()),
         ("bytes", _) => wrong("a length in bytes"),
+        ("thumbnail", Value::Null) => Ok(()),
+        ("thumbnail", Value::Text(text)) if text.parse::<Hash>().is_ok_and(|hash| hash.to_string() == *text) => Ok(()),
+        ("thumbnail", _) => wrong("the SHA-256 of a small picture in lower-case hexadecimal"),
         (REMOVED, Value::Bool(_)) => Ok(()),
         (REMOVED, _) => wrong("yes or no"),
         _ => return None,

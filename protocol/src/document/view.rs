@@ -170,6 +170,7 @@ impl Assembly<'_> {
             field: String::new(),
             media_type: String::new(),
             bytes: 0,
+            thumbnail: None,
             removed: false,
         };
         for (property, slot) in properties {
@@ -184,6 +185,7 @@ impl Assembly<'_> {
                 ("field", Some(Said::Value(Value::Text(code)))) => shown.field = code,
                 ("media_type", Some(Said::Value(Value::Text(media_type)))) => shown.media_type = media_type,
                 ("bytes", Some(Said::Value(Value::Int(bytes)))) => shown.bytes = u64::try_from(bytes).unwrap_or(0),
+                ("thumbnail", Some(Said::Value(Value::Text(hash)))) => shown.thumbnail = hash.parse().ok(),
                 (REMOVED, Some(Said::Value(Value::Bool(removed)))) => shown.removed = removed,
                 _ => {}
             }
@@ -306,6 +308,7 @@ mod tests {
                 field: "photos".into(),
                 media_type: media_type.into(),
                 bytes: 9,
+                thumbnail: None,
                 removed: false,
             };
             Edit::new().file(file(1), photo)

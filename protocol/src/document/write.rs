@@ -225,6 +225,10 @@ impl<'a> Plan<'a> {
                 ("field".to_owned(), Value::Text(file.field.clone())),
                 ("media_type".to_owned(), Value::Text(file.media_type.clone())),
                 ("bytes".to_owned(), Value::Int(bytes)),
+                (
+                    "thumbnail".to_owned(),
+                    file.thumbnail.map_or(Value::Null, |hash| Value::Text(hash.to_string())),
+                ),
                 (REMOVED.to_owned(), Value::Bool(file.removed)),
             ]);
             for (property, value) in &properties {
@@ -327,6 +331,7 @@ mod tests {
             field: "photos".into(),
             media_type: "image/jpeg".into(),
             bytes: 9,
+            thumbnail: None,
             removed: false,
         };
         let all = Edit::new()
@@ -458,6 +463,7 @@ mod tests {
                 field: "photos".into(),
                 media_type: media_type.into(),
                 bytes: 9,
+                thumbnail: None,
                 removed: false,
             };
             Edit::new().file(file(1), photo)

@@ -667,6 +667,7 @@ writers = ["author"]
                 field: "it".into(),
                 media_type: "image/jpeg".into(),
                 bytes: 9,
+                thumbnail: None,
                 removed,
             };
             facts.files.insert(Hash::from_bytes([number; 32]), file);

@@ -2,12 +2,14 @@
 //!
 //! Every message is deterministic CBOR with integer keys, compressed as one zstd stream; `protocol/wire.cddl` is its grammar.
 
+mod blob;
 mod enrol;
 mod exchange;
 mod receipt;
 mod refusal;
 mod verdict;
 
+pub use blob::{BlobRefusal, BlobStanding, StandingRequest, StandingResponse};
 pub use enrol::{EnrolRequest, EnrolResponse, enrol_message};
 pub use exchange::{
     Challenged, Cursor, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, KindFile, PageAnswer, exchange_message,

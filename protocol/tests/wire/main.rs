@@ -12,9 +12,9 @@ use beatbook_protocol::entry::{Entry, RegistryEvent, identity};
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::ledger::{Leaf, StationKey};
 use beatbook_protocol::page::{Header, SealedPage, Signer};
-use beatbook_protocol::wire::{ExchangeResponse, RefusalCode};
+use beatbook_protocol::wire::{ExchangeResponse, RefusalCode, StandingResponse};
 
-use samples::{act, change, exchange_response, forms, key, leaf, page, registry, settlement};
+use samples::{act, change, exchange_response, forms, key, leaf, page, registry, settlement, standing_response};
 
 fn vector(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -88,6 +88,10 @@ fn vectors_read_back_to_what_they_say() {
     assert_eq!(
         codec::from_bytes::<ExchangeResponse>("reply", &read("exchange-response")).unwrap(),
         exchange_response()
+    );
+    assert_eq!(
+        codec::from_bytes::<StandingResponse>("standing", &read("standing-response")).unwrap(),
+        standing_response()
     );
     assert_eq!(codec::from_bytes::<Leaf>("leaf", &read("leaf")).unwrap(), leaf());
     let sealed = codec::from_bytes::<SealedPage>("page", &read("page")).unwrap();

@@ -9,8 +9,9 @@ use beatbook_protocol::ledger::{Checkpoint, Leaf, Position, StationKey};
 use beatbook_protocol::page::{BookKey, Break, Draft, P256_SHA256, SealedPage, Signer};
 use beatbook_protocol::time::{Stamp, UnixMillis};
 use beatbook_protocol::wire::{
-    Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, KindFile,
-    PageAnswer, Receipt, Refusal, RefusalCode, Verdict, WIRE_VERSION, enrol_message, exchange_message, receipt_root, runs,
+    BlobStanding, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill,
+    KindFile, PageAnswer, Receipt, Refusal, RefusalCode, StandingRequest, StandingResponse, Verdict, WIRE_VERSION, enrol_message,
+    exchange_message, receipt_root, runs,
 };
 
 pub(crate) const AT: UnixMillis = UnixMillis(1_795_000_000_000);
@@ -247,6 +248,33 @@ pub(crate) fn enrolment() -> (EnrolRequest, EnrolResponse) {
     (request, response)
 }
 
+/// A phone asks after two blobs.
+pub(crate) fn standing_request() -> StandingRequest {
+    StandingRequest {
+        version: WIRE_VERSION,
+        blobs: vec![Hash::from_bytes([17; 32]), Hash::from_bytes([18; 32])],
+    }
+}
+
+/// One has arrived, of the other a part.
+pub(crate) fn standing_response() -> StandingResponse {
+    StandingResponse {
+        version: WIRE_VERSION,
+        blobs: vec![
+            BlobStanding {
+                blob: Hash::from_bytes([17; 32]),
+                bytes: 3_145_728,
+                arrived: true,
+            },
+            BlobStanding {
+                blob: Hash::from_bytes([18; 32]),
+                bytes: 65_536,
+                arrived: false,
+            },
+        ],
+    }
+}
+
 /// Every form by the name of its rule in the grammar, with the bytes this version writes.
 pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let (enrol_request, enrol_response) = enrolment();
@@ -306,5 +334,11 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("receipt", "receipt", codec::to_bytes(&exchange_response().receipt.unwrap())),
         ("challenged", "challenged", codec::to_bytes(&challenge)),
         ("refusal", "refusal", codec::to_bytes(&refusal)),
+        ("standing-request", "standing-request", codec::to_bytes(&standing_request())),
+        (
+            "standing-response",
+            "standing-response",
+            codec::to_bytes(&standing_response()),
+        ),
     ]
 }

@@ -34,6 +34,7 @@ fn random_edit(numbers: &mut Numbers, note: &str) -> Edit {
                     field: "photos".into(),
                     media_type: "image/jpeg".into(),
                     bytes: 9,
+                    thumbnail: None,
                     removed: number == 3,
                 };
                 edit.file(file(numbers.below(3) as u8), photo)

@@ -31,6 +31,7 @@ fn scene() -> (Document, Vec<Vec<u8>>) {
         field: "photos".into(),
         media_type: "image/jpeg".into(),
         bytes: 9,
+        thumbnail: None,
         removed: false,
     };
     edit(
