@@ -1,15 +1,14 @@
-//! Backup while work goes on, and restore into a new life of the ledger that phones accept. Keys are in neither.
+//! Backup while work goes on, database first, then the blobs that the copy lacks; and restore into a new life of the ledger that phones accept. Keys are in neither.
 
 use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use beatbook_protocol::id::{Hash, IncarnationId};
 use beatbook_protocol::ledger::Position;
 use beatbook_protocol::time::UnixMillis;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::blobs::{FOLDER, kept};
 use crate::environment::Environment;
 use crate::error::StationError;
 use crate::keys::{Keys, io, refuse_filled, refuse_nested, sync_dir};
@@ -41,10 +40,12 @@ pub(crate) fn backup(station: &Station, to: &Path) -> Result<BackupReport, Stati
     }
     copy_into(&station.data.join(DATABASE), &draft)?;
     File::open(&draft).and_then(|file| file.sync_all()).map_err(io(&draft))?;
-    let (bytes, sha256) = digest(&draft)?;
+    let (bytes, sha256) = kept::digest(&draft)?;
     let position = look(&draft, |tx| Ok::<_, StationError>(ledger::position(tx)?))?;
     let file = to.join(format!("beatbook-{}-{}-{}.db", position.epoch, position.size, made_at.0));
     fs::rename(&draft, &file).map_err(io(&file))?;
+    // After the database: what it names and what had arrived by then is there to be copied.
+    let blobs = kept::copy(&station.data.join(FOLDER), &to.join(FOLDER))?;
     let manifest = Manifest {
         version: 1,
         origin: station.origin.clone(),
@@ -67,6 +68,9 @@ pub(crate) fn backup(station: &Station, to: &Path) -> Result<BackupReport, Stati
         bytes,
         sha256,
         position,
+        blobs: blobs.blobs,
+        blob_bytes: blobs.bytes,
+        blobs_damaged: blobs.damaged,
     })
 }
 
@@ -79,7 +83,7 @@ pub(crate) fn restore(backup: &Path, data: &Path, keys_dir: &Path, env: &Environ
     let text = fs::read_to_string(&beside).map_err(io(&beside))?;
     let manifest: Manifest = serde_json::from_str(&text)
         .map_err(|fault| StationError::Invalid(format!("{} is no manifest of a backup: {fault}", beside.display())))?;
-    if digest(backup)? != (manifest.bytes, manifest.sha256) {
+    if kept::digest(backup)? != (manifest.bytes, manifest.sha256) {
         return Err(StationError::Damaged(format!(
             "{} is not the copy that its manifest tells of",
             backup.display()
@@ -90,7 +94,14 @@ pub(crate) fn restore(backup: &Path, data: &Path, keys_dir: &Path, env: &Environ
     fs::copy(backup, &file).map_err(io(&file))?;
     File::open(&file).and_then(|file| file.sync_all()).map_err(io(&file))?;
     let store = Store::open(&file)?;
-    let report = begin_epoch(&store, &keys, env)?;
+    let mut report = begin_epoch(&store, &keys, env)?;
+    let shelves = backup.parent().unwrap_or(Path::new(".")).join(FOLDER);
+    let blobs = kept::copy(&shelves, &data.join(FOLDER))?;
+    report.blobs = blobs.blobs;
+    report.blobs_damaged = blobs.damaged;
+    let named = store.read(|tx| Ok::<_, StationError>(tx.named_blobs()?))?;
+    let is_missing = |hash: &&Hash| !kept::place(&data.join(FOLDER), hash).is_file();
+    report.blobs_missing = named.iter().filter(is_missing).count() as u64;
     sync_dir(data)?;
     Ok(report)
 }
@@ -124,6 +135,9 @@ fn begin_epoch(store: &Store, keys: &Keys, env: &Environment) -> Result<RestoreR
         Ok(RestoreReport {
             position: ledger::position(tx)?,
             follows,
+            blobs: 0,
+            blobs_missing: 0,
+            blobs_damaged: Vec::new(),
         })
     })?;
     keys.note(report.position)?;
@@ -145,18 +159,4 @@ fn refuse_nested_copy(data: &Path, to: &Path) -> Result<(), StationError> {
         )));
     }
     Ok(())
-}
-
-fn digest(path: &Path) -> Result<(u64, Hash), StationError> {
-    let mut file = File::open(path).map_err(io(path))?;
-    let (mut hasher, mut buffer, mut bytes) = (Sha256::new(), vec![0; 64 * 1024], 0_u64);
-    loop {
-        let read = file.read(&mut buffer).map_err(io(path))?;
-        let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
-            break;
-        };
-        hasher.update(piece);
-        bytes += u64::try_from(read).unwrap_or(0);
-    }
-    Ok((bytes, Hash::from_bytes(hasher.finalize().into())))
 }

@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use beatbook_protocol::id::Hash;
+
+use crate::blobs::{FOLDER, kept};
+use crate::error::StationError;
 use crate::keys::{Keys, loose_permissions, refuse_nested};
 use crate::ledger;
 use crate::report::Check;
@@ -64,12 +68,15 @@ pub(crate) fn doctor(data: &Path, keys_dir: &Path) -> Vec<Check> {
     if let (true, Ok(keys)) = (whole, &keys) {
         checks.push(ledger_check(&file, keys));
     }
+    if whole {
+        checks.push(blobs_check(data, &file));
+    }
     checks
 }
 
 fn ledger_check(file: &Path, keys: &Keys) -> Check {
     let verified = Store::open(file)
-        .map_err(crate::error::StationError::from)
+        .map_err(StationError::from)
         .and_then(|store| store.read(|tx| ledger::verify(tx, keys)));
     match verified {
         Ok(report) if report.holds() => check(
@@ -86,6 +93,38 @@ fn ledger_check(file: &Path, keys: &Keys) -> Check {
             format!("{}: restore from the newest backup", report.faults.join("; ")),
         ),
         Err(fault) => check("ledger", false, fault.to_string()),
+    }
+}
+
+/// Every blob against its name, and which are named and not there. Not having arrived is no fault: phones bring photos when they may.
+fn blobs_check(data: &Path, file: &Path) -> Check {
+    let folder = data.join(FOLDER);
+    let looked = kept::inspect(&folder).and_then(|found| {
+        let named = Store::open(file)?.read(|tx| Ok::<_, StationError>(tx.named_blobs()?))?;
+        let missing = named.iter().filter(|hash| !kept::place(&folder, hash).is_file()).count();
+        Ok((found, missing))
+    });
+    match looked {
+        Ok((found, missing)) if found.damaged.is_empty() => check(
+            "blobs",
+            true,
+            format!(
+                "{} blobs, {} bytes, all as their names say; {missing} that records name have not arrived",
+                found.blobs, found.bytes
+            ),
+        ),
+        Ok((found, _)) => {
+            let names: Vec<String> = found.damaged.iter().map(Hash::to_string).collect();
+            check(
+                "blobs",
+                false,
+                format!(
+                    "not what their names say: {}; move them away, then take them from a backup's folder blobs, or let phones bring them again",
+                    names.join(", ")
+                ),
+            )
+        }
+        Err(fault) => check("blobs", false, fault.to_string()),
     }
 }
 

@@ -9,6 +9,7 @@
 //! [`station::Station`] is the door to all of it. `store` alone knows SQL, `keys` alone the secrets.
 
 mod backup;
+mod blobs;
 pub mod cli;
 pub mod config;
 mod counters;

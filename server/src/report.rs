@@ -103,6 +103,12 @@ pub struct BackupReport {
     pub sha256: Hash,
     /// The ledger's end in it.
     pub position: Position,
+    /// Blobs that were copied beside it; those that an earlier backup into the same directory has are not copied again.
+    pub blobs: u64,
+    /// Their bytes.
+    pub blob_bytes: u64,
+    /// Blobs that were not copied, because they are not what their name says any more: see `doctor`.
+    pub blobs_damaged: Vec<Hash>,
 }
 
 /// A station brought back from a backup.
@@ -112,6 +118,12 @@ pub struct RestoreReport {
     pub position: Position,
     /// What it follows: the highest position that the old life had signed.
     pub follows: Position,
+    /// Blobs brought back.
+    pub blobs: u64,
+    /// Blobs that records name and that are not there: phones that still have them bring them, others are lost.
+    pub blobs_missing: u64,
+    /// Blobs of the backup that are not what their name says, and were left.
+    pub blobs_damaged: Vec<Hash>,
 }
 
 /// One thing that `doctor` looked at.

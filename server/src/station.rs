@@ -8,6 +8,7 @@ use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{Challenged, EnrolRequest, EnrolResponse, KindFile, PageAnswer, Refusal};
 use serde::Serialize;
 
+use crate::blobs::Blobs;
 use crate::counters::Counters;
 use crate::keys::Keys;
 use crate::kinds::Kinds;
@@ -19,8 +20,8 @@ pub use crate::environment::{Clock, Environment, Randomness};
 pub use crate::error::{ActError, StationError};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
 pub use crate::review::view::{
-    ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, EntryLine, FindingView, PersonView, QueueFilter,
-    QueuePage, RecordFilter, RecordPage, RecordRow, RowPage, TrackGap, TrackReport, WriteLine,
+    ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, EntryLine, FileLine, FindingView, PersonView,
+    QueueFilter, QueuePage, RecordFilter, RecordPage, RecordRow, RowPage, TrackGap, TrackReport, WriteLine,
 };
 
 /// What a new station is called.
@@ -80,6 +81,7 @@ pub struct Station {
     pub(crate) kinds: Kinds,
     pub(crate) env: Environment,
     pub(crate) data: PathBuf,
+    pub(crate) blobs: Blobs,
     pub(crate) name: String,
     pub(crate) origin: String,
     pub(crate) book: BookId,
@@ -110,6 +112,7 @@ impl Station {
             kinds: parts.kinds,
             env,
             data: data.to_owned(),
+            blobs: Blobs::open(data)?,
             name: parts.row.name,
             origin: parts.row.origin,
             book: parts.row.book,
@@ -209,7 +212,14 @@ impl Station {
     /// # Errors
     /// Those of the store.
     pub fn record(&self, session: &Session, record: RecordId) -> Result<Option<RecordPage>, StationError> {
-        self.store.read(|tx| review::page::record(tx, &self.kinds, session, record))
+        let page = self.store.read(|tx| review::page::record(tx, &self.kinds, session, record))?;
+        Ok(page.map(|mut page| {
+            for file in &mut page.files {
+                file.arrived = self.blobs.arrived(&file.hash).is_some();
+                file.thumbnail_arrived = file.thumbnail.is_some_and(|hash| self.blobs.arrived(&hash).is_some());
+            }
+            page
+        }))
     }
 
     /// The accepted entries of a record by identity, in the ledger's order; none when there is no such record in the person's scope.

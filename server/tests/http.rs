@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
+#[path = "http/blobs.rs"]
+mod blobs;
 #[path = "http/described.rs"]
 mod described;
 #[path = "http/desk.rs"]
@@ -23,6 +25,7 @@ use phone::Phone;
 /// A path that the route takes.
 fn example(path: &str) -> String {
     path.replace("{id}", "01900000-0000-7000-8000-000000000000")
+        .replace("{sha256}", &"0".repeat(64))
 }
 
 #[track_caller]

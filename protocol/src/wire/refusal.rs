@@ -2,6 +2,8 @@
 
 use minicbor::{Decode, Encode};
 
+use super::BlobRefusal;
+
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefusalCode {
@@ -44,9 +46,10 @@ impl RefusalCode {
 
     /// The HTTP status that carries it.
     #[must_use]
-    pub const fn http_status(&self) -> u16 {
+    pub fn http_status(&self) -> u16 {
         match self {
-            Self::Malformed | Self::Other(_) => 400,
+            Self::Other(code) => BlobRefusal::from_code(code).map_or(400, BlobRefusal::http_status),
+            Self::Malformed => 400,
             Self::TooLarge => 413,
             Self::SignIn => 401,
             Self::UnknownBook | Self::EnrolmentCode => 403,

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
+use crate::blobs::Blobs;
 use crate::config::HttpConfig;
 use crate::station::Station;
 
@@ -39,6 +40,17 @@ impl App {
         let station = Arc::clone(&self.station);
         self.calls.run(move || work(&station)).await
     }
+
+    /// Calls the station for a request that is half done: waits for a place instead of giving the half up.
+    pub(crate) async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce(&Station) -> T + Send + 'static) -> Result<T, Fault> {
+        let station = Arc::clone(&self.station);
+        self.calls.run_in_turn(move || work(&station)).await
+    }
+
+    /// The station's blobs, for waiting one's turn at an upload.
+    pub(crate) fn blobs(&self) -> &Blobs {
+        &self.station.blobs
+    }
 }
 
 /// Calls at work, each on a thread of its own, and no more than allowed.
@@ -53,6 +65,19 @@ impl Calls {
     /// Does the work. Its place is held until it is done, even when nobody waits for it any more.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
         let place = Arc::clone(&self.0).try_acquire_owned().map_err(|_| Fault::Busy)?;
+        Self::run_at(place, work).await
+    }
+
+    /// Does the work when its place is free.
+    async fn run_in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+        let place = Arc::clone(&self.0).acquire_owned().await.map_err(|_| Fault::Busy)?;
+        Self::run_at(place, work).await
+    }
+
+    async fn run_at<T: Send + 'static>(
+        place: OwnedSemaphorePermit,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Fault> {
         let span = tracing::Span::current();
         let done = tokio::task::spawn_blocking(move || {
             let _place = place;

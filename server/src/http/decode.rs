@@ -118,7 +118,7 @@ pub(crate) async fn read_body(request: Request, bytes_max: usize, idle_max: Dura
 }
 
 /// The next piece of a body; trailers count as an empty one.
-async fn next_piece(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
+pub(crate) async fn next_piece(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
     let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
     Some(frame.map(|frame| frame.into_data().unwrap_or_default()))
 }

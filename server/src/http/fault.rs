@@ -1,8 +1,9 @@
 //! What can go wrong between a request and its answer, whoever asked. Says it twice: to people as a problem (`problem`), to phones as a
 //! `Refusal`; both matches are exhaustive.
 
-use beatbook_protocol::wire::{Refusal, RefusalCode};
+use beatbook_protocol::wire::{BlobRefusal, Refusal, RefusalCode};
 
+use crate::blobs::BlobFault;
 use crate::station::{ActError, StationError};
 
 /// A busy station asks for this long a pause: several exchanges' time, short enough for a phone's background window.
@@ -39,6 +40,18 @@ pub(crate) enum Fault {
     Station(StationError),
     /// The act was not done.
     Act(ActError),
+    /// A blob was not taken or given.
+    Blob(BlobRefusal),
+}
+
+impl From<BlobFault> for Fault {
+    fn from(fault: BlobFault) -> Self {
+        match fault {
+            BlobFault::Refused(refusal) => Self::Blob(refusal),
+            BlobFault::Malformed(text) => Self::Malformed(text),
+            BlobFault::Station(error) => Self::Station(error),
+        }
+    }
 }
 
 impl From<StationError> for Fault {
@@ -66,6 +79,7 @@ impl Fault {
                 &RefusalCode::Malformed,
                 "there is no such call: calls are POST /sync/v1/enrol and /sync/v1/exchange",
             ),
+            Self::Blob(refusal) => refusal.refusal(),
             Self::Malformed(text) => Refusal::new(&RefusalCode::Malformed, text),
             Self::MediaType(expected) => Refusal::new(&RefusalCode::Malformed, format!("the body must be {expected}")),
             Self::TooLarge(max) => Refusal::new(
@@ -101,7 +115,8 @@ impl Fault {
             | Self::NoVersion
             | Self::NoRecord
             | Self::Station(_)
-            | Self::Act(_) => None,
+            | Self::Act(_)
+            | Self::Blob(_) => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! HTTP: how phones, the console and operators reach the station. Decodes, calls, encodes; decides nothing.
 //!
 //! ```text
-//!  listen ──► observe ──► access ──► sync | review | records | registry | about ──► app ──► Station
+//!  listen ──► observe ──► access ──► sync | blobs | download | review | records | registry | about ──► app ──► Station
 //!  (socket,   (id, log,   (bearer    (one function a call)                         (bound on
 //!   limits)    metrics,    token)                                                   calls at work)
 //!              timeout)
@@ -11,7 +11,9 @@
 mod about;
 mod access;
 mod app;
+mod blobs;
 mod decode;
+mod download;
 mod fault;
 mod listen;
 mod metrics;

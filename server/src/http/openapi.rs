@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, records, registry, review, sync};
+use super::{about, blobs, download, records, registry, review, sync};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -13,6 +13,14 @@ use super::{about, records, registry, review, sync};
     paths(
         sync::enrol,
         sync::exchange,
+        blobs::capabilities,
+        blobs::create,
+        blobs::progress,
+        blobs::append,
+        blobs::terminate,
+        blobs::standing,
+        download::fetch,
+        download::show,
         review::queue,
         review::approve,
         review::act,

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use beatbook_protocol::wire::BlobRefusal;
 use serde::Serialize;
 
 use super::fault::Fault;
@@ -122,6 +123,7 @@ impl From<Fault> for Problem {
             ),
             Fault::Station(error) => of_station(error),
             Fault::Act(error) => of_act(error),
+            Fault::Blob(refusal) => of_blob(refusal),
         };
         problem.more.retry_after_ms = retry_after_ms;
         problem
@@ -212,6 +214,15 @@ fn of_station(error: StationError) -> Problem {
             internal()
         }
     }
+}
+
+fn of_blob(refusal: BlobRefusal) -> Problem {
+    Problem::new(
+        StatusCode::from_u16(refusal.http_status()).unwrap_or(StatusCode::BAD_REQUEST),
+        refusal.as_str(),
+        "The blob was not given",
+        refusal.text(),
+    )
 }
 
 fn of_act(error: ActError) -> Problem {

@@ -15,8 +15,8 @@ use super::fault::Fault;
 use super::problem::{Problem, etag};
 use super::review::ROWS;
 use crate::station::{
-    ActLine, ActOpen, ChangedField, ConflictView, EntryLine, FindingView, RecordFilter, RecordPage, RecordRow, RowPage, Session,
-    TrackGap, WriteLine,
+    ActLine, ActOpen, ChangedField, ConflictView, EntryLine, FileLine, FindingView, RecordFilter, RecordPage, RecordRow, RowPage,
+    Session, TrackGap, WriteLine,
 };
 
 /// Which records to show.
@@ -76,6 +76,8 @@ pub(crate) struct RecordBody {
     acts_open: Vec<ActOpen>,
     /// The track in short.
     track: Option<TrackSummary>,
+    /// The photos and recordings that it names, and which of them have arrived.
+    files: Vec<FileLine>,
     /// The `private` document, for roles that read it.
     #[schema(value_type = Option<Object>)]
     private: Option<Facts>,
@@ -229,6 +231,7 @@ impl From<RecordPage> for RecordBody {
                 distance_m: track.distance_m,
                 gaps: track.gaps,
             }),
+            files: page.files,
             private: page.private,
         }
     }

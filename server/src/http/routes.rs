@@ -6,13 +6,13 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::app::{App, Shared};
 use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
-use super::{about, access, observe, openapi, records, registry, review, sync};
+use super::{about, access, blobs, download, observe, openapi, records, registry, review, sync};
 use crate::config::HttpConfig;
 use crate::station::Station;
 
@@ -48,6 +48,14 @@ pub fn routes() -> Vec<Route> {
         // Phones
         send("/sync/v1/enrol",                        Book,   sync::enrol),
         send("/sync/v1/exchange",                     Book,   sync::exchange),
+        // Blobs: uploads are tus 1.0.0
+        call(Method::OPTIONS, "/sync/v1/blobs",          Open, blobs::capabilities),
+        call(Method::POST,    "/sync/v1/blobs",          Book, blobs::create),
+        call(Method::POST,    "/sync/v1/blobs/standing", Book, blobs::standing),
+        call(Method::HEAD,    "/sync/v1/blobs/{sha256}", Book, blobs::progress),
+        call(Method::PATCH,   "/sync/v1/blobs/{sha256}", Book, blobs::append),
+        call(Method::DELETE,  "/sync/v1/blobs/{sha256}", Book, blobs::terminate),
+        call(Method::GET,     "/sync/v1/blobs/{sha256}", Book, download::fetch),
         // Review
         read("/api/v1/review",                        Person, review::queue),
         send("/api/v1/review/approve",                Person, review::approve),
@@ -60,6 +68,7 @@ pub fn routes() -> Vec<Route> {
         read("/api/v1/records/{id}/entries",          Person, records::entries),
         read("/api/v1/records/{id}/track",            Person, records::track),
         read("/api/v1/search",                        Person, records::search),
+        read("/api/v1/blobs/{sha256}",                Person, download::show),
         // Registry
         read("/api/v1/users",                         Person, registry::users),
         send("/api/v1/users",                         Person, registry::add_user),
@@ -97,19 +106,20 @@ pub fn router(station: Arc<Station>, limits: &HttpConfig, connections: OpenConne
 }
 
 fn read<H: Handler<T, Shared>, T: 'static>(path: &'static str, access: Access, answer: H) -> Route {
-    Route {
-        method: Method::GET,
-        path,
-        access,
-        answer: get(answer),
-    }
+    call(Method::GET, path, access, answer)
 }
 
 fn send<H: Handler<T, Shared>, T: 'static>(path: &'static str, access: Access, answer: H) -> Route {
+    call(Method::POST, path, access, answer)
+}
+
+fn call<H: Handler<T, Shared>, T: 'static>(method: Method, path: &'static str, access: Access, answer: H) -> Route {
+    // The methods of the table are those that axum knows; any other would answer nobody, and the test of the table would say so.
+    let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::TRACE);
     Route {
-        method: Method::POST,
+        method,
         path,
         access,
-        answer: post(answer),
+        answer: on(filter, answer),
     }
 }

@@ -14,7 +14,7 @@ use super::record::RecordState;
 use crate::error::StationError;
 use crate::kinds::{Kinds, damaged};
 use crate::review::view::FindingView;
-use crate::store::{ReadTx, ReadingRow};
+use crate::store::{FileRow, ReadTx, ReadingRow};
 use crate::words;
 
 /// The documents of a record, open.
@@ -85,6 +85,20 @@ pub(crate) fn read(
         pending,
         conflicts,
         findings: validate(kind, &judged).into_iter().map(finding_view).collect(),
+        files: files(&view.facts, false).chain(files(&private.facts, true)).collect(),
+    })
+}
+
+/// The files that a document names, removed ones included: nothing that was said is lost, nor what it was said of.
+fn files(facts: &Facts, private: bool) -> impl Iterator<Item = FileRow> {
+    facts.files.iter().map(move |(hash, file)| FileRow {
+        private,
+        hash: *hash,
+        field: file.field.clone(),
+        media_type: file.media_type.clone(),
+        bytes: file.bytes,
+        thumbnail: file.thumbnail,
+        removed: file.removed,
     })
 }
 

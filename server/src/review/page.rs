@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use beatbook_protocol::document::{Document, Said, View};
 use beatbook_protocol::entry::Entry;
+use beatbook_protocol::facts::Facts;
 use beatbook_protocol::id::{Hash, RecordId, UserId};
 use beatbook_protocol::kind::{CheckedKind, DocumentName, workflow};
 use beatbook_protocol::time::UnixMillis;
@@ -11,7 +12,8 @@ use beatbook_protocol::track::TrackView;
 
 use super::queue;
 use super::view::{
-    ActLine, ActOpen, ChangedField, ClaimView, ConflictView, EntryLine, PersonView, RecordPage, TrackGap, TrackReport, WriteLine,
+    ActLine, ActOpen, ChangedField, ClaimView, ConflictView, EntryLine, FileLine, PersonView, RecordPage, TrackGap, TrackReport,
+    WriteLine,
 };
 use crate::error::StationError;
 use crate::feed::reads_private;
@@ -113,8 +115,25 @@ pub(crate) fn record(
                 comment: act.comment,
             })
             .collect(),
+        files: files(&now.facts)
+            .chain(private.iter().flat_map(|view| files(&view.facts)))
+            .collect(),
         private: private.map(|view| view.facts),
     }))
+}
+
+/// The files that a document names. What has arrived, the station says beside it: here nothing but the ledger is known.
+fn files(facts: &Facts) -> impl Iterator<Item = FileLine> {
+    facts.files.iter().map(|(hash, file)| FileLine {
+        hash: *hash,
+        field: file.field.clone(),
+        media_type: file.media_type.clone(),
+        bytes: file.bytes,
+        arrived: false,
+        thumbnail: file.thumbnail,
+        thumbnail_arrived: false,
+        removed: file.removed,
+    })
 }
 
 /// The acts of a record after a leaf (or all).

@@ -135,6 +135,32 @@ pub struct RecordPage {
     pub track: Option<TrackReport>,
     /// Whether the person's role shows him the `private` document; it is then in `private`.
     pub private: Option<Facts>,
+    /// The photos and recordings that it names, and which of them have arrived.
+    pub files: Vec<FileLine>,
+}
+
+/// A photo or recording that a record names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FileLine {
+    /// SHA-256 of its content: what `/api/v1/blobs/{sha256}` takes.
+    #[schema(value_type = String)]
+    pub hash: Hash,
+    /// The field it belongs to.
+    pub field: String,
+    /// Media type, as its author says.
+    #[serde(rename = "type")]
+    pub media_type: String,
+    /// Length in bytes, as its author says.
+    pub bytes: u64,
+    /// Whether its content is at the station. Until then it waits on its author's phone.
+    pub arrived: bool,
+    /// A small picture of it, by the SHA-256 of its content.
+    #[schema(value_type = Option<String>)]
+    pub thumbnail: Option<Hash>,
+    /// Whether the small picture is at the station.
+    pub thumbnail_arrived: bool,
+    /// Whether somebody took it out.
+    pub removed: bool,
 }
 
 /// A value written, by whom and when.

@@ -5,6 +5,7 @@
 //! in one file per noun.
 
 mod access;
+mod blobs;
 mod connection;
 mod documents;
 mod dump;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub(crate) use access::{Contact, StationRow, TokenRow};
+pub(crate) use blobs::{FileRow, UploadRow};
 pub(crate) use entries::{EntryRow, FeedRow, PutEntry};
 pub(crate) use files::{copy_into, inspect, look};
 pub(crate) use ledger::EpochRow;

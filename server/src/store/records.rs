@@ -6,7 +6,7 @@ use beatbook_protocol::time::UnixMillis;
 use rusqlite::{Row, params};
 
 use super::connection::{concat, id, int, maybe_id, split, uint};
-use super::{ReadTx, StoreError, WriteTx};
+use super::{FileRow, ReadTx, StoreError, WriteTx};
 use crate::projection::record::{Opening, RecordState};
 use crate::review::view::FindingView;
 
@@ -46,6 +46,8 @@ pub(crate) struct ReadingRow {
     pub(crate) conflicts: Vec<String>,
     /// Findings.
     pub(crate) findings: Vec<FindingView>,
+    /// Files that it names.
+    pub(crate) files: Vec<FileRow>,
 }
 
 fn read_state(row: &Row<'_>) -> rusqlite::Result<RecordState> {
@@ -256,6 +258,7 @@ impl WriteTx<'_> {
                 ],
             )?;
         }
+        self.put_files(record, &reading.files)?;
         if let Some(number) = number {
             self.run("DELETE FROM search WHERE rowid = ?1", [number])?;
             self.run(

@@ -1,5 +1,7 @@
 //! A station on a temporary directory with its routes, asked in-process; the directory goes with it.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,7 +10,7 @@ use axum::http::{HeaderMap, Method, Request};
 use beatbook_protocol::wire::{self, ExchangeResponse, MEDIA_TYPE, Refusal};
 use beatbook_server::config::HttpConfig;
 use beatbook_server::environment::Environment;
-use beatbook_server::http::{OpenConnections, router};
+use beatbook_server::http::{Listener, OpenConnections, router};
 use beatbook_server::station::{InitOptions, Station};
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -18,7 +20,7 @@ use tower::ServiceExt as _;
 pub(crate) struct Desk {
     router: Router,
     token: String,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// A reply, read whole.
@@ -43,7 +45,7 @@ impl Desk {
         Self {
             router: router(Arc::new(station), &HttpConfig::default(), OpenConnections::default()),
             token: made.chief_token,
-            _dir: dir,
+            dir,
         }
     }
 
@@ -106,6 +108,24 @@ impl Desk {
         self.send(request.body(Body::new(body)).unwrap()).await
     }
 
+    /// Answers on a socket too, for as long as the test runs.
+    pub(crate) async fn served(&self) -> SocketAddr {
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let (address, router) = (listener.address(), self.router.clone());
+        tokio::spawn(async move {
+            let stop = std::future::pending();
+            listener
+                .serve(router, &HttpConfig::default(), OpenConnections::default(), stop)
+                .await;
+        });
+        address
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// Leaves in the ledger.
     pub(crate) async fn ledger_size(&self) -> u64 {
         self.get("/api/v1/status").await.json()["ledger"]["size"].as_u64().unwrap()
@@ -125,6 +145,11 @@ impl Reply {
     /// A header, empty when it is not there.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body as it is.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The body as text.

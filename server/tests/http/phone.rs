@@ -69,9 +69,14 @@ impl Phone {
 
     /// Writes a visit, finishes it and submits it, all accepted.
     pub(crate) async fn submitted_visit(&mut self, desk: &Desk) -> RecordId {
+        self.submitted_visit_with(desk, Edit::new()).await
+    }
+
+    /// The same with more in it.
+    pub(crate) async fn submitted_visit_with(&mut self, desk: &Desk, more: Edit) -> RecordId {
         let now = SystemClock.now();
         let record = RecordId::from_parts(now, random());
-        let packed = self.request(vec![self.seal(self.visit(record, now), now)]);
+        let packed = self.request(vec![self.seal(self.visit(record, now, more), now)]);
         let bearer = format!("Bearer {}", self.token);
         let response = desk
             .sync("/sync/v1/exchange", packed, &[("authorization", &bearer)])
@@ -110,12 +115,12 @@ impl Phone {
         STANDARD.encode(codec::to_bytes(&answered))
     }
 
-    fn visit(&self, record: RecordId, now: UnixMillis) -> Vec<Entry> {
+    fn visit(&self, record: RecordId, now: UnixMillis, more: Edit) -> Vec<Entry> {
         let kinds = Catalogue::builtin().unwrap();
         let kind = kinds.newest("visit").unwrap();
         let none: [Vec<u8>; 0] = [];
         let mut facts = Document::open(kind, DocumentName::Facts, ActorId::from_bytes(random()), None, &none).unwrap();
-        let edit = Edit::new()
+        let edit = more
             .field("purpose", "routine")
             .field("started_at", now.0)
             .field("outcome", "done")
