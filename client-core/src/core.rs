@@ -70,12 +70,18 @@ impl Core {
             pen,
             recorder: Mutex::new(None),
         };
+        core.recover_blobs()?;
         Ok(Opened { core, recovered })
     }
 
     /// The device's clocks and randomness.
     pub(crate) fn platform(&self) -> &Platform {
         &self.platform
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> &Path {
+        self.store.path()
     }
 
     /// Whose file it is, and the kinds in force.

@@ -5,9 +5,13 @@
 
 use std::time::Duration;
 
+use crate::blobs::{BlobBudget, BlobMachine, BlobReport, BlobStep};
 use crate::core::Core;
-use crate::sync::{Budget, EnrolError, Enrolled, Enrolment, KeyVault, Step, StoreVault, SyncError, SyncMachine, SyncReport};
-use crate::transport::Transport;
+use crate::error::CoreError;
+use crate::sync::{
+    Budget, EnrolError, Enrolled, Enrolment, KeyVault, Step, StoreVault, SyncError, SyncFault, SyncMachine, SyncReport,
+};
+use crate::transport::{BlobTransport, Transport};
 
 /// Enrols this file's user by a one-time code, with a key in the file. A call that got no answer is repeated with the same code.
 ///
@@ -58,6 +62,51 @@ pub async fn sync_with(
             Step::Done(report) => return Ok(report),
         }
     }
+}
+
+/// Brings waiting blobs to the station and fetches wanted ones, within their own budget. Run it after [`sync`]: the records come first,
+/// and the exchange keeps the token fresh.
+///
+/// # Errors
+/// Of the store and of the blobs' files. A network that fails, or a station that refuses, is no error but the report's `fault`.
+pub async fn sync_blobs(core: &Core, transport: &impl BlobTransport, budget: BlobBudget) -> Result<BlobReport, CoreError> {
+    let clock = &core.platform().clock;
+    let mut machine = BlobMachine::open(core, budget)?;
+    let mut now = clock.wall();
+    loop {
+        match machine.next(now)? {
+            BlobStep::Send(call) => {
+                let outcome = transport.call(call).await;
+                now = clock.wall();
+                machine.receive(now, outcome)?;
+            }
+            BlobStep::Wait { until, why } => {
+                tracing::debug!(%why, "waiting before the next blob call");
+                let wait = u64::try_from(until.since(now)).unwrap_or(0);
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                now = clock.wall().max(until);
+            }
+            BlobStep::Done(report) => return Ok(report),
+        }
+    }
+}
+
+/// [`sync`], and then [`sync_blobs`], unless the exchange could not go on: what kept the records would keep the blobs.
+///
+/// # Errors
+/// Those of both.
+pub async fn sync_all(
+    core: &Core,
+    transport: &(impl Transport + BlobTransport),
+    budget: Budget,
+    blob_budget: BlobBudget,
+) -> Result<(SyncReport, BlobReport), SyncError> {
+    let records = sync(core, transport, budget).await?;
+    let blobs = match records.fault {
+        None | Some(SyncFault::BudgetUsed) => sync_blobs(core, transport, blob_budget).await?,
+        Some(_) => BlobReport::default(),
+    };
+    Ok((records, blobs))
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@
 //!   drafts,   ▼   ▼   ▼
 //!   patrols  store: records, acts, drafts, outbox (one SQLite file per user)
 //!             ▲
-//!             └── sync (state machine without IO) ── transport, drive (the thin loop)
+//!             ├── sync (state machine without IO) ──┬── transport, drive (the thin loop)
+//!             └── blobs (content beside the file) ──┘
 //! ```
 //!
 //! Synchronous and blocking; time and randomness come in by [`Platform`]. Knows neither automerge (`protocol::document` does) nor,
 //! outside `store`, SQL.
 
+pub mod blobs;
 pub mod capture;
 pub mod core;
 pub mod drive;

@@ -5,11 +5,13 @@
 //!  change    changes of documents: accepted, pending, parked      act   signed steps, likewise
 //!  outbox, queue, page, incarnation   own entries in order, until the station has them
 //!  own_book, vault, exchange, receipt  the file's book and where the exchange stands
+//!  blob, blob_outbox, blob_wanted, record_file  photos and recordings: what is here, waits, is wanted, is named by records
 //!  draft     what is being typed
 //!  patrol, fix  the patrol that is going on                       search  full text
 //!  person, book, unit, kind   the registry as told by the station meta  settings of this file
 //! ```
 
+pub(crate) mod blobs;
 mod connection;
 pub(crate) mod drafts;
 mod fold;

@@ -167,7 +167,7 @@ fn set_aside(path: &Path, now: UnixMillis) -> Result<PathBuf, StoreError> {
     };
     // The file itself goes first: were the phone to die between, a journal without its file is nothing that SQLite would apply.
     fs::rename(path, &kept_at)?;
-    for part in ["-wal", "-shm"] {
+    for part in ["-wal", "-shm", ".blobs"] {
         match fs::rename(beside(path, part), beside(&kept_at, part)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}

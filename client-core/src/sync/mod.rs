@@ -25,3 +25,4 @@ pub use machine::{Step, SyncMachine};
 pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 pub use status::{SyncStatus, WaitingBecause, is_enrolled, status};
 pub use vault::{KeyVault, StoreVault};
+pub(crate) use verify::read_refusal;

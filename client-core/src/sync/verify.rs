@@ -158,7 +158,7 @@ fn unbelievable(why: String) -> SyncError {
 }
 
 /// The station's refusal, if the bytes are one.
-pub(super) fn read_refusal(bytes: &[u8]) -> Option<Refusal> {
+pub(crate) fn read_refusal(bytes: &[u8]) -> Option<Refusal> {
     let bytes = wire::unpack(bytes).ok()?;
     wire::read("refusal", &bytes).ok()
 }

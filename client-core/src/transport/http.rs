@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use beatbook_protocol::limits::EXCHANGE_WIRE_BYTES_MAX;
 use beatbook_protocol::wire::MEDIA_TYPE;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Client, Method, StatusCode, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::{Outcome, OutgoingRequest, SIGNATURE_HEADER, Transport, TransportFault};
+use super::{
+    Answer, BlobTransport, CallOutcome, Outcome, OutgoingCall, OutgoingRequest, SIGNATURE_HEADER, Transport, TransportFault, Verb,
+};
 
 /// Time for a connection: a mobile link that takes longer is better tried again later.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -92,7 +94,55 @@ impl Transport for HttpTransport {
     }
 }
 
+impl BlobTransport for HttpTransport {
+    async fn call(&self, call: OutgoingCall) -> CallOutcome {
+        match self.carry(call).await {
+            Ok(answer) => CallOutcome::Answered(answer),
+            Err(fault) => CallOutcome::Failed(fault),
+        }
+    }
+}
+
 impl HttpTransport {
+    async fn carry(&self, call: OutgoingCall) -> Result<Answer, TransportFault> {
+        let method = match call.verb {
+            Verb::Get => Method::GET,
+            Verb::Head => Method::HEAD,
+            Verb::Patch => Method::PATCH,
+            Verb::Post => Method::POST,
+        };
+        let mut request = self.client.request(method, format!("{}{}", self.station, call.path));
+        if let Some(token) = call.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        for (name, value) in call.headers {
+            request = request.header(name, value);
+        }
+        if matches!(call.verb, Verb::Patch | Verb::Post) {
+            request = request.body(call.body);
+        }
+        let mut response = request.send().await.map_err(|fault| fault_of(&fault))?;
+        let said = |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
+        let mut answer = Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().iter().filter_map(said).collect(),
+            body: Vec::new(),
+            broken: None,
+        };
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if answer.body.len() + chunk.len() > call.bytes_max => return Err(TransportFault::TooLarge),
+                Ok(Some(chunk)) => answer.body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(answer),
+                // What came of it counts.
+                Err(fault) => {
+                    answer.broken = Some(fault_of(&fault));
+                    return Ok(answer);
+                }
+            }
+        }
+    }
+
     async fn exchange(&self, request: OutgoingRequest) -> Result<Outcome, TransportFault> {
         let mut call = self
             .client

@@ -1,8 +1,10 @@
 //! The way to the station: one request out, one outcome back. Knows nothing of what the bytes say; whoever carries bytes otherwise
 //! (a simulated network, a bench with delays) implements [`Transport`].
 
+mod call;
 mod http;
 
+pub use call::{Answer, BlobTransport, CallOutcome, OutgoingCall, Verb};
 pub use http::{HttpTransport, TransportError};
 
 /// A request as the sync state machine wants it sent.

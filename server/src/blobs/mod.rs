@@ -22,7 +22,7 @@ use beatbook_protocol::wire::BlobRefusal;
 pub(crate) use access::{Bearer, Readable, bearer_of, readable};
 pub(crate) use sweep::sweep_when_due;
 pub(crate) use turn::Turn;
-pub(crate) use upload::{Checksum, Progress, Writing, begin, checked, end, progress, standing, terminate, write};
+pub(crate) use upload::{Checksum, Progress, Writing, begin, checked, end, resume, standing, terminate, write};
 
 use crate::error::StationError;
 use crate::keys::{io, sync_dir};

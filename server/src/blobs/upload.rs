@@ -90,11 +90,27 @@ pub(crate) fn begin(station: &Station, turn: &Turn, length: u64) -> Result<Progr
     touch(station, book, hash, length, false)?;
     let part = OpenOptions::new().create(true).append(true).open(&path).map_err(io(&path))?;
     let offset = part.metadata().map_err(io(&path))?.len();
-    Ok(Progress { offset, length })
+    settled(station, turn, Progress { offset, length })
 }
 
-/// How far an upload of this book is; none when there is none.
-pub(crate) fn progress(station: &Station, book: BookId, hash: &Hash) -> Result<Option<Progress>, BlobFault> {
+/// How far an upload of this book is; none when there is none. A whole one is a verified one.
+pub(crate) fn resume(station: &Station, turn: &Turn) -> Result<Option<Progress>, BlobFault> {
+    match progress(station, turn.book(), &turn.hash())? {
+        Some(found) => settled(station, turn, found).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A part that is as long as it should be, and was not verified since the station died before: verified now.
+fn settled(station: &Station, turn: &Turn, found: Progress) -> Result<Progress, BlobFault> {
+    if found.offset >= found.length && station.blobs.arrived(&turn.hash()).is_none() {
+        finish(station, turn, found.length)?;
+    }
+    Ok(found)
+}
+
+/// How much of a book's upload is here, whole or not.
+fn progress(station: &Station, book: BookId, hash: &Hash) -> Result<Option<Progress>, BlobFault> {
     if let Some(length) = note_arrived(station, book, hash)? {
         return Ok(Some(Progress { offset: length, length }));
     }
@@ -202,14 +218,18 @@ impl Writing {
 pub(crate) fn end(station: &Station, mut writing: Writing) -> Result<Progress, BlobFault> {
     writing.refuse_wrong_checksum()?;
     writing.file.sync_all().map_err(io(&writing.path))?;
-    let Writing {
-        turn, path, progress, ..
-    } = writing;
-    let (book, hash) = (turn.book(), turn.hash());
+    let Writing { turn, progress, .. } = writing;
     if progress.offset < progress.length {
-        touch(station, book, hash, progress.length, false)?;
-        return Ok(progress);
+        touch(station, turn.book(), turn.hash(), progress.length, false)?;
+    } else {
+        finish(station, &turn, progress.length)?;
     }
+    Ok(progress)
+}
+
+fn finish(station: &Station, turn: &Turn, length: u64) -> Result<(), BlobFault> {
+    let (book, hash) = (turn.book(), turn.hash());
+    let path = station.blobs.part(book, &hash);
     // Read again from the disk: what is vouched for is what is kept.
     if kept::digest(&path)?.1 != hash {
         remove(&path)?;
@@ -224,11 +244,11 @@ pub(crate) fn end(station: &Station, mut writing: Writing) -> Result<Progress, B
         if tx.is_named(&hash)? {
             Ok::<_, StationError>(tx.drop_upload(book, &hash)?)
         } else {
-            Ok(tx.put_upload(&row(station, book, hash, progress.length, true))?)
+            Ok(tx.put_upload(&row(station, book, hash, length, true))?)
         }
     })?;
     station.count("blobs_arrived");
-    Ok(progress)
+    Ok(())
 }
 
 /// Gives an upload up. A blob that has arrived stays.

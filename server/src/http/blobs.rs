@@ -98,8 +98,8 @@ pub(crate) async fn progress(State(app): State<Shared>, Named(hash): Named<Hash>
     let done = async {
         let Bearer { book, .. } = let_in(&app, &headers).await?;
         // Whoever asks will go on: a call that still waits for bytes of a broken line writes down what it has first.
-        let _turn = app.blobs().turn(book, hash).await?;
-        let found = app.in_turn(move |station| blobs::progress(station, book, &hash)).await??;
+        let turn = app.blobs().turn(book, hash).await?;
+        let found = app.in_turn(move |station| blobs::resume(station, &turn)).await??;
         found.ok_or(Fault::Blob(BlobRefusal::NotFound))
     };
     answer(&app, done.await, |progress| offset(StatusCode::OK, progress))

@@ -25,6 +25,11 @@ async fn upload(station: &Station, book: BookId, content: &[u8]) -> Hash {
     name
 }
 
+async fn offset(station: &Station, book: BookId, name: Hash) -> Option<u64> {
+    let turn = station.blobs.turn(book, name).await.unwrap();
+    blobs::resume(station, &turn).unwrap().map(|found| found.offset)
+}
+
 /// Writes a visit that names a blob.
 fn name_in_visit(world: &World, phone: &mut Phone, name: Hash) -> RecordId {
     let photo = FileRef {
@@ -76,9 +81,9 @@ async fn a_part_that_nobody_goes_on_with_is_swept() {
     writing.append(b"who").unwrap();
     writing.cut().unwrap();
     days_later(&world, 6).await;
-    assert_eq!(blobs::progress(&world.station, book, &name).unwrap().unwrap().offset, 3);
+    assert_eq!(offset(&world.station, book, name).await, Some(3));
     days_later(&world, 2).await;
-    assert_eq!(blobs::progress(&world.station, book, &name).unwrap(), None);
+    assert_eq!(offset(&world.station, book, name).await, None);
 }
 
 #[tokio::test]
@@ -92,12 +97,32 @@ async fn a_part_survives_a_restart_of_the_station() {
     // Killed: nothing is said of the end.
     drop(writing);
     world.reopen();
-    assert_eq!(blobs::progress(&world.station, book, &name).unwrap().unwrap().offset, 3);
+    assert_eq!(offset(&world.station, book, name).await, Some(3));
     let turn = world.station.blobs.turn(book, name).await.unwrap();
     let mut writing = blobs::write(&world.station, turn, 3, None).unwrap();
     writing.append(b"le").unwrap();
     blobs::end(&world.station, writing).unwrap();
     assert_eq!(world.station.blobs.arrived(&name), Some(5));
+}
+
+#[tokio::test]
+async fn a_part_that_is_long_enough_counts_only_once_it_was_verified() {
+    let world = World::new();
+    let book = BookId::from_bytes([1; 16]);
+    for (content, said) in [(b"whole", Some(5)), (b"wrong", None)] {
+        let name = blob_name(b"whole");
+        let turn = world.station.blobs.turn(book, name).await.unwrap();
+        blobs::begin(&world.station, &turn, 5).unwrap();
+        let mut writing = blobs::write(&world.station, turn, 0, None).unwrap();
+        writing.append(content).unwrap();
+        // Killed between the last byte and its verification.
+        drop(writing);
+        let turn = world.station.blobs.turn(book, name).await.unwrap();
+        let found = blobs::resume(&world.station, &turn);
+        assert_eq!(found.ok().flatten().map(|found| found.offset), said);
+        assert_eq!(world.station.blobs.arrived(&name), said);
+        drop(std::fs::remove_file(world.station.blobs.file(&name)));
+    }
 }
 
 #[tokio::test]
