@@ -17,7 +17,7 @@ DELAY_MS ?=
 
 JSON_FLAG := $(if $(JSON),--json)
 
-.PHONY: help demo test test-rust check format-check lint docs bench bench-capture bench-sync bench-server needs
+.PHONY: help demo test test-rust python check format-check lint docs bench bench-capture bench-sync bench-server needs
 .NOTPARALLEL:
 
 help:
@@ -34,8 +34,12 @@ demo: needs
 test: needs check test-rust
 	@echo "All checks and tests passed."
 
-test-rust: needs
+test-rust: needs python
 	cargo test $(LOCKED) --workspace
+
+# Stock clients that the station is tried with.
+python: needs
+	@.ci/python
 
 check: needs format-check lint docs
 

@@ -27,6 +27,18 @@ struct Counters {
     up: AtomicU64,
     down: AtomicU64,
     connections: AtomicU64,
+    bytes_max: u64,
+}
+
+impl Counters {
+    /// Counts bytes; how many of them still go over.
+    fn pass(&self, count: &AtomicU64, bytes: usize) -> usize {
+        let passed = self.up.load(Ordering::Relaxed) + self.down.load(Ordering::Relaxed);
+        let left = usize::try_from(self.bytes_max.saturating_sub(passed)).unwrap_or(usize::MAX);
+        let bytes = bytes.min(left);
+        count.fetch_add(bytes as u64, Ordering::Relaxed);
+        bytes
+    }
 }
 
 /// A running proxy; gone when dropped.
@@ -43,9 +55,24 @@ impl Road {
     /// # Errors
     /// When no port can be had.
     pub async fn to(station: SocketAddr, delay: Duration) -> std::io::Result<Self> {
+        Self::open(station, delay, u64::MAX).await
+    }
+
+    /// Opens a road that breaks for good once so many bytes went over it, either way, whatever they are in the middle of.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn that_breaks_after(station: SocketAddr, bytes: u64) -> std::io::Result<Self> {
+        Self::open(station, Duration::ZERO, bytes).await
+    }
+
+    async fn open(station: SocketAddr, delay: Duration, bytes_max: u64) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters {
+            bytes_max,
+            ..Counters::default()
+        });
         let shared = Arc::clone(&counters);
         let accepting = tokio::spawn(async move {
             while let Ok((phone, _)) = listener.accept().await {
@@ -94,8 +121,8 @@ async fn carry(phone: TcpStream, station: SocketAddr, delay: Duration, counters:
     let (from_phone, to_phone) = phone.into_split();
     let (from_station, to_station) = station.into_split();
     let up = Arc::clone(&counters);
-    let upward = tokio::spawn(async move { pump(from_phone, to_station, delay, &up.up).await });
-    pump(from_station, to_phone, delay, &counters.down).await;
+    let upward = tokio::spawn(async move { pump(from_phone, to_station, delay, (&up, &up.up)).await });
+    pump(from_station, to_phone, delay, (&counters, &counters.down)).await;
     upward.abort();
 }
 
@@ -104,7 +131,7 @@ async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin + Send + 'static,
     delay: Duration,
-    count: &AtomicU64,
+    (counters, count): (&Counters, &AtomicU64),
 ) {
     let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
     let writing = tokio::spawn(async move {
@@ -121,12 +148,9 @@ async fn pump(
         if length == 0 {
             break;
         }
-        count.fetch_add(length as u64, Ordering::Relaxed);
-        if sender
-            .send((Instant::now() + delay, buffer[..length].to_vec()))
-            .await
-            .is_err()
-        {
+        let passes = counters.pass(count, length);
+        let sent = sender.send((Instant::now() + delay, buffer[..passes].to_vec())).await;
+        if sent.is_err() || passes < length {
             break;
         }
     }

@@ -9,8 +9,8 @@ use beatbook_protocol::id::{Hash, RecordId};
 use super::folder::{Content, FETCHED, FRESH, Folder};
 use crate::core::Core;
 use crate::error::{CoreError, Fault};
-use crate::store::StoreError;
 use crate::store::blobs::{self, BlobRow};
+use crate::store::{StoreError, sync_state};
 
 /// The files of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +112,7 @@ impl Core {
     /// When a file cannot be removed.
     pub fn free_blobs(&self, bytes_kept_max: u64) -> Result<u64, CoreError> {
         let folder = self.blob_folder();
+        self.doubt_restored()?;
         let mut freed = 0;
         loop {
             let spare = self.read(|tx| Ok((blobs::spare(tx)?.into_iter().next(), blobs::held(tx)?)))?;
@@ -148,6 +149,16 @@ impl Core {
     /// The folder of this user's blobs.
     pub(crate) fn blob_folder(&self) -> Folder {
         Folder::beside(self.file())
+    }
+
+    /// A station that was restored from a backup may have lost what it once acknowledged: it is asked again, and until then nothing
+    /// counts on it.
+    pub(super) fn doubt_restored(&self) -> Result<(), CoreError> {
+        let exchanged = self.read(sync_state::exchanged)?;
+        match exchanged.cursor {
+            Some(cursor) => self.write(|records| blobs::doubt_in_epoch(records.tx(), cursor.position.epoch)),
+            None => Ok(()),
+        }
     }
 
     /// After a kill: what the database knows gets its lasting name, and what it never came to know was promised to nobody. A file under

@@ -96,10 +96,8 @@ impl<'c> BlobMachine<'c> {
     /// # Errors
     /// When the file cannot be read.
     pub fn open(core: &'c Core, budget: BlobBudget) -> Result<Self, CoreError> {
+        core.doubt_restored()?;
         let exchanged = core.read(sync_state::exchanged)?;
-        if let Some(cursor) = &exchanged.cursor {
-            core.write(|records| blobs::doubt_in_epoch(records.tx(), cursor.position.epoch))?;
-        }
         let state = if exchanged.token.is_some() {
             State::Ready
         } else {

@@ -20,7 +20,7 @@ impl BlobMachine<'_> {
         let at = match self.at.filter(|(known, _)| *known == hash) {
             Some((_, at)) => at,
             // Something was sent in another sync, perhaps more than was answered.
-            None if row.sent > 0 => At::Unknown,
+            None if row.begun => At::Unknown,
             None => At::Nothing,
         };
         let from = match at {
@@ -46,6 +46,9 @@ impl BlobMachine<'_> {
         };
         let call = match at {
             At::Unknown | At::Nothing => {
+                if !row.begun {
+                    self.core.write(|records| blobs::set_begun(records.tx(), &hash))?;
+                }
                 let metadata = UploadMetadata {
                     sha256: hash,
                     media_type: row.media_type.clone(),

@@ -51,6 +51,8 @@ pub(crate) struct WaitingRow {
     pub(crate) media_type: String,
     /// Its length.
     pub(crate) bytes: u64,
+    /// Whether its upload was begun: the station may have some of it.
+    pub(crate) begun: bool,
     /// What the station said that it has.
     pub(crate) sent: u64,
     /// Whether it is a small picture.
@@ -114,7 +116,7 @@ pub(crate) fn capture(tx: &Tx<'_>, blob: &Captured<'_>, record: RecordId, now: U
 
 fn enqueue(tx: &Tx<'_>, blob: &Captured<'_>, record: RecordId, now: UnixMillis) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT INTO blob_outbox (hash, record, thumbnail, asked, since, sent) VALUES (?1, ?2, ?3, 0, ?4, 0) ON CONFLICT (hash) DO NOTHING",
+        "INSERT INTO blob_outbox (hash, record, thumbnail, asked, since, begun, sent) VALUES (?1, ?2, ?3, 0, ?4, 0, 0) ON CONFLICT (hash) DO NOTHING",
     )?
     .execute((blob.hash.as_bytes(), record.as_bytes(), blob.thumbnail, now.0))?;
     Ok(())
@@ -123,7 +125,7 @@ fn enqueue(tx: &Tx<'_>, blob: &Captured<'_>, record: RecordId, now: UnixMillis) 
 /// What waits for the station: small pictures first, then what was asked for, then in the order of capture.
 pub(crate) fn waiting(tx: &Tx<'_>) -> Result<Vec<WaitingRow>, StoreError> {
     let mut rows = tx.prepare_cached(
-        "SELECT o.hash, o.record, b.media_type, b.bytes, o.sent, o.thumbnail, o.asked, o.since, o.fault
+        "SELECT o.hash, o.record, b.media_type, b.bytes, o.sent, o.thumbnail, o.asked, o.since, o.fault, o.begun
          FROM blob_outbox AS o JOIN blob AS b ON b.hash = o.hash ORDER BY o.thumbnail DESC, o.asked DESC, o.n",
     )?;
     let rows = rows.query_map([], |row| {
@@ -137,6 +139,7 @@ pub(crate) fn waiting(tx: &Tx<'_>) -> Result<Vec<WaitingRow>, StoreError> {
             asked: row.get(6)?,
             since: UnixMillis(row.get(7)?),
             fault: row.get(8)?,
+            begun: row.get(9)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -155,6 +158,13 @@ pub(crate) fn ask_to_send(tx: &Tx<'_>, hash: &Hash) -> Result<bool, StoreError> 
         .prepare_cached("UPDATE blob_outbox SET asked = 1 WHERE hash = ?1")?
         .execute([hash.as_bytes()])?;
     Ok(asked > 0)
+}
+
+/// Notes that an upload is about to begin: a kill must not hide what the station then has.
+pub(crate) fn set_begun(tx: &Tx<'_>, hash: &Hash) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE blob_outbox SET begun = 1 WHERE hash = ?1")?
+        .execute([hash.as_bytes()])?;
+    Ok(())
 }
 
 /// Notes how much the station has of a waiting blob.
@@ -187,8 +197,8 @@ pub(crate) fn set_arrived(tx: &Tx<'_>, hash: &Hash, now: UnixMillis) -> Result<(
 /// The station does not have the blob. What it had once and is whole here waits for it again.
 pub(crate) fn set_absent(tx: &Tx<'_>, hash: &Hash, now: UnixMillis) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT INTO blob_outbox (hash, record, thumbnail, asked, since, sent)
-         SELECT b.hash, f.record, coalesce(f.thumbnail = b.hash, 0), 0, ?2, 0 FROM blob AS b
+        "INSERT INTO blob_outbox (hash, record, thumbnail, asked, since, begun, sent)
+         SELECT b.hash, f.record, coalesce(f.thumbnail = b.hash, 0), 0, ?2, 0, 0 FROM blob AS b
            JOIN record_file AS f ON f.hash = b.hash OR f.thumbnail = b.hash
          WHERE b.hash = ?1 AND b.whole = 1 AND b.arrived_at IS NOT NULL ORDER BY f.record LIMIT 1
          ON CONFLICT (hash) DO NOTHING",

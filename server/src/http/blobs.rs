@@ -126,6 +126,13 @@ pub(crate) async fn append(State(app): State<Shared>, Named(hash): Named<Hash>, 
         let from = number(request.headers(), &UPLOAD_OFFSET)?;
         let checksum = checksum(request.headers())?;
         let turn = app.blobs().turn(book, hash).await?;
+        let (turn, found) = app
+            .in_turn(move |station| blobs::resume(station, &turn).map(|found| (turn, found)))
+            .await??;
+        // Nothing more for what is whole: a client that was told so late may still say it.
+        if let Some(whole) = found.filter(|found| found.offset == found.length && from == found.length) {
+            return Ok(whole);
+        }
         let writing = app
             .in_turn(move |station| blobs::write(station, turn, from, checksum))
             .await??;

@@ -1,6 +1,7 @@
 //! Scenarios through public doors: what a user could rely on, each as a sentence.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod blobs;
 mod killed;
 mod post;
 mod slow_line;

@@ -16,7 +16,7 @@ CREATE TABLE blob (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_asked ON blob (asked_at);
 
--- Own blobs that the station has not acknowledged. `sent` is what it said that it has.
+-- Own blobs that the station has not acknowledged. `begun`: it may have some of it; `sent` is what it said that it has.
 CREATE TABLE blob_outbox (
   n INTEGER PRIMARY KEY AUTOINCREMENT,
   hash BLOB NOT NULL UNIQUE REFERENCES blob (hash),
@@ -24,6 +24,7 @@ CREATE TABLE blob_outbox (
   thumbnail INTEGER NOT NULL,
   asked INTEGER NOT NULL,
   since INTEGER NOT NULL,
+  begun INTEGER NOT NULL,
   sent INTEGER NOT NULL,
   fault TEXT
 ) STRICT;

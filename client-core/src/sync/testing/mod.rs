@@ -83,6 +83,22 @@ impl Phone {
         phone
     }
 
+    /// Opens the same file again, as after the process died.
+    pub(crate) fn reopen(&mut self) {
+        static LIVES: AtomicU64 = AtomicU64::new(1);
+        let life = LIVES.fetch_add(1, Ordering::SeqCst);
+        let platform = Platform {
+            clock: Box::new(TestClock(Arc::clone(&self.clock))),
+            random: Box::new(TestRandomness(AtomicU64::new(life << 48))),
+        };
+        self.core = Core::open(&self.path, OpenOptions::default(), platform).unwrap().core;
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     pub(crate) fn now(&self) -> UnixMillis {
         self.core.platform().clock.wall()
     }
@@ -129,6 +145,7 @@ impl Drop for Phone {
         for ending in ["db", "db-wal", "db-shm"] {
             drop(std::fs::remove_file(self.path.with_extension(ending)));
         }
+        drop(std::fs::remove_dir_all(self.path.with_extension("db.blobs")));
     }
 }
 
