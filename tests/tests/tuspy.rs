@@ -106,7 +106,11 @@ async fn the_stock_python_client_uploads_goes_on_and_repeats() {
         let name = name.to_string();
         std::fs::read(places.data.join("blobs").join(&name[..2]).join(&name)).ok()
     };
-    let content = |seed: u8| -> Vec<u8> { (0..1_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8 ^ seed).collect() };
+    let content = |seed: u8| -> Vec<u8> {
+        (0..1_000_000_u32)
+            .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8 ^ seed)
+            .collect()
+    };
 
     for (seed, how) in [(1, "whole"), (2, "checked")] {
         let name = blob_name(&content(seed));
@@ -121,7 +125,10 @@ async fn the_stock_python_client_uploads_goes_on_and_repeats() {
     assert_eq!((said(&part, "offset"), kept(&name)), (Some("400000"), None));
     let rest = client.upload("rest", &content(3), &name, said(&part, "url"));
     succeeded(&rest);
-    assert_eq!((said(&rest, "from"), said(&rest, "offset")), (Some("400000"), Some("1000000")));
+    assert_eq!(
+        (said(&rest, "from"), said(&rest, "offset")),
+        (Some("400000"), Some("1000000"))
+    );
     assert_eq!(kept(&name).unwrap(), content(3));
     let again = client.upload("again", &content(3), &name, None);
     succeeded(&again);

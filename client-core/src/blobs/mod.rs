@@ -19,6 +19,8 @@ mod policy;
 mod report;
 mod send;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod thumbnail;
 

@@ -359,6 +359,23 @@ mod tests {
     }
 
     #[test]
+    fn a_photo_is_shown_with_its_small_picture_and_keeps_it_when_it_is_removed() {
+        let photo = FileRef {
+            field: "photos".into(),
+            media_type: "image/jpeg".into(),
+            bytes: 9,
+            thumbnail: Some(file(2)),
+            removed: false,
+        };
+        let mut document = document(1);
+        edit(&mut document, Edit::new().file(file(1), photo.clone()));
+        assert_eq!(document.view().unwrap().facts.files[&file(1)], photo);
+        let removed = FileRef { removed: true, ..photo };
+        edit(&mut document, Edit::new().file(file(1), removed.clone()));
+        assert_eq!(document.view().unwrap().facts.files[&file(1)], removed);
+    }
+
+    #[test]
     fn what_does_not_fit_is_named_and_nothing_is_written() {
         let mut document = document(1);
         let wrong = |path: &str, expected| EditError::WrongType {

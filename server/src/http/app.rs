@@ -11,11 +11,16 @@ use crate::blobs::Blobs;
 use crate::config::HttpConfig;
 use crate::station::Station;
 
+/// Uploads whose bodies are read at once: each has some hundred kilobytes in memory, all together some ten megabytes. A phone that finds
+/// no place tries again in a few seconds.
+const UPLOADS_MAX: usize = 64;
+
 /// What every call shares.
 #[derive(Debug)]
 pub(crate) struct App {
     station: Arc<Station>,
     calls: Calls,
+    uploads: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
     pub(crate) connections: OpenConnections,
     pub(crate) limits: HttpConfig,
@@ -29,6 +34,7 @@ impl App {
         Self {
             station,
             calls: Calls::new(limits.calls_max),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             metrics,
             connections,
             limits,
@@ -45,6 +51,11 @@ impl App {
     pub(crate) async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce(&Station) -> T + Send + 'static) -> Result<T, Fault> {
         let station = Arc::clone(&self.station);
         self.calls.run_in_turn(move || work(&station)).await
+    }
+
+    /// A place for the body of an upload, until it is dropped.
+    pub(crate) fn upload_place(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| Fault::Busy)
     }
 
     /// The station's blobs, for waiting one's turn at an upload.

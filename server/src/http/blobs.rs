@@ -222,6 +222,7 @@ async fn let_in(app: &App, headers: &HeaderMap) -> Result<Bearer, Fault> {
 
 /// Writes the body down as it comes. When it breaks off, what came stays.
 async fn receive(app: &App, mut writing: Writing, mut body: Body) -> Result<Progress, Fault> {
+    let _place = app.upload_place()?;
     let give_up = writing.asked_to_give_up();
     let mut give_up = std::pin::pin!(give_up);
     let mut gathered = Vec::with_capacity(WRITE_BYTES);

@@ -197,7 +197,7 @@ fn every_sort_of_honest_change_is_admitted() {
         field: "photos".into(),
         media_type: "image/jpeg".into(),
         bytes: 9,
-        thumbnail: None,
+        thumbnail: Some(file(2)),
         removed: true,
     };
     let mut changes = [
