@@ -180,6 +180,8 @@ pub struct HttpConfig {
     pub idle_max: Duration,
     /// Time that a whole request may take: 4 MiB at 2G's worst (20 KB/s) need 200 s.
     pub request_max: Duration,
+    /// After this long without a hint a stream says that it is there, and looks whether its token still holds.
+    pub hint_beat: Duration,
 }
 
 impl Default for HttpConfig {
@@ -192,6 +194,8 @@ impl Default for HttpConfig {
             header_max: Duration::from_secs(10),
             idle_max: Duration::from_secs(20),
             request_max: Duration::from_secs(300),
+            // Under the half minute after which mobile networks begin to forget a silent connection.
+            hint_beat: Duration::from_secs(20),
         }
     }
 }
@@ -277,6 +281,7 @@ impl HttpSettings {
                 self.request_ms_max.or(file.request_ms_max),
                 default.request_max,
             )?,
+            hint_beat: default.hint_beat,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The station: one door for HTTP, the command line and tests. Synchronous; callers that must not wait call it on a thread of their own.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use beatbook_protocol::facts::Value;
@@ -135,6 +136,27 @@ impl Station {
             self.count("refusals");
         }
         reply
+    }
+
+    /// The book and the units that a phone's token lets listen for hints; none without a valid one.
+    pub(crate) fn hint_scope(&self, token: &str) -> Option<(BookId, BTreeSet<UnitId>)> {
+        let now = self.env.clock.now();
+        let found = self.store.read(|tx| {
+            let Some((book, user)) = tokens::find(tx, token, now)?.and_then(|row| Some((row.book?, row.user))) else {
+                return Ok::<_, StationError>(None);
+            };
+            let Some(user) = tx.user(user)? else { return Ok(None) };
+            Ok(Some((book, tx.units_below(user.unit)?.into_iter().collect())))
+        });
+        found.unwrap_or_else(|fault| {
+            tracing::error!(%fault, "a token could not be looked up");
+            None
+        })
+    }
+
+    /// Ends the streams of hints, which would hold up a station that stops.
+    pub fn end_hints(&self) {
+        self.store.news.close();
     }
 
     /// Whose API token this is.
