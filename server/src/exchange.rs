@@ -231,21 +231,19 @@ fn reply(
     let is_behind = feed.reaches < position.size;
     let digest = station.kinds.digest();
     let has_items = !answers.is_empty() || !feed.leaves.is_empty();
-    let receipt = has_items.then(|| Receipt::sign(receipt_root(&answers, &feed.leaves), &station.keys.receipt));
+    let receipt = has_items.then(|| Receipt::sign(receipt_root(&answers, &feed.leaves, &[]), &station.keys.receipt));
     let backed_up_to = if moved || has_items {
         tx.station()?.map(|row| row.backed_up_to).filter(|size| *size > 0)
     } else {
         None
     };
+    let cursor = Cursor {
+        position: ledger::position_at(tx, feed.reaches)?,
+        fill: None,
+    };
     Ok(ExchangeResponse {
-        version: WIRE_VERSION,
-        server_time: now,
         answers,
         feed: feed.leaves,
-        cursor: Cursor {
-            position: ledger::position_at(tx, feed.reaches)?,
-            fill: None,
-        },
         more: is_behind.then_some(true),
         checkpoint: moved.then_some(note),
         consistency,
@@ -255,10 +253,9 @@ fn reply(
             None
         },
         kinds: (wish.kinds != Some(digest)).then(|| station.kinds.files()),
-        token: None,
-        next_ms: None,
         receipt,
         backed_up_to,
+        ..ExchangeResponse::plain(now, cursor)
     })
 }
 

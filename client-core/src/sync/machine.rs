@@ -7,9 +7,7 @@ use beatbook_protocol::codec;
 use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
 use beatbook_protocol::page::{SealedPage, Signer};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{
-    self, Challenged, ExchangeRequest, ExchangeResponse, Refusal, RefusalCode, WIRE_VERSION, exchange_message,
-};
+use beatbook_protocol::wire::{self, Challenged, ExchangeRequest, ExchangeResponse, Refusal, RefusalCode, exchange_message};
 
 use super::apply::{self, Applied};
 use super::verify::{self, Known, Standing, read_refusal};
@@ -203,15 +201,13 @@ impl<'c> SyncMachine<'c> {
             let count = pages.len();
             // What happened elsewhere is learnt after the last sealed page is sent: the station holds the cursor against the author.
             let is_last = count >= sealed;
+            let incarnation = incarnation.ok_or(SyncError::NotEnrolled)?;
             let request = ExchangeRequest {
-                version: WIRE_VERSION,
-                book: self.book.book,
-                incarnation: incarnation.ok_or(SyncError::NotEnrolled)?,
-                cursor: exchanged.cursor.clone(),
                 pages,
                 kinds,
                 app: APP.to_owned(),
                 feed_bytes_max: if is_last { self.budget.feed_bytes_max } else { Some(0) },
+                ..ExchangeRequest::plain(self.book.book, incarnation, exchanged.cursor.clone())
             };
             match wire::pack(&request) {
                 Ok(packed) => {

@@ -96,6 +96,6 @@ fn written_at(bytes: &[u8]) -> Option<UnixMillis> {
     match Entry::parse(bytes).ok()? {
         Entry::Change(change) => Some(change.at),
         Entry::Act(act) => Some(act.at),
-        Entry::Registry(_) | Entry::Other(_) => None,
+        Entry::Registry(_) | Entry::Recovered(_) | Entry::Other(_) => None,
     }
 }

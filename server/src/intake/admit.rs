@@ -163,7 +163,10 @@ fn judge(desk: &mut Desk<'_>, position: usize, id: Hash, bytes: &[u8]) -> Result
             "not_understood",
             format!("entries of sort {sort} are not known here"),
         ))),
-        Ok(Entry::Registry(_)) => Ok(Some(refused("forbidden", "the registry is the station's to write".into()))),
+        Ok(Entry::Registry(_) | Entry::Recovered(_)) => Ok(Some(refused(
+            "forbidden",
+            "the registry, and what was recovered, are the station's to write".into(),
+        ))),
         Ok(Entry::Change(entry)) => change::judge(desk, position, entry),
         Ok(Entry::Act(entry)) => act::judge(desk, id, &entry).map(Some),
     }
