@@ -53,6 +53,11 @@ pub fn status(core: &Core) -> Result<SyncStatus, CoreError> {
     core.read(read_status)
 }
 
+/// The bearer token of the last reply that had one.
+pub(crate) fn token(core: &Core) -> Result<Option<String>, CoreError> {
+    core.read(|tx| Ok(sync_state::exchanged(tx)?.token))
+}
+
 /// Whether this file has its book: before that nothing can be written or exchanged.
 ///
 /// # Errors
