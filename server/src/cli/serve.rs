@@ -20,7 +20,8 @@ pub(crate) fn serve(config: Config) -> Result<(), CommandError> {
         &config.keys,
         &kind_files(config.kinds.as_deref())?,
         Environment::system(),
-    )?;
+    )?
+    .asking_for_app(config.app_min);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -28,6 +28,7 @@ use super::{about, hints, records, registry, review, sync};
         registry::add_user,
         registry::enrolment_code,
         registry::issue_token,
+        registry::phones,
         about::status,
         about::kinds,
         about::checkpoint,

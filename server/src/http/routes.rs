@@ -66,6 +66,7 @@ pub fn routes() -> Vec<Route> {
         send("/api/v1/users",                         Person, registry::add_user),
         send("/api/v1/users/{id}/enrolment-code",     Person, registry::enrolment_code),
         send("/api/v1/users/{id}/token",              Person, registry::issue_token),
+        read("/api/v1/phones",                        Person, registry::phones),
         // The station about itself
         read("/api/v1/status",                        Person, about::status),
         read("/api/v1/kinds",                         Person, about::kinds),

@@ -12,6 +12,7 @@ mod entries;
 mod files;
 mod ledger;
 mod lists;
+mod owed;
 mod records;
 mod registry;
 #[cfg(test)]
