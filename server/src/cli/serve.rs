@@ -26,7 +26,8 @@ pub(crate) fn serve(config: Config) -> Result<(), CommandError> {
         &config.keys,
         &kind_files(config.kinds.as_deref())?,
         Environment::system(),
-    )?;
+    )?
+    .asking_for_app(config.app_min);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -60,7 +61,11 @@ async fn answer(station: Arc<Station>, config: Config) -> Result<(), CommandErro
     let listener = Listener::bind(http.listen).await?;
     let address = format!("http://{}", listener.address());
     let open = OpenConnections::default();
-    let router = router(station, &http, open.clone());
+    let router = router(Arc::clone(&station), &http, open.clone());
+    let stop = async move {
+        stop.await;
+        station.end_hints();
+    };
     if !listener.address().ip().is_loopback() {
         tracing::warn!("listening beyond this machine without TLS: put a proxy with a certificate in front");
     }
