@@ -14,6 +14,7 @@ use crate::error::StationError;
 use crate::feed::{self, Asker};
 use crate::intake::{Author, take_in};
 use crate::ledger::{self, OldPosition};
+use crate::parcels;
 use crate::registry::tokens;
 use crate::station::Station;
 use crate::store::{BookRow, Contact, ReadTx};
@@ -166,6 +167,7 @@ fn answer(
         pages,
         kinds,
         feed_bytes_max,
+        sealing,
         ..
     } = request;
     let mut answers = Vec::with_capacity(pages.len());
@@ -198,7 +200,8 @@ fn answer(
         reply(station, tx, &asker, &wish, answers, now)
     })?;
     touch(station, &author, contact, cursor, now)?;
-    Ok(Ok(ExchangeResponse { token, ..reply }))
+    let sealing = (sealing == Some(true)).then(|| parcels::sealing_offer(station));
+    Ok(Ok(ExchangeResponse { token, sealing, ..reply }))
 }
 
 /// What a phone has and wants.
@@ -259,6 +262,7 @@ fn reply(
         next_ms: None,
         receipt,
         backed_up_to,
+        sealing: None,
     })
 }
 

@@ -22,6 +22,7 @@ mod intake;
 mod keys;
 mod kinds;
 mod ledger;
+mod parcels;
 mod projection;
 mod rebuild;
 mod registry;

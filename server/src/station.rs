@@ -13,7 +13,7 @@ use crate::keys::Keys;
 use crate::kinds::Kinds;
 use crate::registry::{enrol, people, tokens};
 use crate::store::Store;
-use crate::{backup, doctor, exchange, ledger, rebuild, review, setup, status};
+use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
 
 pub use crate::environment::{Clock, Environment, Randomness};
 pub use crate::error::{ActError, StationError};
@@ -134,6 +134,16 @@ impl Station {
         if reply.is_err() {
             self.count("refusals");
         }
+        reply
+    }
+
+    /// A parcel that one phone carries for another: packed request in, packed reply out.
+    ///
+    /// # Errors
+    /// What the carrier is to be told; nothing of the parcel was stored.
+    pub fn deliver(&self, packed: &[u8], token: Option<&str>) -> Result<Vec<u8>, Refusal> {
+        let reply = parcels::deliver(self, packed, token);
+        self.count(if reply.is_ok() { "parcels" } else { "parcels_refused" });
         reply
     }
 

@@ -4,7 +4,7 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use super::{Receipt, VerdictRun};
+use super::{Receipt, SealingOffer, VerdictRun};
 use crate::codec::domain;
 use crate::id::{BookId, Hash, IncarnationId};
 use crate::ledger::Position;
@@ -61,6 +61,9 @@ pub struct ExchangeRequest {
     /// the cursor where it is: so a phone asks while sealed pages wait behind those of the request.
     #[n(7)]
     pub feed_bytes_max: Option<u32>,
+    /// Asks for the station's sealing key: the phone has none, or an old one.
+    #[n(15)]
+    pub sealing: Option<bool>,
     // 8 is reserved for bucket digests, 9 for what the phone gives back after a restore.
 }
 
@@ -134,6 +137,9 @@ pub struct ExchangeResponse {
     /// Ledger size up to which the station has a backup; authors keep their pages beyond it.
     #[n(13)]
     pub backed_up_to: Option<u64>,
+    /// The key that parcels are sealed to, when the phone asked for it.
+    #[n(21)]
+    pub sealing: Option<SealingOffer>,
     // 14 is reserved for bucket digests, 15 for enter-scope and leave-scope.
 }
 

@@ -4,6 +4,7 @@
 
 mod enrol;
 mod exchange;
+mod parcel;
 mod receipt;
 mod refusal;
 mod verdict;
@@ -12,6 +13,7 @@ pub use enrol::{EnrolRequest, EnrolResponse, enrol_message};
 pub use exchange::{
     Challenged, Cursor, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, KindFile, PageAnswer, exchange_message,
 };
+pub use parcel::{DeliverRequest, DeliverResponse, SealingOffer};
 pub use receipt::{Receipt, receipt_root};
 pub use refusal::{Refusal, RefusalCode};
 pub use verdict::{Verdict, VerdictRun, runs, verdict_of};

@@ -13,6 +13,7 @@ use super::{about, records, registry, review, sync};
     paths(
         sync::enrol,
         sync::exchange,
+        sync::deliver,
         review::queue,
         review::approve,
         review::act,

@@ -48,6 +48,7 @@ pub fn routes() -> Vec<Route> {
         // Phones
         send("/sync/v1/enrol",                        Book,   sync::enrol),
         send("/sync/v1/exchange",                     Book,   sync::exchange),
+        send("/sync/v1/parcels",                      Book,   sync::deliver),
         // Review
         read("/api/v1/review",                        Person, review::queue),
         send("/api/v1/review/approve",                Person, review::approve),

@@ -126,6 +126,7 @@ impl Phone {
             kinds: Some(Catalogue::builtin().unwrap().digest()),
             app: "test".into(),
             feed_bytes_max: None,
+            sealing: None,
         }
     }
 

@@ -97,6 +97,7 @@ impl Phone {
             kinds: None,
             app: "0".into(),
             feed_bytes_max: None,
+            sealing: None,
         })
         .unwrap()
     }
