@@ -3,6 +3,7 @@
 use beatbook_protocol::entry::Entry;
 use beatbook_protocol::time::UnixMillis;
 
+use super::parcel::{self, ParcelCounts};
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::sync_state;
@@ -23,6 +24,8 @@ pub struct SyncStatus {
     pub complete_at: Option<UnixMillis>,
     /// Whether the station has all that this phone has, and this phone all that the station had for it at the last contact.
     pub synced: bool,
+    /// Parcels that are carried for others, and own ones whose answer has not come.
+    pub parcels: ParcelCounts,
 }
 
 /// Why own entries wait.
@@ -89,6 +92,7 @@ fn read_status(tx: &Tx<'_>) -> Result<SyncStatus, StoreError> {
         contact_at: exchanged.contact_at,
         complete_at: exchanged.complete_at,
         synced,
+        parcels: parcel::counts(tx)?,
     })
 }
 
