@@ -14,6 +14,7 @@ use crate::error::StationError;
 use crate::feed::{self, Asker};
 use crate::intake::{Author, take_in};
 use crate::ledger::{self, OldPosition};
+use crate::parcels;
 use crate::phones;
 use crate::registry::tokens;
 use crate::station::Station;
@@ -137,22 +138,7 @@ fn answer(
     admitted: &Admitted,
 ) -> Result<Result<ExchangeResponse, Refusal>, StationError> {
     let now = station.env.clock.now();
-    let (author, cursor, contact) = station.store.read(|tx| {
-        let contact = tx.contact(admitted.book.book)?;
-        let confirmed = match &contact {
-            Some(contact) => tx
-                .shared_with(contact.epoch)?
-                .map_or(contact.size, |shared| shared.min(contact.size)),
-            None => 0,
-        };
-        let author = Author::of(tx, &admitted.book, confirmed)?;
-        let cursor = request
-            .cursor
-            .as_ref()
-            .map(|cursor| ledger::place_of(tx, &cursor.position))
-            .transpose()?;
-        Ok::<_, StationError>((author, cursor, contact))
-    })?;
+    let (author, cursor, contact) = station.store.read(|tx| meet(tx, &admitted.book, request.cursor.as_ref()))?;
     if cursor == Some(OldPosition::Strange) {
         tracing::error!(book = %author.book, cursor = ?request.cursor, "a phone names a history that this ledger does not have");
         let code = RefusalCode::Other("unknown_history".into());
@@ -169,6 +155,7 @@ fn answer(
         feed_bytes_max,
         app,
         owes,
+        sealing,
         ..
     } = request;
     phones::note(station, author.book, &app, owes.as_ref(), now)?;
@@ -202,12 +189,34 @@ fn answer(
         reply(station, tx, &asker, &wish, answers, now)
     })?;
     touch(station, &author, contact, cursor, now)?;
-    let app_min = station.app_min.filter(|wanted| AppVersion::parse(&app).is_none_or(|has| has < *wanted));
+    let sealing = (sealing == Some(true)).then(|| parcels::sealing_offer(station));
+    let app_min = station
+        .app_min
+        .filter(|wanted| AppVersion::parse(&app).is_none_or(|has| has < *wanted));
     Ok(Ok(ExchangeResponse {
         token,
         app_min: app_min.map(|wanted| wanted.to_string()),
+        sealing,
         ..reply
     }))
+}
+
+/// Who asks, how far he is on this ledger, and when he was heard of before.
+fn meet(
+    tx: &ReadTx<'_>,
+    book: &BookRow,
+    cursor: Option<&Cursor>,
+) -> Result<(Author, Option<OldPosition>, Option<Contact>), StationError> {
+    let contact = tx.contact(book.book)?;
+    let confirmed = match &contact {
+        Some(contact) => tx
+            .shared_with(contact.epoch)?
+            .map_or(contact.size, |shared| shared.min(contact.size)),
+        None => 0,
+    };
+    let author = Author::of(tx, book, confirmed)?;
+    let cursor = cursor.map(|cursor| ledger::place_of(tx, &cursor.position)).transpose()?;
+    Ok((author, cursor, contact))
 }
 
 /// What a phone has and wants.

@@ -23,6 +23,7 @@ mod keys;
 mod kinds;
 mod ledger;
 mod news;
+mod parcels;
 pub mod phones;
 mod projection;
 mod rebuild;

@@ -133,6 +133,7 @@ pub(crate) fn open(data: &Path, keys_dir: &Path, files: &[(String, String)], env
     if !file.is_file() {
         return Err(StationError::NoStation(data.to_owned()));
     }
+    Keys::complete(keys_dir, env)?;
     let keys = Keys::open(keys_dir)?;
     let store = Store::open(&file)?;
     let (row, kinds, new) = store.read(|tx| {

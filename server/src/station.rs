@@ -14,7 +14,7 @@ use crate::keys::Keys;
 use crate::kinds::Kinds;
 use crate::registry::{enrol, people, tokens};
 use crate::store::Store;
-use crate::{backup, doctor, exchange, ledger, phones, rebuild, review, setup, status};
+use crate::{backup, doctor, exchange, ledger, parcels, phones, rebuild, review, setup, status};
 
 pub use crate::environment::{Clock, Environment, Randomness};
 pub use crate::error::{ActError, StationError};
@@ -160,6 +160,16 @@ impl Station {
     /// Ends the streams of hints, which would hold up a station that stops.
     pub fn end_hints(&self) {
         self.store.news.close();
+    }
+
+    /// A parcel that one phone carries for another: packed request in, packed reply out.
+    ///
+    /// # Errors
+    /// What the carrier is to be told; nothing of the parcel was stored.
+    pub fn deliver(&self, packed: &[u8], token: Option<&str>) -> Result<Vec<u8>, Refusal> {
+        let reply = parcels::deliver(self, packed, token);
+        self.count(if reply.is_ok() { "parcels" } else { "parcels_refused" });
+        reply
     }
 
     /// Whose API token this is.

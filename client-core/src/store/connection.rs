@@ -72,6 +72,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001_records.sql"),
     include_str!("migrations/002_sync.sql"),
     include_str!("migrations/003_desk.sql"),
+    include_str!("migrations/004_parcels.sql"),
 ];
 
 /// Statements kept prepared for each connection; there are about sixty.

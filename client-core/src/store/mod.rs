@@ -5,6 +5,7 @@
 //!  change    changes of documents: accepted, pending, parked      act   signed steps, likewise
 //!  outbox, queue, page, incarnation   own entries in order, until the station has them
 //!  own_book, vault, exchange, receipt  the file's book and where the exchange stands
+//!  sealing, parcel_made, parcel_carried   files for others to carry, and those of others
 //!  draft     what is being typed
 //!  patrol, fix  the patrol that is going on                       search  full text
 //!  person, book, unit, kind   the registry as told by the station meta  settings of this file
@@ -18,6 +19,7 @@ pub(crate) mod lists;
 pub(crate) mod outbox;
 pub(crate) mod pages;
 pub(crate) mod papers;
+pub(crate) mod parcels;
 pub(crate) mod patrols;
 pub(crate) mod records;
 mod recovery;

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use beatbook_protocol::codec;
 use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
-use beatbook_protocol::page::{SealedPage, Signer};
+use beatbook_protocol::page::Signer;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{self, Challenged, ExchangeRequest, ExchangeResponse, Refusal, RefusalCode, exchange_message};
 
@@ -14,8 +14,8 @@ use super::verify::{self, Known, Standing, read_refusal};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 use crate::core::Core;
 use crate::error::CoreError;
-use crate::store::{outbox, pages};
 use crate::store::sync_state::{self, OwnBook};
+use crate::store::{outbox, pages};
 use crate::transport::{Outcome, OutgoingRequest};
 
 /// Where exchanges go.
@@ -193,6 +193,9 @@ impl<'c> SyncMachine<'c> {
         self.seal(now)?;
         let exchanged = self.core.read(sync_state::exchanged)?;
         let kinds = Some(self.core.office().kinds_digest);
+        let sealing = self
+            .core
+            .read(|tx| sync_state::wants_sealing_key(tx, &self.book.origin, now))?;
         loop {
             let (incarnation, pages, sealed, owes) = self.core.read(|tx| {
                 let pages = pages::to_send(tx, self.pages_max, self.budget.bytes_up_max)?;
@@ -209,6 +212,7 @@ impl<'c> SyncMachine<'c> {
                 app: APP.to_owned(),
                 feed_bytes_max: if is_last { self.budget.feed_bytes_max } else { Some(0) },
                 owes,
+                sealing: sealing.then_some(true),
                 ..ExchangeRequest::plain(self.book.book, incarnation, exchanged.cursor.clone())
             };
             match wire::pack(&request) {
@@ -227,27 +231,7 @@ impl<'c> SyncMachine<'c> {
     }
 
     fn seal(&self, now: UnixMillis) -> Result<(), SyncError> {
-        let core = self.core;
-        let unsigned = core.write(|records| {
-            let tx = records.tx();
-            apply::draft_all(core, tx, &self.book, now)?;
-            pages::unsigned(tx)
-        })?;
-        if unsigned.is_empty() {
-            return Ok(());
-        }
-        let mut signed = Vec::with_capacity(unsigned.len());
-        for page in unsigned {
-            let sealed = SealedPage::seal(page.header, [0; 32], Vec::new(), self.signer.as_ref())?;
-            signed.push((page.hash, sealed.signature));
-        }
-        core.write(|records| {
-            let tx = records.tx();
-            signed
-                .iter()
-                .try_for_each(|(page, signature)| pages::sign(tx, page, signature))
-        })?;
-        Ok(())
+        super::seal::seal(self.core, &self.book, self.signer.as_ref(), now)
     }
 
     fn take_reply(&mut self, now: UnixMillis, packed: &[u8]) -> Result<Vec<SyncEvent>, SyncError> {
@@ -261,7 +245,7 @@ impl<'c> SyncMachine<'c> {
             checkpoint: exchanged.checkpoint.as_deref(),
         };
         let standing = verify::check(&reply, &known)?;
-        apply::check_answers(self.core, &reply)?;
+        apply::check_answers(self.core, &reply.answers)?;
         self.answered += 1;
         self.pages_max = self.pages_max.saturating_mul(2).min(EXCHANGE_PAGES_MAX);
         let applied = match standing {

@@ -12,7 +12,9 @@
 mod apply;
 mod enrol;
 mod machine;
+pub mod parcel;
 mod report;
+mod seal;
 mod status;
 mod vault;
 mod verify;

@@ -4,6 +4,7 @@ use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::AppVersion;
 
 use super::machine::APP;
+use super::parcel::{self, ParcelCounts};
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::sync_state;
@@ -26,6 +27,8 @@ pub struct SyncStatus {
     pub synced: bool,
     /// The least version of the app that the station wants, when this one is older. All that was captured goes up all the same.
     pub upgrade_required: Option<String>,
+    /// Parcels that are carried for others, and own ones whose answer has not come.
+    pub parcels: ParcelCounts,
 }
 
 /// Why own entries wait.
@@ -98,6 +101,7 @@ fn read_status(tx: &Tx<'_>) -> Result<SyncStatus, StoreError> {
         complete_at: exchanged.complete_at,
         synced,
         upgrade_required: sync_state::app_min(tx)?.filter(|wanted| is_newer(wanted)),
+        parcels: parcel::counts(tx)?,
     })
 }
 

@@ -14,6 +14,7 @@ use super::{about, hints, records, registry, review, sync};
         sync::enrol,
         sync::exchange,
         hints::hints,
+        sync::deliver,
         review::queue,
         review::approve,
         review::act,

@@ -49,6 +49,7 @@ pub fn routes() -> Vec<Route> {
         send("/sync/v1/enrol",                        Book,   sync::enrol),
         send("/sync/v1/exchange",                     Book,   sync::exchange),
         read("/sync/v1/hints",                        Book,   hints::hints),
+        send("/sync/v1/parcels",                      Book,   sync::deliver),
         // Review
         read("/api/v1/review",                        Person, review::queue),
         send("/api/v1/review/approve",                Person, review::approve),

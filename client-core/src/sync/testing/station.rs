@@ -91,6 +91,7 @@ impl Station {
             receipt_key: self.key.verifying_key().to_bytes().to_vec(),
             token: self.token.clone(),
             server_time: UnixMillis(0),
+            sealing: None,
         };
         Outcome::Reply(wire::pack(&response).unwrap())
     }
