@@ -36,14 +36,20 @@ fn parcel(phone: &Phone, pages: Vec<SealedPage>) -> Vec<u8> {
 }
 
 fn deliver(world: &World, carrier: &Phone, parcel: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let packed = world.station.deliver(&packed(parcel), Some(&carrier.enrolled.token));
+    packed.map(|packed| answered(&packed))
+}
+
+fn packed(parcel: &[u8]) -> Vec<u8> {
     let request = DeliverRequest {
         version: WIRE_VERSION,
         parcel: parcel.to_vec(),
     };
-    let packed = world
-        .station
-        .deliver(&pack(&request).unwrap(), Some(&carrier.enrolled.token))?;
-    Ok(read::<DeliverResponse>("delivery", &unpack(&packed).unwrap()).unwrap().answer)
+    pack(&request).unwrap()
+}
+
+fn answered(packed: &[u8]) -> Vec<u8> {
+    read::<DeliverResponse>("delivery", &unpack(packed).unwrap()).unwrap().answer
 }
 
 /// What the author reads in the answer.
