@@ -17,10 +17,11 @@ use crate::{backup, doctor, exchange, ledger, rebuild, review, setup, status};
 
 pub use crate::environment::{Clock, Environment, Randomness};
 pub use crate::error::{ActError, StationError};
+pub use crate::registry::moves::{GrantOrder, GrantView, UnitView};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
 pub use crate::review::view::{
     ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, EntryLine, FindingView, PersonView, QueueFilter,
-    QueuePage, RecordFilter, RecordPage, RecordRow, RowPage, TrackGap, TrackReport, WriteLine,
+    QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap, TrackReport, WriteLine,
 };
 
 /// What a new station is called.

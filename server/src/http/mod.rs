@@ -15,6 +15,7 @@ mod decode;
 mod fault;
 mod listen;
 mod metrics;
+mod moves;
 mod observe;
 mod openapi;
 mod problem;
