@@ -116,6 +116,7 @@ fn begin_epoch(store: &Store, keys: &Keys, env: &Environment) -> Result<RestoreR
             size: found.size,
             follows: Some(follows),
         })?;
+        tx.clear_alarm()?;
         // The chain that the lost pages went on must not be gone on from here a second time.
         tx.put_station(&StationRow {
             incarnation,

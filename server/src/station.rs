@@ -19,10 +19,11 @@ use crate::{backup, doctor, exchange, ledger, parcels, phones, rebuild, review, 
 pub use crate::environment::{Clock, Environment, Randomness};
 pub use crate::error::{ActError, StationError};
 pub use crate::phones::{PhoneOwes, PhoneStatus};
+pub use crate::registry::moves::{GrantOrder, GrantView, UnitView};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
 pub use crate::review::view::{
     ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, EntryLine, FindingView, PersonView, QueueFilter,
-    QueuePage, RecordFilter, RecordPage, RecordRow, RowPage, TrackGap, TrackReport, WriteLine,
+    QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap, TrackReport, WriteLine,
 };
 
 /// What a new station is called.
@@ -312,15 +313,6 @@ impl Station {
     /// When the person may not see them, or those of the store.
     pub fn phones(&self, session: &Session) -> Result<Vec<PhoneStatus>, StationError> {
         phones::phones(self, session)
-    }
-
-    /// Notes whether a phone's digest was the station's when they were compared.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn note_digest(&self, book: BookId, agrees: bool) -> Result<(), StationError> {
-        let now = self.env.clock.now();
-        self.store.write(|tx| Ok(tx.put_agrees(book, agrees, now)?))
     }
 
     /// Asks phones for at least this version of the app; none asks for nothing. What older ones send is taken all the same.
