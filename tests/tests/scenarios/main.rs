@@ -1,7 +1,9 @@
 //! Scenarios through public doors: what a user could rely on, each as a sentence.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod hostile;
 mod killed;
+mod parcels;
 mod post;
 mod slow_line;
 mod tracks;
