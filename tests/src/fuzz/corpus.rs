@@ -13,18 +13,17 @@ pub type Corpus = Vec<Vec<u8>>;
 
 /// A visit that one person began, and what two others write in it.
 #[derive(Debug)]
-pub struct Visit {
+pub(super) struct Visit {
     /// The document.
-    pub document: Document,
+    pub(super) document: Document,
     /// A change that must go in, whatever comes with it.
-    pub honest: Vec<u8>,
+    pub(super) honest: Vec<u8>,
     /// Changes of one more person, in order.
-    pub changes: Vec<Vec<u8>>,
+    pub(super) changes: Vec<Vec<u8>>,
 }
 
 /// The visit of the guard's target: the same each time.
-#[must_use]
-pub fn visit() -> Visit {
+pub(super) fn visit() -> Visit {
     let at = UnixMillis(1_795_000_000_000);
     let mut document = opened(1, &[]);
     let first = Edit::new()
@@ -57,8 +56,7 @@ pub fn visit() -> Visit {
 }
 
 /// The kind of the visit.
-#[must_use]
-pub fn visit_kind() -> CheckedKind {
+pub(super) fn visit_kind() -> CheckedKind {
     super::builtin("visit")
 }
 

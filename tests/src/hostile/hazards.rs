@@ -2,12 +2,13 @@
 
 use beatbook_protocol::codec;
 use beatbook_protocol::document::Edit;
-use beatbook_protocol::entry::{ChangeEntry, Entry, Opens};
+use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, Opens};
 use beatbook_protocol::id::{ActorId, Hash, RecordId, UnitId};
 use beatbook_protocol::kind::DocumentName;
 use beatbook_protocol::ledger::Position;
 use beatbook_protocol::limits::{
-    CHANGE_OPS_MAX, ENTRY_BYTES_MAX, EXCHANGE_BYTES_MAX, EXCHANGE_PAGES_MAX, EXCHANGE_WIRE_BYTES_MAX, PAGE_ENTRIES_MAX,
+    ACT_BYTES_MAX, CHANGE_OPS_MAX, ENTRY_BYTES_MAX, EXCHANGE_BYTES_MAX, EXCHANGE_PAGES_MAX, EXCHANGE_WIRE_BYTES_MAX,
+    PAGE_ENTRIES_MAX,
 };
 use beatbook_protocol::page::BookKey;
 use beatbook_protocol::time::UnixMillis;
@@ -53,6 +54,7 @@ pub fn hazards() -> Vec<Hazard> {
         hazard("a record that nobody opened",      &["unknown_record", "accepted"],    20, unopened),
         hazard("256 entries that are none",        &["malformed"],                     10, junk_entries),
         hazard("256 times the same entry",         &["accepted", "duplicate"],         10, identical),
+        hazard("an act that says too much",        &["accepted", "too_large"],         20, talkative_act),
         hazard("a page of 257 entries",            &["page_too_large", "accepted"],    10, too_many_entries),
         hazard("an entry that is too long",        &["page_too_large", "accepted"],    10, too_long_entry),
         hazard("too many pages",                   &["too_large"],                      3, too_many_pages),
@@ -217,6 +219,22 @@ fn junk_entries(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
 fn identical(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
     let visit = scene.phone.visit()?;
     pages(scene, vec![visit; PAGE_ENTRIES_MAX])
+}
+
+fn talkative_act(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
+    let (record, document, opening) = scene.phone.open("visit", &Edit::new().field("purpose", "routine"))?;
+    let act = Entry::Act(ActEntry {
+        record,
+        code: "comment".into(),
+        heads: document.heads(),
+        last_act: None,
+        at: UnixMillis(1),
+        comment: Some("x".repeat(ACT_BYTES_MAX + 1)),
+        values: None,
+        private_heads: None,
+        on_behalf: None,
+    });
+    pages(scene, vec![opening, act.to_bytes()])
 }
 
 fn too_many_entries(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
