@@ -31,136 +31,38 @@ enum Case {
 
 use Case::{Here, In};
 
+#[rustfmt::skip]
 fn cases() -> Vec<(&'static str, Case)> {
     vec![
-        (
-            "PAGE_ENTRIES_MAX",
-            Here(|| page(PAGE_ENTRIES_MAX, 9), || !page(PAGE_ENTRIES_MAX + 1, 9)),
-        ),
-        (
-            "PAGE_BYTES_SEAL",
-            In(&["much_that_waits_goes_into_several_parcels_that_may_come_in_any_order"]),
-        ),
-        (
-            "ENTRY_BYTES_MAX",
-            Here(|| page(1, ENTRY_BYTES_MAX), || !page(1, ENTRY_BYTES_MAX + 1)),
-        ),
-        (
-            "PAGE_BYTES_MAX",
-            Here(|| page(4, PAGE_BYTES_MAX / 4), || !page(4, PAGE_BYTES_MAX / 4 + 1)),
-        ),
-        (
-            "CHANGE_BYTES_MAX",
-            Here(
-                || guarded(&vec![0; CHANGE_BYTES_MAX]) != "too_large",
-                || guarded(&vec![0; CHANGE_BYTES_MAX + 1]) == "too_large",
-            ),
-        ),
-        (
-            "CHANGE_OPS_MAX",
-            Here(
-                || operations(CHANGE_OPS_MAX) != "too_many_operations",
-                || operations(CHANGE_OPS_MAX + 1) == "too_many_operations",
-            ),
-        ),
-        (
-            "DOCUMENT_CHANGES_MAX",
-            In(&["a_document_takes_as_many_changes_as_it_may_and_no_more"]),
-        ),
-        (
-            "DOCUMENT_BYTES_MAX",
-            Here(
-                || grown(segments).0 <= DOCUMENT_BYTES_MAX,
-                || grown(segments).1 > DOCUMENT_BYTES_MAX,
-            ),
-        ),
+        ("PAGE_ENTRIES_MAX", Here(|| page(PAGE_ENTRIES_MAX, 9), || !page(PAGE_ENTRIES_MAX + 1, 9))),
+        ("PAGE_BYTES_SEAL", In(&["much_that_waits_goes_into_several_parcels_that_may_come_in_any_order"])),
+        ("ENTRY_BYTES_MAX", Here(|| page(1, ENTRY_BYTES_MAX), || !page(1, ENTRY_BYTES_MAX + 1))),
+        ("PAGE_BYTES_MAX", Here(|| page(4, PAGE_BYTES_MAX / 4), || !page(4, PAGE_BYTES_MAX / 4 + 1))),
+        ("CHANGE_BYTES_MAX", Here(|| guarded(&vec![0; CHANGE_BYTES_MAX]) != "too_large", || guarded(&vec![0; CHANGE_BYTES_MAX + 1]) == "too_large")),
+        ("CHANGE_OPS_MAX", Here(|| operations(CHANGE_OPS_MAX) != "too_many_operations", || operations(CHANGE_OPS_MAX + 1) == "too_many_operations")),
+        ("DOCUMENT_CHANGES_MAX", In(&["a_document_takes_as_many_changes_as_it_may_and_no_more"])),
+        ("DOCUMENT_BYTES_MAX", Here(|| grown(segments).0 <= DOCUMENT_BYTES_MAX, || grown(segments).1 > DOCUMENT_BYTES_MAX)),
         ("DOCUMENT_OPS_MAX", Here(|| rewritten(5), || !rewritten(6))),
-        (
-            "TEXT_CHARS_MAX",
-            Here(
-                || edits("household", field(TEXT_CHARS_MAX)),
-                || !edits("household", field(TEXT_CHARS_MAX + 1)),
-            ),
-        ),
-        (
-            "NOTE_CHARS_MAX",
-            Here(
-                || edits("visit", note(NOTE_CHARS_MAX)),
-                || !edits("visit", note(NOTE_CHARS_MAX + 1)),
-            ),
-        ),
-        (
-            "LIST_ITEMS_MAX",
-            Here(
-                || edits("visit", items(LIST_ITEMS_MAX)),
-                || !edits("visit", items(LIST_ITEMS_MAX + 1)),
-            ),
-        ),
-        (
-            "FILES_MAX",
-            Here(|| edits("visit", files(FILES_MAX)), || !edits("visit", files(FILES_MAX + 1))),
-        ),
-        (
-            "SEGMENT_BYTES_MAX",
-            Here(
-                || edits("patrol", segment(SEGMENT_BYTES_MAX)),
-                || !edits("patrol", segment(SEGMENT_BYTES_MAX + 1)),
-            ),
-        ),
+        ("TEXT_CHARS_MAX", Here(|| edits("household", field(TEXT_CHARS_MAX)), || !edits("household", field(TEXT_CHARS_MAX + 1)))),
+        ("NOTE_CHARS_MAX", Here(|| edits("visit", note(NOTE_CHARS_MAX)), || !edits("visit", note(NOTE_CHARS_MAX + 1)))),
+        ("LIST_ITEMS_MAX", Here(|| edits("visit", items(LIST_ITEMS_MAX)), || !edits("visit", items(LIST_ITEMS_MAX + 1)))),
+        ("FILES_MAX", Here(|| edits("visit", files(FILES_MAX)), || !edits("visit", files(FILES_MAX + 1)))),
+        ("SEGMENT_BYTES_MAX", Here(|| edits("patrol", segment(SEGMENT_BYTES_MAX)), || !edits("patrol", segment(SEGMENT_BYTES_MAX + 1)))),
         ("SEGMENT_FIXES_MAX", In(&["fixes_out_of_order_or_too_many_make_no_segment"])),
-        (
-            "EXCHANGE_WIRE_BYTES_MAX",
-            Here(
-                || !too_long(&vec![7; EXCHANGE_WIRE_BYTES_MAX]),
-                || too_long(&vec![7; EXCHANGE_WIRE_BYTES_MAX + 1]),
-            ),
-        ),
-        (
-            "EXCHANGE_BYTES_MAX",
-            Here(
-                || !too_long(&zeros(EXCHANGE_BYTES_MAX)),
-                || too_long(&zeros(EXCHANGE_BYTES_MAX + 1)),
-            ),
-        ),
-        (
-            "EXCHANGE_PAGES_MAX",
-            In(&["every_hostile_request_gets_a_clear_answer_and_the_station_goes_on"]),
-        ),
+        ("EXCHANGE_WIRE_BYTES_MAX", Here(|| !too_long(&vec![7; EXCHANGE_WIRE_BYTES_MAX]), || too_long(&vec![7; EXCHANGE_WIRE_BYTES_MAX + 1]))),
+        ("EXCHANGE_BYTES_MAX", Here(|| !too_long(&zeros(EXCHANGE_BYTES_MAX)), || too_long(&zeros(EXCHANGE_BYTES_MAX + 1)))),
+        ("EXCHANGE_PAGES_MAX", In(&["every_hostile_request_gets_a_clear_answer_and_the_station_goes_on"])),
         ("REPLY_BYTES", In(&["a_long_feed_comes_in_pieces_that_each_stand_alone"])),
-        (
-            "CBOR_DEPTH_MAX",
-            Here(
-                || codec::check(&nested(CBOR_DEPTH_MAX)).is_ok(),
-                || codec::check(&nested(CBOR_DEPTH_MAX + 1)).is_err(),
-            ),
-        ),
-        (
-            "ACT_BYTES_MAX",
-            In(&[
-                "every_hostile_request_gets_a_clear_answer_and_the_station_goes_on",
-                "an_act_is_checked_with_its_comment_values_and_rules",
-            ]),
-        ),
+        ("CBOR_DEPTH_MAX", Here(|| codec::check(&nested(CBOR_DEPTH_MAX)).is_ok(), || codec::check(&nested(CBOR_DEPTH_MAX + 1)).is_err())),
+        ("ACT_BYTES_MAX", In(&[ "every_hostile_request_gets_a_clear_answer_and_the_station_goes_on", "an_act_is_checked_with_its_comment_values_and_rules", ])),
         ("HEADS_MAX", Here(|| act(HEADS_MAX), || !act(HEADS_MAX + 1))),
         ("KIND_BYTES_MAX", In(&["what_is_no_kind_file_is_refused_at_its_line"])),
         ("EXPRESSION_CHARS_MAX", In(&["expressions_are_refused_with_the_row_at_fault"])),
         ("EXPRESSION_LOOPS_MAX", In(&["expressions_are_refused_with_the_row_at_fault"])),
-        (
-            "GPX_BYTES_MAX",
-            In(&["a_file_larger_than_any_patrol_is_stopped_and_its_fixes_stay"]),
-        ),
-        (
-            "PARCEL_ENTRY_BYTES",
-            In(&["much_that_waits_goes_into_several_parcels_that_may_come_in_any_order"]),
-        ),
-        (
-            "PARCEL_BYTES_MAX",
-            Here(|| parcel(PARCEL_BYTES_MAX), || !parcel(PARCEL_BYTES_MAX + 1)),
-        ),
-        (
-            "PARCELS_CARRIED_MAX",
-            In(&["a_carrier_takes_whole_parcels_of_its_station_alone_and_a_bounded_number"]),
-        ),
+        ("GPX_BYTES_MAX", In(&["a_file_larger_than_any_patrol_is_stopped_and_its_fixes_stay"])),
+        ("PARCEL_ENTRY_BYTES", In(&["much_that_waits_goes_into_several_parcels_that_may_come_in_any_order"])),
+        ("PARCEL_BYTES_MAX", Here(|| parcel(PARCEL_BYTES_MAX), || !parcel(PARCEL_BYTES_MAX + 1))),
+        ("PARCELS_CARRIED_MAX", In(&["a_carrier_takes_whole_parcels_of_its_station_alone_and_a_bounded_number"])),
     ]
 }
 
