@@ -121,6 +121,7 @@ fn mutations_of_changes_get_behind_the_first_gate() {
             codes.insert(fault.code());
         }
     }
-    assert!(codes.len() >= 5, "only {codes:?} were met");
+    // `unseen` is found only by whoever has parsed the change and looked at its operations.
+    assert!(codes.contains("unseen") && codes.len() >= 4, "only {codes:?} were met");
     assert!(!codes.contains("checksum_wrong"));
 }

@@ -302,7 +302,7 @@ fn operations_at_the_limit(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
 }
 
 fn long_notes(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
-    let text = |n: usize| -> String { "楼道照明损坏多日未修".chars().cycle().skip(n).take(19_000).collect() };
+    let text = |n: usize| -> String { "楼道照明损坏多日未修".chars().cycle().skip(n).take(7_900).collect() };
     let (record, mut document, opening) = scene.phone.open("visit", &Edit::new().note("notes", text(0)))?;
     let mut sent = scene.phone.seal(vec![opening]).map(|page| vec![page])?;
     for n in 1..3 {
