@@ -12,10 +12,11 @@ use beatbook_protocol::id::{BookId, Hash, IncarnationId, UnitId, UserId};
 use beatbook_protocol::ledger::merkle::{self, Nodes};
 use beatbook_protocol::ledger::{Checkpoint, Leaf, Position, StationKey};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, Tip};
+use beatbook_protocol::parcel::{Answer, AnswerContent, Parcel, ParcelFault, SealingKey, SealingPublicKey, parcel_hash};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    self, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeResponse, FeedEntry, FeedLeaf, PageAnswer, Receipt, Refusal,
-    RefusalCode, Verdict, exchange_message, runs,
+    self, Challenged, Cursor, DeliverRequest, DeliverResponse, EnrolRequest, EnrolResponse, ExchangeResponse, FeedEntry,
+    FeedLeaf, PageAnswer, Receipt, Refusal, RefusalCode, SealingOffer, Verdict, WIRE_VERSION, exchange_message, runs,
 };
 
 use super::{act, opened};
@@ -46,6 +47,9 @@ pub(crate) struct Station {
     pub(crate) fault: Option<&'static str>,
     pub(crate) leaves_in_reply: usize,
     pub(crate) backed_up_to: Option<u64>,
+    /// Opens parcels.
+    pub(crate) sealing: SealingKey,
+    pub(crate) tells_sealing_key: bool,
 }
 
 struct Kept(BTreeMap<(u32, u64), Hash>);
@@ -71,6 +75,8 @@ impl Station {
             fault: None,
             leaves_in_reply: 1000,
             backed_up_to: None,
+            sealing: SealingKey::from_bytes(&[8; 32]),
+            tells_sealing_key: true,
         }
     }
 
@@ -91,7 +97,7 @@ impl Station {
             receipt_key: self.key.verifying_key().to_bytes().to_vec(),
             token: self.token.clone(),
             server_time: UnixMillis(0),
-            sealing: None,
+            sealing: self.offer(),
         };
         Outcome::Reply(wire::pack(&response).unwrap())
     }
@@ -138,6 +144,55 @@ impl Station {
         }
     }
 
+    fn offer(&self) -> Option<SealingOffer> {
+        let offer = SealingOffer::sign(&self.sealing.public_key(), "beatbook/test", &self.key);
+        self.tells_sealing_key.then_some(offer)
+    }
+
+    /// The key of the book that is enrolled here.
+    pub(crate) fn book_key(&self) -> BookPublicKey {
+        self.book.unwrap().1
+    }
+
+    /// Takes in a parcel of the book that is enrolled here, whoever brings it.
+    pub(crate) fn deliver(&mut self, request: &OutgoingRequest) -> Outcome {
+        let request: DeliverRequest = wire::read("delivery", &wire::unpack(&request.body).unwrap()).unwrap();
+        let refused = |fault: ParcelFault| refuse(&Refusal::new(&RefusalCode::Other(fault.code().into()), fault.to_string()));
+        let opened = Parcel::parse(&request.parcel).and_then(|parcel| parcel.open("beatbook/test", &self.sealing));
+        let content = match opened.and_then(|opened| opened.verify(&self.book_key())) {
+            Ok(content) => content,
+            Err(fault) => return refused(fault),
+        };
+        let first = content.pages[0].header().unwrap();
+        let known = self.pages();
+        let tip = self
+            .leaves
+            .iter()
+            .rev()
+            .filter_map(|leaf| leaf.tip)
+            .find(|tip| tip.incarnation == first.incarnation);
+        let is_known = known.contains(&beatbook_protocol::page::header_hash(&content.pages[0].header));
+        if !is_known && first.sequence > tip.map_or(0, |tip| tip.next) {
+            return refused(ParcelFault::Early);
+        }
+        let answers: Vec<PageAnswer> = content.pages.into_iter().map(|page| self.take_in(page)).collect();
+        let said = AnswerContent {
+            parcel: parcel_hash(&request.parcel),
+            server_time: UnixMillis(0),
+            receipt: Receipt::sign(wire::receipt_root(&answers, &[]), &self.key),
+            answers,
+            checkpoint: self.checkpoint(),
+            backed_up_to: self.backed_up_to,
+        };
+        let to = SealingPublicKey::from_bytes(content.answer_key);
+        let answer = Answer::seal(&said, "beatbook/test", &self.key, &to, &[3; 32]).unwrap();
+        let reply = DeliverResponse {
+            version: WIRE_VERSION,
+            answer,
+        };
+        Outcome::Reply(wire::pack(&reply).unwrap())
+    }
+
     pub(crate) fn exchange(&mut self, request: &OutgoingRequest) -> Outcome {
         if let Some(refusal) = self.stranger(request) {
             return refuse(&refusal);
@@ -169,6 +224,7 @@ impl Station {
             cursor_consistency: (end < self.leaves.len()).then(|| self.proof(cursor.size, head.size)),
             more: (end < self.leaves.len()).then_some(true),
             backed_up_to: self.backed_up_to,
+            sealing: self.offer(),
             ..ExchangeResponse::plain(UnixMillis(0), reply_cursor)
         };
         Outcome::Reply(wire::pack(&reply).unwrap())
