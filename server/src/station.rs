@@ -21,7 +21,7 @@ pub use crate::error::{ActError, StationError};
 pub use crate::phones::{PhoneOwes, PhoneStatus};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
 pub use crate::review::view::{
-    ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, EntryLine, FindingView, PersonView, QueueFilter,
+    AboutView, ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, DuplicatePair, EntryLine, FindingView, PersonView, QueueFilter,
     QueuePage, RecordFilter, RecordPage, RecordRow, RowPage, TrackGap, TrackReport, WriteLine,
 };
 
@@ -243,6 +243,14 @@ impl Station {
     /// Those of the store.
     pub fn entries(&self, session: &Session, record: RecordId) -> Result<Option<Vec<EntryLine>>, StationError> {
         self.store.read(|tx| review::page::entries(tx, &self.kinds, session, record))
+    }
+
+    /// Pairs of records in the person's scope that may be one thing, for him to decide on.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn duplicates(&self, session: &Session) -> Result<Vec<DuplicatePair>, StationError> {
+        review::merges::duplicates(self, session)
     }
 
     /// Does an act on a record.

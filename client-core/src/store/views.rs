@@ -9,7 +9,7 @@ use rusqlite::OptionalExtension;
 
 use super::papers::SHOWN;
 use super::rows;
-use super::{StoreError, Tx, lists, papers, registry, write};
+use super::{StoreError, Tx, lists, merges, papers, registry, write};
 use crate::office::Office;
 use crate::query::{ActView, Author, ClaimView, ConflictView, HistoryView, RecordRow, RecordView, WrittenView};
 use crate::record::{Course, Step};
@@ -79,6 +79,7 @@ pub(crate) fn record(tx: &Tx<'_>, office: &Office, record: RecordId, now: UnixMi
         acts: acts_of(tx, &steps)?,
         acts_open,
         findings,
+        merged_here: merges::merged_here(tx, record)?,
         row,
     }))
 }
@@ -180,6 +181,7 @@ fn unread(tx: &Tx<'_>, row: RecordRow) -> Result<RecordView, StoreError> {
         acts_open: Vec::new(),
         may_write: false,
         findings: Vec::new(),
+        merged_here: Vec::new(),
         row,
     })
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, hints, records, registry, review, sync};
+use super::{about, hints, merges, records, registry, review, sync};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -18,6 +18,10 @@ use super::{about, hints, records, registry, review, sync};
         review::approve,
         review::act,
         review::settle,
+        merges::duplicates,
+        merges::merge,
+        merges::unmerge,
+        merges::not_duplicate,
         records::list,
         records::page,
         records::history,

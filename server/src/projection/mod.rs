@@ -5,9 +5,11 @@
 //!  leaf + entries ─► pages     (known pages, tips of chains)
 //!                 ─► registry  (units, people, books, kinds)
 //!                 ─► records   (state, versions, changes, acts)  ─► touched records
+//!                    merges    (which record stands for which)
 //!  touched record ─► reading   (title, words, conflicts, findings; opens the documents)
 //! ```
 
+pub(crate) mod merges;
 pub(crate) mod pages;
 pub(crate) mod reading;
 pub(crate) mod record;

@@ -9,7 +9,7 @@ use beatbook_protocol::kind::{CheckedKind, DocumentName, workflow};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::track::TrackView;
 
-use super::queue;
+use super::{merges, queue};
 use super::view::{
     ActLine, ActOpen, ChangedField, ClaimView, ConflictView, EntryLine, PersonView, RecordPage, TrackGap, TrackReport, WriteLine,
 };
@@ -114,6 +114,8 @@ pub(crate) fn record(
             })
             .collect(),
         private: private.map(|view| view.facts),
+        merged_here: merges::rows(tx, kinds, session, tx.merged_here(id)?)?,
+        duplicates: merges::rows(tx, kinds, session, tx.duplicates_of(id, session.unit)?)?,
     }))
 }
 

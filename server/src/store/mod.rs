@@ -12,6 +12,7 @@ mod entries;
 mod files;
 mod ledger;
 mod lists;
+mod merges;
 mod owed;
 mod records;
 mod registry;
