@@ -16,6 +16,7 @@ mod report;
 mod status;
 mod vault;
 mod verify;
+mod waiting;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -25,4 +26,5 @@ pub use machine::{Step, SyncMachine};
 pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 pub(crate) use status::token;
 pub use status::{SyncStatus, WaitingBecause, is_enrolled, status};
+pub use waiting::{RecordWaiting, waiting};
 pub use vault::{KeyVault, StoreVault};

@@ -4,6 +4,7 @@
 mod killed;
 mod kinds;
 mod live;
+mod merged;
 mod post;
 mod slow_line;
 mod tracks;
