@@ -202,7 +202,9 @@ fn answer(
         reply(station, tx, &asker, &wish, answers, now)
     })?;
     touch(station, &author, contact, cursor, now)?;
-    let app_min = station.app_min.filter(|wanted| AppVersion::parse(&app).is_none_or(|has| has < *wanted));
+    let app_min = station
+        .app_min
+        .filter(|wanted| AppVersion::parse(&app).is_none_or(|has| has < *wanted));
     Ok(Ok(ExchangeResponse {
         token,
         app_min: app_min.map(|wanted| wanted.to_string()),

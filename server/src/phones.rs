@@ -100,7 +100,9 @@ fn phone(
 ) -> Result<PhoneStatus, StationError> {
     let contact = tx.contact(book.book)?;
     let confirmed = match contact {
-        Some(contact) => tx.shared_with(contact.epoch)?.map_or(contact.size, |shared| shared.min(contact.size)),
+        Some(contact) => tx
+            .shared_with(contact.epoch)?
+            .map_or(contact.size, |shared| shared.min(contact.size)),
         None => 0,
     };
     let said = tx.owed(book.book)?;

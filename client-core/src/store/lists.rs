@@ -78,12 +78,10 @@ pub(crate) fn list(tx: &Tx<'_>, filter: &Filter, me: UserId) -> Result<RecordPag
 
 /// One record's row.
 pub(crate) fn one(tx: &Tx<'_>, record: RecordId) -> Result<Option<RecordRow>, StoreError> {
-    tx.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM record r {JOINS} WHERE r.record = ?1"
-    ))?
-    .query_row([record.as_bytes()], |row| Ok(read(row)))
-    .optional()?
-    .transpose()
+    tx.prepare_cached(&format!("SELECT {COLUMNS} FROM record r {JOINS} WHERE r.record = ?1"))?
+        .query_row([record.as_bytes()], |row| Ok(read(row)))
+        .optional()?
+        .transpose()
 }
 
 /// The last record of a kind about another one.
@@ -110,7 +108,10 @@ fn conditions(filter: &Filter, me: UserId) -> (Vec<String>, Vec<Sql>) {
     given("r.kind = ?", filter.kind.clone().map(Sql::Text));
     given("r.state = ?", filter.state.clone().map(Sql::Text));
     given(ABOUT, filter.about.map(|about| Sql::Blob(about.as_bytes().to_vec())));
-    given("o.root = ?", filter.merged_into.map(|into| Sql::Blob(into.as_bytes().to_vec())));
+    given(
+        "o.root = ?",
+        filter.merged_into.map(|into| Sql::Blob(into.as_bytes().to_vec())),
+    );
     given("r.opener_user = ?", filter.mine.then(|| Sql::Blob(me.as_bytes().to_vec())));
     for (asked, condition) in [
         (filter.waiting, "r.waiting > 0"),

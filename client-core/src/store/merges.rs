@@ -19,9 +19,13 @@ pub(crate) fn put(tx: &Tx<'_>, record: RecordId, target: Option<RecordId>) -> Re
     }
     match target {
         Some(target) => tx
-            .prepare_cached("INSERT INTO merged (record, target) VALUES (?1, ?2) ON CONFLICT (record) DO UPDATE SET target = excluded.target")?
+            .prepare_cached(
+                "INSERT INTO merged (record, target) VALUES (?1, ?2) ON CONFLICT (record) DO UPDATE SET target = excluded.target",
+            )?
             .execute([record.as_bytes(), target.as_bytes()])?,
-        None => tx.prepare_cached("DELETE FROM merged WHERE record = ?1")?.execute([record.as_bytes()])?,
+        None => tx
+            .prepare_cached("DELETE FROM merged WHERE record = ?1")?
+            .execute([record.as_bytes()])?,
     };
     find_roots(tx)
 }

@@ -244,7 +244,9 @@ fn take_kinds(core: &Core, records: &mut Records<'_>, reply: &ExchangeResponse) 
         for file in files {
             records.put_kind(&file.kind, file.version, &file.source)?;
         }
-        let set = files.iter().map(|file| (file.kind.as_str(), file.version, file_digest(&file.source)));
+        let set = files
+            .iter()
+            .map(|file| (file.kind.as_str(), file.version, file_digest(&file.source)));
         return registry::put_in_force(tx, set);
     }
     let office = core.office();
@@ -252,7 +254,10 @@ fn take_kinds(core: &Core, records: &mut Records<'_>, reply: &ExchangeResponse) 
         for kind in office.kinds.iter() {
             records.put_kind(&kind.code, kind.version, kind.source())?;
         }
-        let set = office.kinds.iter().map(|kind| (kind.code.as_str(), kind.version, kind.digest()));
+        let set = office
+            .kinds
+            .iter()
+            .map(|kind| (kind.code.as_str(), kind.version, kind.digest()));
         registry::put_in_force(tx, set)?;
     }
     Ok(())

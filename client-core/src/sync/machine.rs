@@ -14,8 +14,8 @@ use super::verify::{self, Known, Standing, read_refusal};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 use crate::core::Core;
 use crate::error::CoreError;
-use crate::store::{outbox, pages};
 use crate::store::sync_state::{self, OwnBook};
+use crate::store::{outbox, pages};
 use crate::transport::{Outcome, OutgoingRequest};
 
 /// Where exchanges go.

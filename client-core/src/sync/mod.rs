@@ -26,5 +26,5 @@ pub use machine::{Step, SyncMachine};
 pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 pub(crate) use status::token;
 pub use status::{SyncStatus, WaitingBecause, is_enrolled, status};
-pub use waiting::{RecordWaiting, waiting};
 pub use vault::{KeyVault, StoreVault};
+pub use waiting::{RecordWaiting, waiting};

@@ -93,12 +93,18 @@ mod tests {
         let told = |why: &dyn Fn(&RecordWaiting) -> bool| {
             let rows = waiting(&phone.core).unwrap();
             assert!(rows.iter().all(why), "{rows:?}");
-            rows.iter().map(|row| (row.record.as_bytes()[0], row.entries, row.since.unwrap().since(began))).collect::<Vec<_>>()
+            rows.iter()
+                .map(|row| (row.record.as_bytes()[0], row.entries, row.since.unwrap().since(began)))
+                .collect::<Vec<_>>()
         };
         let all = [(1, 2, 0), (2, 1, 1_000)];
         assert_eq!(told(&|row| row.why == WaitingBecause::NotSentYet), all);
         phone.sync_by(|_| Outcome::Failed(TransportFault::TimedOut)).unwrap();
-        assert_eq!(told(&|row| matches!(row.why, WaitingBecause::Failed { .. })), all, "sealed is not sent");
+        assert_eq!(
+            told(&|row| matches!(row.why, WaitingBecause::Failed { .. })),
+            all,
+            "sealed is not sent"
+        );
         station.verdicts.insert(held, Verdict::Needs { changes: Vec::new() });
         phone.sync(&mut station).unwrap();
         assert_eq!(told(&|row| row.why == WaitingBecause::StationLacks), [(2, 1, 1_000)]);

@@ -81,7 +81,10 @@ fn part(value: &Value) -> Option<String> {
 pub(super) fn lacks(kind: &Kind) -> Option<Lack> {
     for (way, codes) in kind.duplicate_key.iter().enumerate() {
         if codes.is_empty() {
-            return Some(Lack::Fields { way, code: String::new() });
+            return Some(Lack::Fields {
+                way,
+                code: String::new(),
+            });
         }
         let fits = |code: &&String| {
             kind.field(code).is_some_and(|field| {
@@ -107,21 +110,39 @@ pub(super) fn lacks(kind: &Kind) -> Option<Lack> {
                 && field.required.is_some()
         })
     };
-    let merged = kind.act(MERGE_INTO).filter(|act| names_one(act, TARGET)).and_then(|act| act.to.as_ref());
+    let merged = kind
+        .act(MERGE_INTO)
+        .filter(|act| names_one(act, TARGET))
+        .and_then(|act| act.to.as_ref());
     let Some(merged) = merged else {
-        return Some(Lack::Act("an act merge_into into a state of its own, with a required reference `target` to this kind"));
+        return Some(Lack::Act(
+            "an act merge_into into a state of its own, with a required reference `target` to this kind",
+        ));
     };
-    let back = kind.act(UNMERGE).is_some_and(|act| act.from == [merged.clone()] && act.to.is_some());
+    let back = kind
+        .act(UNMERGE)
+        .is_some_and(|act| act.from == [merged.clone()] && act.to.is_some());
     if !back {
-        return Some(Lack::Act("an act unmerge out of the state that merge_into leads to, and of no other"));
+        return Some(Lack::Act(
+            "an act unmerge out of the state that merge_into leads to, and of no other",
+        ));
     }
-    let two = kind.act(NOT_DUPLICATE).is_some_and(|act| act.to.is_none() && names_one(act, OTHER));
+    let two = kind
+        .act(NOT_DUPLICATE)
+        .is_some_and(|act| act.to.is_none() && names_one(act, OTHER));
     if !two {
-        return Some(Lack::Act("an act not_duplicate that leads nowhere, with a required reference `other` to this kind"));
+        return Some(Lack::Act(
+            "an act not_duplicate that leads nowhere, with a required reference `other` to this kind",
+        ));
     }
     // Another way into that state would leave records merged into nothing.
-    let others = kind.workflow.acts.iter().any(|act| act.code != MERGE_INTO && act.to.as_ref() == Some(merged));
-    (others || kind.workflow.initial == *merged).then_some(Lack::Act("no other way into the state of merged records than merge_into"))
+    let others = kind
+        .workflow
+        .acts
+        .iter()
+        .any(|act| act.code != MERGE_INTO && act.to.as_ref() == Some(merged));
+    (others || kind.workflow.initial == *merged)
+        .then_some(Lack::Act("no other way into the state of merged records than merge_into"))
 }
 
 /// What is missing.
@@ -182,8 +203,14 @@ mod tests {
             change(&mut kind);
             lacks(&kind)
         };
-        assert!(matches!(broken(|kind| kind.duplicate_key.push(Vec::new())), Some(Lack::Fields { .. })));
-        assert!(matches!(broken(|kind| kind.duplicate_key.push(vec!["notes".into()])), Some(Lack::Fields { .. })));
+        assert!(matches!(
+            broken(|kind| kind.duplicate_key.push(Vec::new())),
+            Some(Lack::Fields { .. })
+        ));
+        assert!(matches!(
+            broken(|kind| kind.duplicate_key.push(vec!["notes".into()])),
+            Some(Lack::Fields { .. })
+        ));
         for act in [MERGE_INTO, UNMERGE, NOT_DUPLICATE] {
             let mut kind: Kind = (*sound).clone();
             kind.workflow.acts.retain(|rule| rule.code != act);

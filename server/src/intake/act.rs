@@ -6,8 +6,8 @@ use beatbook_protocol::kind::{DocumentName, Judgement, workflow};
 use beatbook_protocol::limits::ACT_BYTES_MAX;
 use beatbook_protocol::wire::Verdict;
 
-use super::merge;
 use super::desk::{Desk, refused, verdict_of_unopened};
+use super::merge;
 use crate::error::StationError;
 use crate::projection::record::ActEffect;
 

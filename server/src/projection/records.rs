@@ -4,8 +4,8 @@ use beatbook_protocol::document::guard;
 use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry};
 use beatbook_protocol::id::RecordId;
 
-use super::{Place, merges};
 use super::record::{ActEffect, Opening, RecordState};
+use super::{Place, merges};
 use crate::error::StationError;
 use crate::kinds::Kinds;
 use crate::store::{ActRow, WriteTx};

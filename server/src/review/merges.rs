@@ -63,7 +63,13 @@ pub(crate) fn named(kind: &Kind, order: &ActOrder) -> Option<(&'static str, Opti
 }
 
 /// Refuses a merge, or a word on a pair, that cannot be: with nothing, with itself, with another sort of thing, in a loop.
-pub(crate) fn check(tx: &ReadTx<'_>, session: &Session, kind: &Kind, state: &RecordState, order: &ActOrder) -> Result<(), ActError> {
+pub(crate) fn check(
+    tx: &ReadTx<'_>,
+    session: &Session,
+    kind: &Kind,
+    state: &RecordState,
+    order: &ActOrder,
+) -> Result<(), ActError> {
     let Some((value, named)) = named(kind, order) else {
         return Ok(());
     };

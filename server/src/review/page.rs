@@ -9,10 +9,10 @@ use beatbook_protocol::kind::{CheckedKind, DocumentName, workflow};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::track::TrackView;
 
-use super::{merges, queue};
 use super::view::{
     ActLine, ActOpen, ChangedField, ClaimView, ConflictView, EntryLine, PersonView, RecordPage, TrackGap, TrackReport, WriteLine,
 };
+use super::{merges, queue};
 use crate::error::StationError;
 use crate::feed::reads_private;
 use crate::kinds::{Kinds, damaged};

@@ -73,7 +73,13 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<PairRow> {
 
 impl WriteTx<'_> {
     /// Puts what a record is about, and by what it may be told to be another one.
-    pub(crate) fn put_links(&self, record: RecordId, kind: &str, about: Option<RecordId>, keys: &[String]) -> Result<(), StoreError> {
+    pub(crate) fn put_links(
+        &self,
+        record: RecordId,
+        kind: &str,
+        about: Option<RecordId>,
+        keys: &[String],
+    ) -> Result<(), StoreError> {
         match about {
             Some(target) => self.run(
                 "INSERT INTO about (record, target) VALUES (?1, ?2) ON CONFLICT (record) DO UPDATE SET target = excluded.target",
@@ -105,7 +111,10 @@ impl WriteTx<'_> {
              ON CONFLICT (record) DO UPDATE SET target = excluded.target, root = excluded.root",
             [record.as_bytes(), target.as_bytes(), root.as_bytes()],
         )?;
-        self.run("UPDATE merged SET root = ?2 WHERE root = ?1", [record.as_bytes(), root.as_bytes()])?;
+        self.run(
+            "UPDATE merged SET root = ?2 WHERE root = ?1",
+            [record.as_bytes(), root.as_bytes()],
+        )?;
         Ok(())
     }
 

@@ -20,7 +20,11 @@ fn household(world: &World, phone: &mut Phone, address: &str) -> RecordId {
 
 fn visit_of(world: &World, phone: &mut Phone, household: RecordId) -> RecordId {
     let record = world.record_id();
-    let opening = phone.write(record, Some(world.unit), visit().field("household", household.to_string().as_str()));
+    let opening = phone.write(
+        record,
+        Some(world.unit),
+        visit().field("household", household.to_string().as_str()),
+    );
     assert_eq!(world.verdicts(phone, vec![opening]), [Verdict::Accepted]);
     record
 }
@@ -84,9 +88,11 @@ fn sorted<const N: usize>(mut records: [RecordId; N]) -> [RecordId; N] {
 fn lasting(world: &World) -> Vec<String> {
     let passing = ["last_at", "state_since", "last_act", "received", "leaf", "version"];
     let dump = world.station.dump().unwrap();
-    let lines = dump
-        .lines()
-        .filter(|line| !["page|", "book_tip|", "act|", "record_state|", "record_version|"].iter().any(|table| line.starts_with(table)));
+    let lines = dump.lines().filter(|line| {
+        !["page|", "book_tip|", "act|", "record_state|", "record_version|"]
+            .iter()
+            .any(|table| line.starts_with(table))
+    });
     lines
         .map(|line| {
             let columns = line.split('|').filter(|column| {
@@ -109,7 +115,15 @@ fn one_household_registered_twice_is_suggested_and_merged_and_its_visits_follow(
     assert_eq!(pairs(&world), [sorted([a, b])]);
     let page = world.station.record(&world.chief, b).unwrap().unwrap();
     assert_eq!(page.duplicates.iter().map(|row| row.id).collect::<Vec<_>>(), [a]);
-    assert!(world.station.record(&world.chief, unlike).unwrap().unwrap().duplicates.is_empty());
+    assert!(
+        world
+            .station
+            .record(&world.chief, unlike)
+            .unwrap()
+            .unwrap()
+            .duplicates
+            .is_empty()
+    );
 
     merge(&world, b, a).unwrap();
     assert_eq!(pairs(&world), Vec::<[RecordId; 2]>::new());
@@ -123,7 +137,14 @@ fn one_household_registered_twice_is_suggested_and_merged_and_its_visits_follow(
     let stays = world.station.record(&world.chief, a).unwrap().unwrap();
     assert_eq!(stays.merged_here.iter().map(|row| row.id).collect::<Vec<_>>(), [b]);
     assert_eq!(about(&world, a), sorted([of_a, of_b]));
-    let followed = world.station.record(&world.chief, of_b).unwrap().unwrap().header.about.unwrap();
+    let followed = world
+        .station
+        .record(&world.chief, of_b)
+        .unwrap()
+        .unwrap()
+        .header
+        .about
+        .unwrap();
     assert_eq!((followed.id, followed.title), (a, Some(stays.header.title)));
     let before = world.station.dump().unwrap();
     world.station.rebuild().unwrap();
@@ -163,7 +184,15 @@ fn merges_make_chains_and_never_a_loop() {
     assert_eq!(hindered(merge(&world, a, b)), "merge_loop");
     merge(&world, a, c).unwrap();
     assert_eq!(hindered(merge(&world, c, b)), "merge_loop", "also through others");
-    let ends = |record| world.station.record(&world.chief, record).unwrap().unwrap().header.merged_into;
+    let ends = |record| {
+        world
+            .station
+            .record(&world.chief, record)
+            .unwrap()
+            .unwrap()
+            .header
+            .merged_into
+    };
     assert_eq!([a, b, c].map(ends), [Some(c), Some(c), None]);
     assert_eq!(about(&world, c), sorted(visits));
     // The middle stands for itself again, and for what was merged into it.
@@ -184,7 +213,11 @@ fn a_pair_that_was_said_to_be_two_is_not_suggested_again() {
     assert!(!left.contains(&sorted([a, b])) && left.iter().all(|pair| pair.contains(&c)));
     let edit = phone.write(b, None, Edit::new().field("structure", "simple"));
     assert_eq!(world.verdicts(&mut phone, vec![edit]), [Verdict::Accepted]);
-    assert_eq!(pairs(&world).len(), 2, "an edit that leaves the address does not bring it back");
+    assert_eq!(
+        pairs(&world).len(),
+        2,
+        "an edit that leaves the address does not bring it back"
+    );
     world.station.rebuild().unwrap();
     assert_eq!(pairs(&world).len(), 2);
 }
@@ -205,6 +238,13 @@ fn a_phone_may_merge_as_its_kind_says_and_cannot_make_a_loop_on_one_page() {
     assert_eq!(verdicts[1], Verdict::Accepted);
     assert_eq!(code(&verdicts[2]), "merge_loop");
     let back_again = act_with(&mut officer, b, MERGE_INTO, TARGET, a);
-    assert_eq!(code(&world.verdicts(&mut officer, vec![back_again])[0]), "merge_loop", "nor on two");
-    assert_eq!(world.station.record(&world.chief, a).unwrap().unwrap().header.merged_into, Some(b));
+    assert_eq!(
+        code(&world.verdicts(&mut officer, vec![back_again])[0]),
+        "merge_loop",
+        "nor on two"
+    );
+    assert_eq!(
+        world.station.record(&world.chief, a).unwrap().unwrap().header.merged_into,
+        Some(b)
+    );
 }

@@ -20,7 +20,9 @@ fn household_two() -> String {
     let first = kinds.get("household", 1).unwrap().source();
     let field = "[[field]]\ncode = \"gate_code\"\nlabel = { zh = \"门禁\", en = \"Gate\" }\ntype = \"text\"\nchars_max = 20\n\
                  purpose = \"To reach the door.\"\n\n[workflow]\n";
-    first.replacen("version = 1", "version = 2", 1).replacen("[workflow]\n", field, 1)
+    first
+        .replacen("version = 1", "version = 2", 1)
+        .replacen("[workflow]\n", field, 1)
 }
 
 /// A kind of the city's own.
@@ -55,7 +57,11 @@ async fn a_kind_that_is_added_and_one_that_is_raised_reach_phones_and_records_st
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("household-2.toml"), household_two()).unwrap();
     std::fs::write(folder.join("shop.toml"), shop()).unwrap();
-    post.station = again(post.station, &post.places, &[("BEATBOOK_KINDS", folder.display().to_string())]);
+    post.station = again(
+        post.station,
+        &post.places,
+        &[("BEATBOOK_KINDS", folder.display().to_string())],
+    );
 
     // One phone comes by and knows the new version; the other is out and writes under the old.
     phones[1].sync().await.unwrap();
@@ -64,7 +70,10 @@ async fn a_kind_that_is_added_and_one_that_is_raised_reach_phones_and_records_st
     let old = household(&phones[0], 102);
     let new = household(&phones[1], 103);
     write(&phones[1], new, Edit::new().field("gate_code", "4711")).unwrap();
-    phones[1].core.begin("shop", &Edit::new().field("dwelling_use", "rented")).unwrap();
+    phones[1]
+        .core
+        .begin("shop", &Edit::new().field("dwelling_use", "rented"))
+        .unwrap();
     phones.reverse();
     sync_both(&mut phones).await;
     sync_both(&mut phones).await;
@@ -134,11 +143,17 @@ async fn the_chief_sees_what_each_phone_still_owes() {
     let seen = of(&phones, &busy.name);
     assert_eq!(seen["owes"]["entries"], json!(left.waiting), "{seen}");
     assert_eq!(seen["owes"]["since"], json!(left.since.map(|at| at.0)), "{seen}");
-    assert!(seen["app"].as_str().unwrap().starts_with("beatbook/") && seen["last_contact"].is_i64(), "{seen}");
+    assert!(
+        seen["app"].as_str().unwrap().starts_with("beatbook/") && seen["last_contact"].is_i64(),
+        "{seen}"
+    );
     assert_eq!((&seen["pages_set_aside"], &seen["agrees"]), (&json!(0), &json!(null)));
     let quiet = of(&phones, &idle.name);
     assert_eq!(quiet["owes"], json!(null), "{quiet}");
-    assert!(quiet["leaves_unconfirmed"].as_u64().unwrap() > 0, "it has not fetched what the other wrote");
+    assert!(
+        quiet["leaves_unconfirmed"].as_u64().unwrap() > 0,
+        "it has not fetched what the other wrote"
+    );
 
     for _ in 0..2 {
         busy.sync().await.unwrap();
@@ -147,6 +162,10 @@ async fn the_chief_sees_what_each_phone_still_owes() {
     let phones = post.desk.get("/api/v1/phones").await.unwrap();
     for name in [&busy.name, &idle.name] {
         let seen = of(&phones, name);
-        assert_eq!((&seen["owes"], &seen["leaves_unconfirmed"]), (&json!(null), &json!(0)), "{seen}");
+        assert_eq!(
+            (&seen["owes"], &seen["leaves_unconfirmed"]),
+            (&json!(null), &json!(0)),
+            "{seen}"
+        );
     }
 }

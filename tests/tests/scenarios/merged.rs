@@ -31,7 +31,11 @@ async fn decide(post: &Post, record: RecordId, what: &str, body: Json) -> (u16, 
 }
 
 fn ids(rows: &Json) -> Vec<String> {
-    rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    rows.as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -74,7 +78,14 @@ async fn a_household_that_two_registered_offline_is_merged_by_the_chief_and_its_
         let followed = phone.core.record(of_b).unwrap().row;
         assert_eq!(followed.about, Some(a));
         assert!(followed.title.zh.starts_with(&phone.core.record(a).unwrap().row.title.zh));
-        assert!(phone.core.starting_point("visit", a).unwrap().fields.contains_key("household"));
+        assert!(
+            phone
+                .core
+                .starting_point("visit", a)
+                .unwrap()
+                .fields
+                .contains_key("household")
+        );
     }
     let listed = post.desk.get(&format!("/api/v1/records?about={a}")).await.unwrap();
     assert_eq!(ids(&listed["rows"]).len(), 3);
@@ -96,5 +107,9 @@ async fn a_household_that_two_registered_offline_is_merged_by_the_chief_and_its_
         assert_eq!((row.merged_into, row.state.as_str()), (None, "active"));
         assert_eq!(phone.core.record(of_b).unwrap().row.about, Some(b));
     }
-    assert_eq!(post.desk.get("/api/v1/duplicates").await.unwrap()["pairs"], json!([]), "it was said to be two");
+    assert_eq!(
+        post.desk.get("/api/v1/duplicates").await.unwrap()["pairs"],
+        json!([]),
+        "it was said to be two"
+    );
 }
