@@ -3,7 +3,9 @@
 use beatbook_protocol::document::{Conflict, Document, View, Write};
 use beatbook_protocol::facts::Facts;
 use beatbook_protocol::id::{ActorId, BookId, Hash, RecordId};
-use beatbook_protocol::kind::{CheckedKind, DocumentName, Judged, UTC_OFFSET_MINUTES, UserContext, validate, workflow};
+use beatbook_protocol::kind::{
+    CheckedKind, DocumentName, FieldType, Judged, UTC_OFFSET_MINUTES, UserContext, validate, workflow,
+};
 use beatbook_protocol::time::UnixMillis;
 use rusqlite::OptionalExtension;
 
@@ -163,6 +165,12 @@ pub(crate) fn starting_point(tx: &Tx<'_>, office: &Office, kind: &str, about: Re
                 start.lists.insert(code.clone(), there.collect());
             }
         }
+    }
+    // The last visit may have been to a record that was merged into this one.
+    if let Some(field) = kind.fields.iter().find(|field| field.field_type == FieldType::Reference)
+        && let Some(value) = start.fields.get_mut(&field.code)
+    {
+        *value = about.to_string().as_str().into();
     }
     Ok(start)
 }
