@@ -16,6 +16,7 @@ pub(crate) mod drafts;
 mod fold;
 pub(crate) mod identity;
 pub(crate) mod lists;
+pub(crate) mod merges;
 pub(crate) mod outbox;
 pub(crate) mod pages;
 pub(crate) mod papers;

@@ -7,6 +7,7 @@ use beatbook_protocol::limits::ACT_BYTES_MAX;
 use beatbook_protocol::wire::Verdict;
 
 use super::desk::{Desk, refused, verdict_of_unopened};
+use super::merge;
 use crate::error::StationError;
 use crate::projection::record::ActEffect;
 
@@ -68,6 +69,10 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
         };
         return Ok(refused(code, fault.message.en));
     }
+    if let Some(verdict) = merge::fault(desk, kind, act)? {
+        return Ok(verdict);
+    }
+    merge::remember(desk, act);
     let effect = ActEffect::of(kind, &state.state, &act.code, offered);
     Ok(take(
         desk,

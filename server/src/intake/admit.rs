@@ -83,6 +83,7 @@ impl Admission {
             received,
             records: BTreeMap::new(),
             bound: Default::default(),
+            merges: BTreeMap::new(),
             verdicts: vec![None; page.page().entries.len()],
         };
         let mut seen: BTreeMap<Hash, usize> = BTreeMap::new();

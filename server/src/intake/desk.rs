@@ -118,6 +118,8 @@ pub(super) struct Desk<'a> {
     pub(super) records: BTreeMap<RecordId, OpenRecord>,
     /// Author marks that this page uses first.
     pub(super) bound: BTreeSet<ActorId>,
+    /// Merges that this page makes, and those that it takes back.
+    pub(super) merges: BTreeMap<RecordId, Option<RecordId>>,
     /// Verdicts so far, by place.
     pub(super) verdicts: Vec<Option<Verdict>>,
 }

@@ -12,6 +12,7 @@ mod act;
 mod admit;
 mod change;
 mod desk;
+mod merge;
 mod own;
 mod verify;
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use beatbook_protocol::document::{Document, View};
 use beatbook_protocol::facts::{Facts, Value};
+use beatbook_protocol::id::RecordId;
+use beatbook_protocol::kind::duplicate::duplicate_keys;
 use beatbook_protocol::kind::{
     CheckedKind, DocumentName, Field, FieldType, Finding, FindingSeverity, Judged, RecordContext, UTC_OFFSET_MINUTES,
     UserContext, Who, validate, workflow,
@@ -80,12 +82,20 @@ pub(crate) fn read(
     conflicts.sort_unstable();
     conflicts.dedup();
     Ok(ReadingRow {
+        about: about(kind, &view.facts),
+        keys: duplicate_keys(kind, &view.facts),
         title: title(kind, &view.facts),
         words: said(kind, &view.facts),
         pending,
         conflicts,
         findings: validate(kind, &judged).into_iter().map(finding_view).collect(),
     })
+}
+
+/// The record that this one is about: what its first reference field names.
+fn about(kind: &CheckedKind, facts: &Facts) -> Option<RecordId> {
+    let field = kind.fields.iter().find(|field| field.field_type == FieldType::Reference)?;
+    facts.fields.get(&field.code)?.as_text()?.parse().ok()
 }
 
 /// The official view: at the pinned heads while the state pins them, else as it is now.

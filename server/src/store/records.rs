@@ -36,6 +36,10 @@ pub(crate) struct ActRow {
 /// What a record's facts say for lists and search.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct ReadingRow {
+    /// What it is about.
+    pub(crate) about: Option<RecordId>,
+    /// By what it may be told to be another one.
+    pub(crate) keys: Vec<String>,
     /// Title.
     pub(crate) title: String,
     /// Words, as the search index takes them.

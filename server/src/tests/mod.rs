@@ -1,6 +1,7 @@
 //! Tests of the whole station through its one door, with phones made by hand.
 
 mod intake;
+mod merges;
 mod operations;
 mod parcels;
 mod review;

@@ -3,7 +3,9 @@
 
 mod hostile;
 mod killed;
+mod kinds;
 mod live;
+mod merged;
 mod parcels;
 mod post;
 mod slow_line;

@@ -26,7 +26,7 @@ fn packed(author: &Phone) -> Vec<ParcelMade> {
 
 fn delivered(carrier: &Phone, station: &mut Station) -> Deliveries {
     let mut delivery = Delivery::open(&carrier.core).unwrap();
-    while let Some(request) = delivery.next().unwrap() {
+    while let Some(request) = delivery.next_request().unwrap() {
         let outcome = station.deliver(&request);
         delivery.receive(carrier.now(), outcome).unwrap();
     }
@@ -202,11 +202,15 @@ fn a_parcel_that_is_refused_says_why_and_one_that_got_no_answer_waits() {
     let bad = carry_in(&carrier.core, &changed).unwrap().parcel;
     carry_in(&carrier.core, &made[0].file).unwrap();
     let mut delivery = Delivery::open(&carrier.core).unwrap();
-    delivery.next().unwrap().unwrap();
+    delivery.next_request().unwrap().unwrap();
     delivery
         .receive(carrier.now(), Outcome::Failed(TransportFault::TimedOut))
         .unwrap();
-    assert_eq!(delivery.next().unwrap(), None, "the line is down: the next sync tries again");
+    assert_eq!(
+        delivery.next_request().unwrap(),
+        None,
+        "the line is down: the next sync tries again"
+    );
     assert_eq!(status(&carrier.core).unwrap().parcels.waiting, 2);
     let report = delivered(&carrier, &mut station);
     assert_eq!((report.delivered, report.refused), (1, 1));
@@ -264,7 +268,7 @@ fn an_answer_of_nobodys_station_settles_nothing() {
         parcel: made[0].parcel,
         server_time: UnixMillis(1),
         answers: Vec::new(),
-        receipt: Receipt::sign(receipt_root(&[], &[]), &forger),
+        receipt: Receipt::sign(receipt_root(&[], &[], &[]), &forger),
         checkpoint: String::new(),
         backed_up_to: None,
     };

@@ -179,7 +179,7 @@ impl Station {
         let said = AnswerContent {
             parcel: parcel_hash(&request.parcel),
             server_time: UnixMillis(0),
-            receipt: Receipt::sign(wire::receipt_root(&answers, &[]), &self.key),
+            receipt: Receipt::sign(wire::receipt_root(&answers, &[], &[]), &self.key),
             answers,
             checkpoint: self.checkpoint(),
             backed_up_to: self.backed_up_to,
