@@ -171,6 +171,7 @@ fn answer(
     let mut answers = Vec::with_capacity(pages.len());
     for page in pages {
         answers.push(take_in(&station.store, &station.kinds, &author, &page, now)?);
+        station.env.steps.passes("page taken in");
     }
     station.count_answers(&answers);
     let token = if admitted.renew {
@@ -178,6 +179,7 @@ fn answer(
     } else {
         None
     };
+    station.env.steps.passes("token issued");
     let reply = station.store.read(|tx| {
         let unit = tx
             .user(author.user)?
@@ -197,7 +199,9 @@ fn answer(
         };
         reply(station, tx, &asker, &wish, answers, now)
     })?;
+    station.env.steps.passes("checkpoint signed");
     touch(station, &author, contact, cursor, now)?;
+    station.env.steps.passes("reply ready");
     Ok(Ok(ExchangeResponse { token, ..reply }))
 }
 

@@ -15,7 +15,7 @@ use crate::registry::{enrol, people, tokens};
 use crate::store::Store;
 use crate::{backup, doctor, exchange, ledger, rebuild, review, setup, status};
 
-pub use crate::environment::{Clock, Environment, Randomness};
+pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
 pub use crate::review::view::{

@@ -11,3 +11,4 @@ pub mod proxy;
 pub mod seeded;
 pub mod station;
 pub mod street;
+pub mod world;

@@ -55,6 +55,7 @@ pub(crate) fn add(
         });
         write_events(tx, &station.keys, &station.env, &station.kinds, vec![event])
     })?;
+    station.env.steps.passes("person added");
     station.store.read(|tx| ledger::note(tx, &station.keys))?;
     Ok(user)
 }
