@@ -112,6 +112,10 @@ impl World {
             self.time.pass(i64::try_from(1_000 + self.draw.below(600_000)).unwrap_or(1_000));
             let now = self.time.now();
             self.trace.say(format_args!("{number} {now} {deed:?} {at}"));
+            // Whoever looks after the station notices before long.
+            if !self.station.is_open() && self.draw.below(4) == 0 {
+                self.station.come_back()?;
+            }
             self.happens(deed, at)?;
             self.look(at)?;
         }

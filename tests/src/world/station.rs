@@ -153,11 +153,11 @@ impl StationSide {
 
     /// One call that may end the station; none when it did, or was not there.
     fn call<T>(&mut self, draw: &mut Seeded, trace: &mut Trace, work: impl FnOnce(&Station) -> T) -> Option<T> {
+        let station = self.station.as_ref()?;
         if draw.below(1000) < self.fuse {
             let steps = 1 + u32::try_from(draw.below(FUSE_STEPS)).unwrap_or(0);
             self.device.fuse.light(steps, self.copies());
         }
-        let station = self.station.as_ref()?;
         let done = unless_killed(|| work(station));
         self.device.fuse.put_out();
         match done {
