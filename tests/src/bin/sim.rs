@@ -61,5 +61,9 @@ fn main() -> ExitCode {
         "{seconds:.1} s with {jobs} at a time: {rate:.1} seeds a second, {:.1} a second and core",
         rate / f64::from(u32::try_from(jobs.min(cores)).unwrap_or(1))
     );
-    if ended.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if ended.failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -20,7 +20,10 @@ pub fn says_no_more_than_is_true(phone: &PhoneSide) -> Result<bool, Broken> {
         return Err(broken(format!("{} says synced, and {waiting} entries wait", phone.name)));
     }
     if said.waiting != waiting {
-        return Err(broken(format!("{} says that {} entries wait, and {waiting} do", phone.name, said.waiting)));
+        return Err(broken(format!(
+            "{} says that {} entries wait, and {waiting} do",
+            phone.name, said.waiting
+        )));
     }
     Ok(said.synced)
 }
@@ -37,7 +40,9 @@ pub fn holds_what_the_station_holds(phone: &PhoneSide, station: &StationLook, mo
         return Err(broken(format!("{name} lacks entry {entry}, which the station has")));
     }
     if let Some(entry) = held.difference(model.accepted()).next() {
-        return Err(broken(format!("{name} holds entry {entry} as accepted, which the station does not have")));
+        return Err(broken(format!(
+            "{name} holds entry {entry} as accepted, which the station does not have"
+        )));
     }
     if let Some(why) = look.unreadable()?.first() {
         return Err(broken(format!("{name} cannot read what the station has: {why}")));
@@ -87,7 +92,10 @@ pub fn shows_the_same(phone: &PhoneSide, station: &Station, chief: &Session, rec
 /// # Errors
 /// The first that is not.
 pub fn shows_what_was_refused(phone: &PhoneSide, number: usize, model: &Model) -> Result<(), Broken> {
-    let shown = phone.core()?.refused().map_err(|fault| broken(format!("{}: {fault}", phone.name)))?;
+    let shown = phone
+        .core()?
+        .refused()
+        .map_err(|fault| broken(format!("{}: {fault}", phone.name)))?;
     let shown: Vec<Hash> = shown.into_iter().map(|refused| refused.entry).collect();
     match model.at_stage(number, Stage::Refused).find(|entry| !shown.contains(entry)) {
         Some(entry) => Err(broken(format!("{}: refused entry {entry} is not shown", phone.name))),

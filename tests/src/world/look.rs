@@ -189,7 +189,10 @@ impl StationLook {
     /// # Errors
     /// When the file cannot be read.
     pub fn leaves(&self) -> Result<u64, Broken> {
-        let count: i64 = self.0.prepare_cached("SELECT count(*) FROM leaf")?.query_row([], |row| row.get(0))?;
+        let count: i64 = self
+            .0
+            .prepare_cached("SELECT count(*) FROM leaf")?
+            .query_row([], |row| row.get(0))?;
         Ok(count.cast_unsigned())
     }
 

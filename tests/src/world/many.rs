@@ -44,11 +44,7 @@ impl fmt::Display for Failure {
             writeln!(f, "    {line}")?;
         }
         writeln!(f, "seed {}: {}", self.seed, self.why)?;
-        write!(
-            f,
-            "replay: cargo run --release -p beatbook-tests --bin sim -- --seed {}",
-            self.seed
-        )
+        write!(f, "replay: make sim SEED={}", self.seed)
     }
 }
 
@@ -134,7 +130,8 @@ fn failed(seed: u64, why: &str, last: Vec<String>) -> Failure {
 
 fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without words")
 }
 
 /// A folder for all worlds, in memory if there is such a place; it goes when they are over.
@@ -144,11 +141,16 @@ struct Place(PathBuf);
 impl Place {
     fn make() -> Result<Self, Broken> {
         let memory = Path::new("/dev/shm");
-        let root = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let root = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
         let made = (0..100_u32)
             .map(|number| root.join(format!("beatbook-world-{}-{number}", std::process::id())))
             .find(|path| fs::create_dir(path).is_ok());
-        made.map(Self).ok_or_else(|| broken(format!("no folder can be made in {}", root.display())))
+        made.map(Self)
+            .ok_or_else(|| broken(format!("no folder can be made in {}", root.display())))
     }
 }
 

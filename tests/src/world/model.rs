@@ -31,7 +31,9 @@ impl Model {
         let known = self.captured.get_mut(number).ok_or_else(|| broken("no such phone"))?;
         for (entry, before) in known.iter() {
             let Some(now) = own.get(entry) else {
-                return Err(broken(format!("{name}: captured entry {entry} ({before:?}) has left the phone")));
+                return Err(broken(format!(
+                    "{name}: captured entry {entry} ({before:?}) has left the phone"
+                )));
             };
             if !may_become(*before, *now) {
                 return Err(broken(format!("{name}: entry {entry} was {before:?} and is {now:?}")));
@@ -99,7 +101,9 @@ impl Model {
     #[must_use]
     pub fn figures(&self) -> (usize, usize, usize) {
         let all = || self.captured.iter().flatten();
-        let refused = all().filter(|(_, stage)| matches!(stage, Stage::Refused | Stage::DealtWith)).count();
+        let refused = all()
+            .filter(|(_, stage)| matches!(stage, Stage::Refused | Stage::DealtWith))
+            .count();
         (all().count(), self.acknowledged.len(), refused)
     }
 }

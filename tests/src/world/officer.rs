@@ -121,7 +121,11 @@ impl Officer<'_> {
 
     fn some_edit(&mut self, kind: &str, lists: &Lists) -> Edit {
         let number = self.draw.below(4);
-        let word = format!("{} {}", self.draw.pick(&["灯", "门", "stairs", "alarm"]).unwrap_or(&"x"), number);
+        let word = format!(
+            "{} {}",
+            self.draw.pick(&["灯", "门", "stairs", "alarm"]).unwrap_or(&"x"),
+            number
+        );
         match (kind, self.draw.below(5)) {
             ("household", 0) => {
                 let uses = ["own", "rented", "vacant", "business"];
@@ -137,7 +141,10 @@ impl Officer<'_> {
             }
             ("visit", 1) => Edit::new().field("duration_min", i64::try_from(number).unwrap_or(1)),
             ("visit", 2) => self.some_item("opinions", lists, [("topic", "traffic".into()), ("text", word.into())]),
-            ("incident", 0) => Edit::new().field("category", *self.draw.pick(&["fire", "traffic", "dispute"]).unwrap_or(&"fire")),
+            ("incident", 0) => Edit::new().field(
+                "category",
+                *self.draw.pick(&["fire", "traffic", "dispute"]).unwrap_or(&"fire"),
+            ),
             ("incident", 1) => Edit::new().field("summary", word),
             ("incident", 2) => Edit::new().field("injured", i64::try_from(number).unwrap_or(0)),
             ("incident", _) => self.some_item("people_involved", lists, [("name", word.into()), ("part", "witness".into())]),
@@ -149,7 +156,10 @@ impl Officer<'_> {
 
     /// A new item, another value in a known one, or one taken out or put back.
     fn some_item(&mut self, list: &str, lists: &Lists, fields: [(&'static str, Value); 2]) -> Edit {
-        let known: Vec<ItemId> = lists.get(list).map(|items| items.keys().copied().collect()).unwrap_or_default();
+        let known: Vec<ItemId> = lists
+            .get(list)
+            .map(|items| items.keys().copied().collect())
+            .unwrap_or_default();
         match self.draw.pick(&known).copied() {
             Some(item) if self.draw.below(4) == 0 => Edit::new().remove(list, item),
             Some(item) if self.draw.below(2) == 0 => {
@@ -270,4 +280,3 @@ pub fn is_an_answer(error: &CoreError, is_full: bool) -> bool {
         | CoreError::Internal(_) => false,
     }
 }
-

@@ -68,7 +68,12 @@ pub fn run(template: &Template, dir: &Path, seed: u64, is_told: bool) -> Result<
     let mut phones = Vec::new();
     for (number, user) in template.users.iter().enumerate().take(plan.phones) {
         let device = phone_device(&time, seed, number, &mut draw);
-        phones.push(PhoneSide::open(&phone_folder(dir, number), format!("phone {number}"), *user, device)?);
+        phones.push(PhoneSide::open(
+            &phone_folder(dir, number),
+            format!("phone {number}"),
+            *user,
+            device,
+        )?);
     }
     let line = Line::new(plan.faults);
     let mut world = World {
@@ -109,7 +114,8 @@ impl World {
         for number in 0..self.plan.deeds {
             let deed = self.plan.next(&mut self.draw);
             let at = usize::try_from(self.draw.below(self.phones.len() as u64)).unwrap_or(0);
-            self.time.pass(i64::try_from(1_000 + self.draw.below(600_000)).unwrap_or(1_000));
+            self.time
+                .pass(i64::try_from(1_000 + self.draw.below(600_000)).unwrap_or(1_000));
             let now = self.time.now();
             self.trace.say(format_args!("{number} {now} {deed:?} {at}"));
             // Whoever looks after the station notices before long.
@@ -183,7 +189,11 @@ impl World {
 
     fn work(&mut self, deed: Deed, at: usize) -> Result<(), Broken> {
         let Self {
-            draw, trace, phones, plan, ..
+            draw,
+            trace,
+            phones,
+            plan,
+            ..
         } = self;
         let phone = phones.get_mut(at).ok_or_else(|| broken("no such phone"))?;
         if phone.code.is_some() {
@@ -247,7 +257,9 @@ impl World {
             return Ok(None);
         }
         let mut way = way(line, station, draw, trace, time);
-        let synced = phone.unless_killed(|core| way.sync(core, &device, budget, is_full))?.transpose()?;
+        let synced = phone
+            .unless_killed(|core| way.sync(core, &device, budget, is_full))?
+            .transpose()?;
         let Some(synced) = synced else {
             trace.say(format_args!("  {}: killed in a sync", phone.name));
             return Ok(None);
@@ -260,7 +272,11 @@ impl World {
         if report.complete && synced.is_fresh {
             self.look(at)?;
             let phone = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
-            if let Some(look) = self.station.look().filter(|_| invariants::says_no_more_than_is_true(phone) == Ok(true)) {
+            if let Some(look) = self
+                .station
+                .look()
+                .filter(|_| invariants::says_no_more_than_is_true(phone) == Ok(true))
+            {
                 invariants::holds_what_the_station_holds(phone, look, &self.model)?;
             }
         }
@@ -271,7 +287,11 @@ impl World {
         if self.phones.len() >= PHONES_MAX || !self.station.is_open() {
             return Ok(());
         }
-        let owner = self.phones.get(at).map(|phone| phone.user).filter(|_| self.draw.below(2) == 0);
+        let owner = self
+            .phones
+            .get(at)
+            .map(|phone| phone.user)
+            .filter(|_| self.draw.below(2) == 0);
         let Some((user, code)) = self.station.code(&mut self.draw, &mut self.trace, owner)? else {
             return Ok(());
         };
@@ -352,13 +372,7 @@ impl World {
     }
 }
 
-fn way<'w>(
-    line: &'w mut Line,
-    station: &'w mut StationSide,
-    draw: &'w mut Seeded,
-    trace: &'w mut Trace,
-    time: &Time,
-) -> Way<'w> {
+fn way<'w>(line: &'w mut Line, station: &'w mut StationSide, draw: &'w mut Seeded, trace: &'w mut Trace, time: &Time) -> Way<'w> {
     let is_busy = line.faults != Faults::default();
     Way {
         line,
@@ -376,9 +390,9 @@ fn raised(draw: &mut Seeded) -> Result<(String, String), Broken> {
     let code = *draw.pick(&["visit", "household", "incident"]).unwrap_or(&"visit");
     let kind = builtin.newest(code).ok_or_else(|| broken("no such kind"))?;
     let field = "[[field]]\ncode = \"remark\"\nlabel = { zh = \"说明\", en = \"Remark\" }\ntype = \"text\"\npurpose = \"To say more.\"\n\n";
-    let text = kind
-        .source()
-        .replacen("version = 1", "version = 2", 1)
-        .replacen("[workflow]\n", &format!("{field}[workflow]\n"), 1);
+    let text =
+        kind.source()
+            .replacen("version = 1", "version = 2", 1)
+            .replacen("[workflow]\n", &format!("{field}[workflow]\n"), 1);
     Ok((format!("{code}-2.toml"), text))
 }

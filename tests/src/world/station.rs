@@ -210,8 +210,12 @@ impl StationSide {
     /// # Errors
     /// When the station has a fault.
     pub fn chief_acts(&mut self, draw: &mut Seeded, trace: &mut Trace) -> Result<(), Broken> {
-        let Some(page) = self.some_record(draw, false)? else { return Ok(()) };
-        let Some(open) = draw.pick(&page.acts_open) else { return Ok(()) };
+        let Some(page) = self.some_record(draw, false)? else {
+            return Ok(());
+        };
+        let Some(open) = draw.pick(&page.acts_open) else {
+            return Ok(());
+        };
         let mut order = ActOrder {
             code: open.code.clone(),
             comment: matches!(open.comment, Comment::Required).then(|| format!("because {}", draw.below(100))),
@@ -224,7 +228,9 @@ impl StationSide {
             order.values.insert("target".into(), Value::from(other.header.id.to_string()));
         }
         let (chief, record) = (self.chief.clone(), page.header.id);
-        let done = self.call(draw, trace, |station| station.act(&chief, record, &order).map(|done| done.state));
+        let done = self.call(draw, trace, |station| {
+            station.act(&chief, record, &order).map(|done| done.state)
+        });
         tell(trace, &format!("chief: {} on {record}", order.code), done)
     }
 
@@ -233,10 +239,18 @@ impl StationSide {
     /// # Errors
     /// When the station has a fault.
     pub fn chief_settles(&mut self, draw: &mut Seeded, trace: &mut Trace) -> Result<(), Broken> {
-        let Some(page) = self.some_record(draw, true)? else { return Ok(()) };
-        let Some(conflict) = draw.pick(&page.conflicts) else { return Ok(()) };
-        let Some(claim) = draw.pick(&conflict.claims) else { return Ok(()) };
-        let Ok(value) = serde_json::from_value::<Value>(claim.value.clone()) else { return Ok(()) };
+        let Some(page) = self.some_record(draw, true)? else {
+            return Ok(());
+        };
+        let Some(conflict) = draw.pick(&page.conflicts) else {
+            return Ok(());
+        };
+        let Some(claim) = draw.pick(&conflict.claims) else {
+            return Ok(());
+        };
+        let Ok(value) = serde_json::from_value::<Value>(claim.value.clone()) else {
+            return Ok(());
+        };
         let (chief, record, path) = (self.chief.clone(), page.header.id, conflict.path.clone());
         let done = self.call(draw, trace, |station| {
             station
@@ -265,7 +279,12 @@ impl StationSide {
     ///
     /// # Errors
     /// When the station has a fault.
-    pub fn code(&mut self, draw: &mut Seeded, trace: &mut Trace, user: Option<UserId>) -> Result<Option<(UserId, String)>, Broken> {
+    pub fn code(
+        &mut self,
+        draw: &mut Seeded,
+        trace: &mut Trace,
+        user: Option<UserId>,
+    ) -> Result<Option<(UserId, String)>, Broken> {
         let chief = self.chief.clone();
         let name = format!("新人{}", draw.below(1000));
         let made = self.call(draw, trace, |station| {

@@ -130,11 +130,9 @@ fn judge(fault: SyncError, is_sound: bool, is_full: bool) -> Result<Synced, Brok
     let may_be = match &fault {
         SyncError::Reply(_) => !is_sound,
         SyncError::Core(CoreError::StorageFull) => is_full,
-        SyncError::NotEnrolled
-        | SyncError::StationChanged(_)
-        | SyncError::Key(_)
-        | SyncError::KeyLost
-        | SyncError::Core(_) => false,
+        SyncError::NotEnrolled | SyncError::StationChanged(_) | SyncError::Key(_) | SyncError::KeyLost | SyncError::Core(_) => {
+            false
+        }
     };
     if may_be {
         Ok(Synced {

@@ -84,7 +84,10 @@ impl Template {
         copy_files(&StationSide::data(&self.dir, 0), &StationSide::data(to, 0))?;
         copy_files(&StationSide::keys(&self.dir, 0), &StationSide::keys(to, 0))?;
         for number in 0..phones {
-            copy_files(&phone_folder(&self.dir, number).join("0"), &phone_folder(to, number).join("0"))?;
+            copy_files(
+                &phone_folder(&self.dir, number).join("0"),
+                &phone_folder(to, number).join("0"),
+            )?;
         }
         Ok(())
     }

@@ -7,3 +7,4 @@ mod slow_line;
 mod tracks;
 mod two_phones;
 mod upkeep;
+mod world;
