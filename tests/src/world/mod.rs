@@ -8,6 +8,7 @@
 //! ```
 
 pub mod device;
+mod heal;
 pub mod invariants;
 pub mod look;
 pub mod many;

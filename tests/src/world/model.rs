@@ -15,9 +15,35 @@ pub struct Model {
     acknowledged: BTreeSet<Hash>,
     accepted: BTreeSet<Hash>,
     leaves: u64,
+    is_restored: bool,
 }
 
 impl Model {
+    /// A phone went back to an old copy, or begins as one: what it holds now is what it answers for. What was acknowledged stays so.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn phone_began_anew(&mut self, number: usize, look: &PhoneLook) -> Result<(), Broken> {
+        if self.captured.len() <= number {
+            self.captured.resize(number + 1, BTreeMap::new());
+        }
+        if let Some(known) = self.captured.get_mut(number) {
+            *known = look.own()?;
+        }
+        Ok(())
+    }
+
+    /// The station was restored from a backup: what it had accepted since may come back, and what no phone holds any more is gone.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn station_began_anew(&mut self, look: &StationLook) -> Result<(), Broken> {
+        self.is_restored = true;
+        self.leaves = look.leaves()?;
+        self.accepted = look.accepted()?.into_keys().collect();
+        Ok(())
+    }
+
     /// Looks at a phone after something happened there: nothing that it captured may have gone, or stand where it cannot stand.
     ///
     /// # Errors
@@ -35,7 +61,8 @@ impl Model {
                     "{name}: captured entry {entry} ({before:?}) has left the phone"
                 )));
             };
-            if !may_become(*before, *now) {
+            let is_sent_again = self.is_restored && (*before, *now) == (Stage::Acknowledged, Stage::Waiting);
+            if !may_become(*before, *now) && !is_sent_again {
                 return Err(broken(format!("{name}: entry {entry} was {before:?} and is {now:?}")));
             }
         }
@@ -85,10 +112,15 @@ impl Model {
         &self.accepted
     }
 
-    /// Entries that a phone was told are accepted, and the station does not have.
+    /// Entries that a phone was told are accepted, and the station does not have; after a restore, of those that a phone still holds.
     #[must_use]
     pub fn lost(&self) -> Vec<Hash> {
-        self.acknowledged.difference(&self.accepted).copied().collect()
+        let is_held = |entry: &&Hash| !self.is_restored || self.captured.iter().any(|own| own.contains_key(*entry));
+        self.acknowledged
+            .difference(&self.accepted)
+            .filter(is_held)
+            .copied()
+            .collect()
     }
 
     /// Own entries of a phone at a stage.

@@ -140,6 +140,41 @@ impl PhoneSide {
         Ok(())
     }
 
+    /// Keeps a copy of its file as it is now, as a phone's own backup does; an older one is given up.
+    ///
+    /// # Errors
+    /// When its files cannot be copied.
+    pub fn keep_copy(&mut self) -> Result<(), Broken> {
+        let to = self.dir.join("copy");
+        if to.exists() {
+            fs::remove_dir_all(&to)?;
+        }
+        Ok(copy_files(&self.folder(self.life), &to)?)
+    }
+
+    /// Goes back to the copy that was kept. Says whether there is one.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub fn go_back(&mut self) -> Result<bool, Broken> {
+        let from = self.dir.join("copy");
+        if !from.exists() {
+            return Ok(false);
+        }
+        copy_files(&from, &self.folder(self.life + 1))?;
+        self.begin_life()?;
+        self.start()?;
+        Ok(true)
+    }
+
+    /// Copies its file, as it is now, to where another phone begins.
+    ///
+    /// # Errors
+    /// When its files cannot be copied.
+    pub fn clone_to(&self, dir: &Path) -> Result<(), Broken> {
+        Ok(copy_files(&self.folder(self.life), &dir.join("0"))?)
+    }
+
     /// Fills its disk up to some pages from now, or frees it. The app is closed meanwhile.
     ///
     /// # Errors

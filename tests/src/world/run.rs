@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use beatbook_client_core::sync::Budget;
-use beatbook_protocol::id::{Hash, RecordId};
+use beatbook_protocol::id::Hash;
 use beatbook_protocol::kind::Catalogue;
 
 use super::device::{Device, Time, sequence};
@@ -15,7 +15,7 @@ use super::officer::{Officer, is_an_answer};
 use super::phone::PhoneSide;
 use super::plan::{Deed, Plan};
 use super::station::StationSide;
-use super::sync::{Enrolling, Synced, Way};
+use super::sync::{Enrolling, Synced, Way, Whose};
 use super::template::{Template, phone_folder};
 use super::trace::Trace;
 use super::{Broken, broken};
@@ -23,8 +23,6 @@ use crate::seeded::Seeded;
 
 /// Phones at most.
 const PHONES_MAX: usize = 6;
-/// A healed phone has this long to sync, milliseconds.
-const HEALED_MS: i64 = 30_000;
 /// Days that a phone's clock may be wrong by.
 const SKEW_DAYS: u64 = 40;
 
@@ -39,17 +37,18 @@ pub struct Ran {
     pub failure: Option<(Broken, Vec<String>)>,
 }
 
-struct World {
-    plan: Plan,
-    draw: Seeded,
-    time: Time,
-    station: StationSide,
-    phones: Vec<PhoneSide>,
-    line: Line,
-    model: Model,
-    trace: Trace,
-    dir: PathBuf,
-    seed: u64,
+/// One world as it stands.
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) draw: Seeded,
+    pub(super) time: Time,
+    pub(super) station: StationSide,
+    pub(super) phones: Vec<PhoneSide>,
+    pub(super) line: Line,
+    pub(super) model: Model,
+    pub(super) trace: Trace,
+    pub(super) dir: PathBuf,
+    pub(super) seed: u64,
 }
 
 /// Runs the world of a seed in a new folder, which goes with it. `is_told` tells its story aloud.
@@ -171,14 +170,27 @@ impl World {
                 self.time.pass(i64::try_from(hours * 3_600_000).unwrap_or(0));
                 Ok(())
             }
-            Deed::RestorePhone | Deed::ClonePhone | Deed::RestoreStation | Deed::MoveUser => {
-                Err(broken(format!("{deed:?} is switched off")))
+            Deed::RestorePhone => {
+                if phone.go_back()? {
+                    self.model.phone_began_anew(at, phone.look()?)?;
+                }
+                phone.keep_copy()
             }
+            Deed::ClonePhone => self.clone_phone(at),
+            Deed::RestoreStation => {
+                if station.restore(draw, trace)?
+                    && let Some(look) = station.look()
+                {
+                    self.model.station_began_anew(look)?;
+                }
+                Ok(())
+            }
+            Deed::MoveUser => Err(broken("there is no move between units yet")),
         }
     }
 
     /// What must hold after every deed.
-    fn look(&mut self, at: usize) -> Result<(), Broken> {
+    pub(super) fn look(&mut self, at: usize) -> Result<(), Broken> {
         if let Some(look) = self.station.look() {
             self.model.see_station(look)?;
         }
@@ -229,7 +241,7 @@ impl World {
     }
 
     /// Syncs a phone, or enrols it first. None when it was killed, or has no book yet.
-    fn sync(&mut self, at: usize, budget: Budget) -> Result<Option<Synced>, Broken> {
+    pub(super) fn sync(&mut self, at: usize, budget: Budget) -> Result<Option<Synced>, Broken> {
         let Self {
             draw,
             trace,
@@ -240,10 +252,16 @@ impl World {
             ..
         } = self;
         let phone = phones.get_mut(at).ok_or_else(|| broken("no such phone"))?;
-        let (is_full, device) = (phone.is_full(), phone.device.clone());
+        let whose = Whose {
+            user: phone.user,
+            device: phone.device.clone(),
+            is_full: phone.is_full(),
+        };
         if let Some(code) = phone.code.clone() {
             let mut way = way(line, station, draw, trace, time);
-            let came = phone.unless_killed(|core| way.enrol(core, &code, is_full))?.transpose()?;
+            let came = phone
+                .unless_killed(|core| way.enrol(core, &code, whose.is_full))?
+                .transpose()?;
             trace.say(format_args!("  {}: enrolling, {came:?}", phone.name));
             match came {
                 Some(Enrolling::Done) => phone.code = None,
@@ -257,9 +275,7 @@ impl World {
             return Ok(None);
         }
         let mut way = way(line, station, draw, trace, time);
-        let synced = phone
-            .unless_killed(|core| way.sync(core, &device, budget, is_full))?
-            .transpose()?;
+        let synced = phone.unless_killed(|core| way.sync(core, &whose, budget))?.transpose()?;
         let Some(synced) = synced else {
             trace.say(format_args!("  {}: killed in a sync", phone.name));
             return Ok(None);
@@ -303,71 +319,18 @@ impl World {
         Ok(())
     }
 
-    /// Ends all faults; after that every phone must come to rest in time, and all must agree.
-    fn heal(&mut self) -> Result<(), Broken> {
-        self.trace.say(format_args!("healing"));
-        self.station.fuse = 0;
-        self.line.faults = Faults::default();
-        self.station.come_back()?;
-        while self.line.holds_one() {
-            self.line.let_arrive(&mut self.draw, &mut self.trace, &mut self.station);
+    fn clone_phone(&mut self, at: usize) -> Result<(), Broken> {
+        let number = self.phones.len();
+        let first = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
+        if number >= PHONES_MAX || first.code.is_some() {
+            return Ok(());
         }
-        for at in 0..self.phones.len() {
-            let phone = self.phones.get_mut(at).ok_or_else(|| broken("no such phone"))?;
-            if phone.is_full() {
-                phone.fill_disk(None)?;
-            }
-            for _ in 0..3 {
-                if self.phones.get(at).is_some_and(|phone| phone.code.is_some()) {
-                    self.sync(at, Budget::default())?;
-                }
-            }
-        }
-        // Once to bring, once to fetch what the others brought.
-        for _ in 0..2 {
-            for at in 0..self.phones.len() {
-                self.rest(at)?;
-            }
-        }
-        self.judge()
-    }
-
-    fn rest(&mut self, at: usize) -> Result<(), Broken> {
-        let began = self.time.now();
-        let synced = self.sync(at, Budget::default())?;
-        let phone = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
-        let took = self.time.now() - began;
-        match synced.and_then(|synced| synced.report) {
-            Some(report) if report.complete && took <= HEALED_MS => {}
-            Some(report) => return Err(broken(format!("{} is stuck: {took} ms, {report:?}", phone.name))),
-            None => return Err(broken(format!("{} cannot sync on a sound line", phone.name))),
-        }
-        self.look(at)
-    }
-
-    fn judge(&mut self) -> Result<(), Broken> {
-        let look = self.station.look().ok_or_else(|| broken("the station is gone"))?;
-        let station = self.station.station().ok_or_else(|| broken("the station is gone"))?;
-        self.model.see_station(look)?;
-        if let Some(entry) = self.model.lost().first() {
-            return Err(broken(format!("acknowledged entry {entry} is not at the station")));
-        }
-        let standings = look.standings()?;
-        let records: Vec<RecordId> = standings.keys().copied().collect();
-        for (number, phone) in self.phones.iter().enumerate() {
-            if !invariants::says_no_more_than_is_true(phone)? {
-                return Err(broken(format!("{} does not come to say that it is synced", phone.name)));
-            }
-            invariants::holds_what_the_station_holds(phone, look, &self.model)?;
-            invariants::shows_the_same(phone, station, self.station.chief(), &records)?;
-            invariants::shows_what_was_refused(phone, number, &self.model)?;
-        }
-        invariants::station_is_in_order(station, self.plan.rebuilds)?;
-        for (record, stands) in &standings {
-            self.trace.say(format_args!("end: {record} {stands}"));
-        }
-        let dump = station.dump().map_err(|fault| broken(fault.to_string()))?;
-        self.trace.say(format_args!("dump {}", Hash::of(&[dump.as_bytes()])));
+        let (folder, user) = (phone_folder(&self.dir, number), first.user);
+        first.clone_to(&folder)?;
+        let device = phone_device(&self.time, self.seed, number, &mut self.draw);
+        let phone = PhoneSide::open(&folder, format!("phone {number}"), user, device)?;
+        self.model.phone_began_anew(number, phone.look()?)?;
+        self.phones.push(phone);
         Ok(())
     }
 }

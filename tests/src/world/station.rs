@@ -48,7 +48,7 @@ pub struct StationSide {
     kinds: Vec<(String, String)>,
     station: Option<Station>,
     look: Option<StationLook>,
-    backups: u32,
+    backups: Vec<PathBuf>,
     /// Chances in a thousand that a call kills it.
     pub fuse: u64,
 }
@@ -67,7 +67,7 @@ impl StationSide {
             kinds: Vec::new(),
             station: None,
             look: None,
-            backups: 0,
+            backups: Vec::new(),
             fuse,
         };
         side.come_back()?;
@@ -304,14 +304,38 @@ impl StationSide {
     /// # Errors
     /// When it cannot.
     pub fn back_up(&mut self, draw: &mut Seeded, trace: &mut Trace) -> Result<(), Broken> {
-        self.backups += 1;
-        let to = self.dir.join(format!("backup-{}", self.backups));
+        let to = self.dir.join(format!("backup-{}", self.backups.len()));
         match self.call(draw, trace, |station| station.backup(&to)) {
-            Some(Ok(report)) => trace.say(format_args!("station: backed up to {}", report.position.size)),
+            Some(Ok(report)) => {
+                trace.say(format_args!("station: backed up to {}", report.position.size));
+                self.backups.push(report.file);
+            }
             Some(Err(fault)) => return Err(broken(format!("no backup: {fault}"))),
             None => {}
         }
         Ok(())
+    }
+
+    /// Loses the database, and restores it from one of the backups. Says whether there was one.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub fn restore(&mut self, draw: &mut Seeded, trace: &mut Trace) -> Result<bool, Broken> {
+        let Some(backup) = draw.pick(&self.backups).cloned() else {
+            return Ok(false);
+        };
+        let (now, next) = (self.life, self.life + 1);
+        copy_files(&Self::keys(&self.dir, now), &Self::keys(&self.dir, next))?;
+        self.begin_life()?;
+        let (data, keys) = (Self::data(&self.dir, self.life), Self::keys(&self.dir, self.life));
+        let restored = Station::restore(&backup, &data, &keys, &self.device.environment());
+        let report = restored.map_err(|fault| broken(format!("no restore: {fault}")))?;
+        trace.say(format_args!(
+            "station: restored to {}, after {}",
+            report.position.size, report.follows.size
+        ));
+        self.come_back()?;
+        Ok(true)
     }
 
     /// Ends the station and brings it back with one more kind file.

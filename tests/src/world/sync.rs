@@ -4,9 +4,12 @@
 use beatbook_client_core::Core;
 use beatbook_client_core::CoreError;
 use beatbook_client_core::sync::{Budget, EnrolError, Enrolment, Step, StoreVault, SyncError, SyncMachine, SyncReport};
+use beatbook_protocol::id::UserId;
 
 use super::device::{Device, Time};
 use super::network::Line;
+use super::officer::{Officer, is_an_answer};
+use super::plan::Deed;
 use super::station::StationSide;
 use super::trace::Trace;
 use super::{Broken, broken};
@@ -25,8 +28,19 @@ pub struct Way<'w> {
     pub trace: &'w mut Trace,
     /// True time.
     pub time: Time,
-    /// Whether the chief may act while a reply is under way.
+    /// Whether the chief may act, and the phone's officer write, while a reply is under way.
     pub is_busy: bool,
+}
+
+/// Whose phone it is that syncs.
+#[derive(Debug, Clone)]
+pub struct Whose {
+    /// The officer.
+    pub user: UserId,
+    /// His phone's device.
+    pub device: Device,
+    /// Whether its disk is full.
+    pub is_full: bool,
 }
 
 /// How a sync went.
@@ -43,7 +57,9 @@ impl Way<'_> {
     ///
     /// # Errors
     /// When the phone reports what it never may.
-    pub fn sync(&mut self, core: &Core, device: &Device, budget: Budget, is_full: bool) -> Result<Synced, Broken> {
+    pub fn sync(&mut self, core: &Core, whose: &Whose, budget: Budget) -> Result<Synced, Broken> {
+        let Whose { device, is_full, .. } = whose;
+        let is_full = *is_full;
         let vault = StoreVault(core);
         let mut machine = match SyncMachine::open(core, &vault, budget) {
             Ok(machine) => machine,
@@ -72,6 +88,9 @@ impl Way<'_> {
                         self.station.chief_acts(self.draw, self.trace)?;
                         is_fresh = false;
                     }
+                    if self.is_busy && self.draw.below(12) == 0 {
+                        self.write_meanwhile(core, whose)?;
+                    }
                     self.pass(200);
                     if let Err(fault) = machine.receive(device.wall(), outcome) {
                         return judge(fault, is_sound, is_full);
@@ -80,6 +99,21 @@ impl Way<'_> {
             }
         }
         Err(broken("a sync that never ends"))
+    }
+
+    fn write_meanwhile(&mut self, core: &Core, whose: &Whose) -> Result<(), Broken> {
+        let mut officer = Officer {
+            core,
+            draw: self.draw,
+            me: whose.user,
+            now: whose.device.wall(),
+        };
+        match officer.does(Deed::Edit) {
+            Ok(did) => self.trace.say(format_args!("  meanwhile {did}")),
+            Err(error) if is_an_answer(&error, whose.is_full) => self.trace.say(format_args!("  meanwhile {error}")),
+            Err(error) => return Err(broken(format!("in a sync: {error} ({error:?})"))),
+        }
+        Ok(())
     }
 
     /// Enrols a core by a code. Says whether it came about.
