@@ -169,6 +169,7 @@ fn answer(
     } else {
         None
     };
+    station.env.steps.passes("token issued");
     if asker.is_old_copy {
         tracing::warn!(book = %author.book, incarnation = %request.incarnation, "an old copy of a phone: it goes on under a new incarnation");
         station.count("renewals");
@@ -189,10 +190,12 @@ fn answer(
         let scope = Scope::now(tx, author.user)?;
         reply(station, tx, &scope, wish, answered, now)
     })?;
+    station.env.steps.passes("checkpoint signed");
     // Without anything brought, what he must hold now is what he must have held.
     let disagrees = asker.disagrees || is_news(wish, brings, &request, &reply);
     note_digest(station, author, disagrees, wish, now)?;
     touch(station, author, asker.contact, wish.held(), now)?;
+    station.env.steps.passes("reply ready");
     let is_older = |wanted: &AppVersion| AppVersion::parse(&request.app).is_none_or(|has| has < *wanted);
     Ok(Ok(ExchangeResponse {
         token,
@@ -317,6 +320,7 @@ fn take_all(
     let mut answers = Vec::with_capacity(pages.len());
     for page in pages {
         answers.push(take_in(&station.store, &station.kinds, author, &page, now)?);
+        station.env.steps.passes("page taken in");
     }
     station.count_answers(&answers);
     let given = if answers.is_empty() { first } else { give(first)? };

@@ -17,7 +17,7 @@ use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, s
 
 mod desk;
 
-pub use crate::environment::{Clock, Environment, Randomness};
+pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
 pub use crate::phones::{PhoneOwes, PhoneStatus};
 pub use crate::registry::moves::{GrantOrder, GrantView, UnitView};

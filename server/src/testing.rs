@@ -16,7 +16,7 @@ use beatbook_protocol::wire::{EnrolRequest, ExchangeResponse, Verdict, WIRE_VERS
 pub(crate) use phone::Phone;
 use tempfile::TempDir;
 
-use crate::environment::{Clock, Environment, Randomness};
+use crate::environment::{Clock, Environment, Randomness, Unwatched};
 use crate::station::{InitOptions, Session, Station};
 
 /// A clock that a test moves.
@@ -66,6 +66,7 @@ impl World {
         let env = Environment {
             clock: clock.clone(),
             random: Arc::new(TestRandomness(AtomicU64::new(0))),
+            steps: Arc::new(Unwatched),
         };
         let options = InitOptions {
             station_name: "朝阳派出所".into(),

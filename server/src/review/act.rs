@@ -104,6 +104,7 @@ fn write(station: &Station, record: RecordId, decide: impl Fn() -> Result<Decide
             Ok(Some(leaf))
         })?;
         let Some(leaf) = leaf else { continue };
+        station.env.steps.passes("act appended");
         let state = station.store.read(|tx| {
             ledger::note(tx, &station.keys)?;
             Ok::<_, StationError>(tx.record(record)?)

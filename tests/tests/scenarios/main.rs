@@ -12,3 +12,4 @@ mod slow_line;
 mod tracks;
 mod two_phones;
 mod upkeep;
+mod world;
