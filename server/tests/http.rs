@@ -6,6 +6,8 @@
 mod described;
 #[path = "http/desk.rs"]
 mod desk;
+#[path = "http/moves.rs"]
+mod moves;
 #[path = "http/phone.rs"]
 mod phone;
 #[path = "http/program.rs"]
