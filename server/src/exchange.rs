@@ -171,7 +171,7 @@ fn answer(
         station.count("renewals");
         let cursor = match request.cursor {
             Some(cursor) => cursor,
-            None => station.store.read(|tx| Ok::<_, StationError>(beginning(tx)?))?,
+            None => station.store.read(beginning)?,
         };
         return Ok(Ok(ExchangeResponse {
             renew: Some(true),

@@ -112,6 +112,14 @@ pub(crate) fn held_since(
     Ok(false)
 }
 
+/// The roles that a person had at any time since the ledger had a size.
+pub(crate) fn roles_since(tx: &ReadTx<'_>, user: UserId, known: u64) -> Result<Vec<Who>, StationError> {
+    let mut codes = tx.roles_since(user, known)?;
+    codes.sort_unstable();
+    codes.dedup();
+    Ok(roles(&codes))
+}
+
 /// What moved in a person's scope between two sizes of the ledger.
 #[derive(Debug)]
 pub(crate) struct Shift<'a> {

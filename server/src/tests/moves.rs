@@ -234,12 +234,18 @@ fn work_on_what_left_is_judged_by_what_its_author_could_know() {
     let opened = world.record_id();
     let opening = east.write(opened, Some(units[0]), visit());
     let waiting = east.seal(vec![edit, opening]);
+    let auditor = ["auditor".to_owned()];
+    world
+        .station
+        .move_user(None, east.enrolled.user, None, Some(&auditor))
+        .unwrap();
     world
         .station
         .move_user(Some(&world.chief), east.enrolled.user, Some(units[1]), None)
         .unwrap();
     let reply = world.send(&mut east, vec![waiting]);
-    assert_eq!(reply.answers[0].verdicts[0].verdict, 0, "{reply:?}");
+    let verdicts = &reply.answers[0].verdicts;
+    assert_eq!((verdicts[0].verdict, verdicts[0].count), (0, 2), "{reply:?}");
     let mut left = reply.left.unwrap();
     left.sort_unstable();
     let mut both = vec![record, opened];
