@@ -105,7 +105,7 @@ fn right_to_write(desk: &mut Desk<'_>, position: usize, change: &ChangeEntry) ->
         return Ok(Some(refused("out_of_scope", "the record's unit is not the author's".into())));
     }
     let kind = kinds.kind_of(&state)?;
-    let whos = desk.whos(&state);
+    let whos = desk.whos_since(&state)?;
     if states.iter().any(|state| workflow::may_write(kind, state, &whos)) {
         Ok(None)
     } else {

@@ -15,7 +15,7 @@ use crate::error::StationError;
 use crate::kinds::Kinds;
 use crate::projection::reading::{Documents, roles};
 use crate::projection::record::RecordState;
-use crate::scope::held_since;
+use crate::scope::{held_since, roles_since};
 use crate::store::{BookRow, ReadTx};
 
 /// Who wrote a page, and what he may.
@@ -156,6 +156,12 @@ impl Desk<'_> {
     /// Who the author is for a record.
     pub(super) fn whos(&self, state: &RecordState) -> Vec<Who> {
         workflow::whos(&self.author.roles, state.opening.user == self.author.user)
+    }
+
+    /// Who the author is for a record, or was at any time since he last could have heard of it.
+    pub(super) fn whos_since(&self, state: &RecordState) -> Result<Vec<Who>, StationError> {
+        let roles = roles_since(self.tx, self.author.user, self.known)?;
+        Ok(workflow::whos(&roles, state.opening.user == self.author.user))
     }
 
     /// Whether a record is in the author's scope, or was at any time since he last could have heard of it.

@@ -2,6 +2,9 @@
 
 mod intake;
 mod merges;
+mod moves;
 mod operations;
 mod parcels;
+mod reconcile;
+mod restore;
 mod review;
