@@ -12,7 +12,7 @@ use beatbook_protocol::wire::{
 
 use crate::error::StationError;
 use crate::feed::{self, Asker};
-use crate::intake::{Author, take_in};
+use crate::intake::{Author, take_in_all};
 use crate::ledger::{self, OldPosition};
 use crate::registry::tokens;
 use crate::station::Station;
@@ -168,10 +168,7 @@ fn answer(
         feed_bytes_max,
         ..
     } = request;
-    let mut answers = Vec::with_capacity(pages.len());
-    for page in pages {
-        answers.push(take_in(&station.store, &station.kinds, &author, &page, now)?);
-    }
+    let answers = take_in_all(&station.store, &station.kinds, &author, pages, now)?;
     station.count_answers(&answers);
     let token = if admitted.renew {
         Some(tokens::issue(station, author.user, Some(author.book))?)
