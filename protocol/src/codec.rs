@@ -29,6 +29,8 @@ pub mod domain {
     pub const KIND: &[u8] = b"beatbook/kind/1\0";
     /// The actor of a document's first change.
     pub const GENESIS: &[u8] = b"beatbook/genesis/1\0";
+    /// Digests of records.
+    pub const STATE: &[u8] = b"beatbook/state/1\0";
 }
 
 /// Bytes that are not what they should be.

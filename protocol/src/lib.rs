@@ -13,6 +13,7 @@
 //! No IO, no clock, no randomness: the same bytes give the same answer on a phone, on a station, and in a simulation.
 
 pub mod codec;
+pub mod digest;
 pub mod document;
 pub mod entry;
 pub mod facts;

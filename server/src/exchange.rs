@@ -6,7 +6,7 @@ use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
 use beatbook_protocol::page::BookPublicKey;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    Challenged, Cursor, ExchangeRequest, ExchangeResponse, PageAnswer, Receipt, Refusal, RefusalCode, WIRE_VERSION,
+    AppVersion, Challenged, Cursor, ExchangeRequest, ExchangeResponse, PageAnswer, Receipt, Refusal, RefusalCode, WIRE_VERSION,
     exchange_message, pack, read, receipt_root, unpack,
 };
 
@@ -14,6 +14,7 @@ use crate::error::StationError;
 use crate::feed::{self, Asker};
 use crate::intake::{Author, take_in_all};
 use crate::ledger::{self, OldPosition};
+use crate::phones;
 use crate::registry::tokens;
 use crate::station::Station;
 use crate::store::{BookRow, Contact, ReadTx};
@@ -166,8 +167,11 @@ fn answer(
         pages,
         kinds,
         feed_bytes_max,
+        app,
+        owes,
         ..
     } = request;
+    phones::note(station, author.book, &app, owes.as_ref(), now)?;
     let answers = take_in_all(&station.store, &station.kinds, &author, pages, now)?;
     station.count_answers(&answers);
     let token = if admitted.renew {
@@ -195,7 +199,14 @@ fn answer(
         reply(station, tx, &asker, &wish, answers, now)
     })?;
     touch(station, &author, contact, cursor, now)?;
-    Ok(Ok(ExchangeResponse { token, ..reply }))
+    let app_min = station
+        .app_min
+        .filter(|wanted| AppVersion::parse(&app).is_none_or(|has| has < *wanted));
+    Ok(Ok(ExchangeResponse {
+        token,
+        app_min: app_min.map(|wanted| wanted.to_string()),
+        ..reply
+    }))
 }
 
 /// What a phone has and wants.
@@ -228,21 +239,19 @@ fn reply(
     let is_behind = feed.reaches < position.size;
     let digest = station.kinds.digest();
     let has_items = !answers.is_empty() || !feed.leaves.is_empty();
-    let receipt = has_items.then(|| Receipt::sign(receipt_root(&answers, &feed.leaves), &station.keys.receipt));
+    let receipt = has_items.then(|| Receipt::sign(receipt_root(&answers, &feed.leaves, &[]), &station.keys.receipt));
     let backed_up_to = if moved || has_items {
         tx.station()?.map(|row| row.backed_up_to).filter(|size| *size > 0)
     } else {
         None
     };
+    let cursor = Cursor {
+        position: ledger::position_at(tx, feed.reaches)?,
+        fill: None,
+    };
     Ok(ExchangeResponse {
-        version: WIRE_VERSION,
-        server_time: now,
         answers,
         feed: feed.leaves,
-        cursor: Cursor {
-            position: ledger::position_at(tx, feed.reaches)?,
-            fill: None,
-        },
         more: is_behind.then_some(true),
         checkpoint: moved.then_some(note),
         consistency,
@@ -252,10 +261,9 @@ fn reply(
             None
         },
         kinds: (wish.kinds != Some(digest)).then(|| station.kinds.files()),
-        token: None,
-        next_ms: None,
         receipt,
         backed_up_to,
+        ..ExchangeResponse::plain(now, cursor)
     })
 }
 

@@ -71,6 +71,7 @@ impl From<CodecError> for StoreError {
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001_records.sql"),
     include_str!("migrations/002_sync.sql"),
+    include_str!("migrations/003_desk.sql"),
 ];
 
 /// Statements kept prepared for each connection; there are about sixty.

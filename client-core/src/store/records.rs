@@ -104,6 +104,13 @@ impl<'a> Records<'a> {
                 self.touch(act.record, act.at.min(item.received));
             }
             Ok(Entry::Registry(event)) => self.register(&event)?,
+            // What a restored station was given back.
+            Ok(Entry::Recovered(recovered)) => self.take_in(&FeedItem {
+                book: recovered.book,
+                received: recovered.received,
+                bytes: &recovered.entry,
+                ..*item
+            })?,
             Ok(Entry::Other(sort)) => self.keep_unread(&entry, item, &format!("entry of sort {sort}, from a newer version"))?,
             Err(error) => self.keep_unread(&entry, item, &error.to_string())?,
         }
@@ -301,6 +308,8 @@ impl<'a> Records<'a> {
             }
             RegistryEvent::Book(book) => registry::put_book(self.tx, book.book, book.user)?,
             RegistryEvent::Kind(kind) => self.put_kind(&kind.kind, kind.version, &kind.source)?,
+            // Whose scope a record is in shows by its coming and going.
+            RegistryEvent::Grant(_) => {}
             RegistryEvent::Other(event) => tracing::info!(event, "a registry event of a newer version"),
         }
         Ok(())

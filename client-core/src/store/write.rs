@@ -185,6 +185,8 @@ impl Records<'_> {
             values: (!values.is_empty()).then_some(values),
             private_heads: private.as_ref().map(Document::heads),
             on_behalf: None,
+            // Random for each opened file, which is what tells two people's equal acts apart.
+            nonce: self.pen.actor.as_bytes().first_chunk().copied(),
         };
         let entry = Some(self.put_act(&me, act)?);
         Ok(ActDone {
@@ -206,7 +208,7 @@ impl Records<'_> {
 
     /// The kind under which new records are made.
     pub(crate) fn kind_in_force(&self, code: &str) -> Result<CheckedKind, CoreError> {
-        let kind = self.pen.office.kinds.newest(code).cloned();
+        let kind = self.pen.office.newest(code).cloned();
         kind.ok_or_else(|| CoreError::Unknown {
             what: format!("kind {code}"),
         })

@@ -7,16 +7,14 @@ use beatbook_protocol::codec;
 use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
 use beatbook_protocol::page::{SealedPage, Signer};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{
-    self, Challenged, ExchangeRequest, ExchangeResponse, Refusal, RefusalCode, WIRE_VERSION, exchange_message,
-};
+use beatbook_protocol::wire::{self, Challenged, ExchangeRequest, ExchangeResponse, Refusal, RefusalCode, exchange_message};
 
 use super::apply::{self, Applied};
 use super::verify::{self, Known, Standing, read_refusal};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 use crate::core::Core;
 use crate::error::CoreError;
-use crate::store::pages;
+use crate::store::{outbox, pages};
 use crate::store::sync_state::{self, OwnBook};
 use crate::transport::{Outcome, OutgoingRequest};
 
@@ -194,24 +192,24 @@ impl<'c> SyncMachine<'c> {
     fn ask(&mut self, now: UnixMillis) -> Result<Asked, SyncError> {
         self.seal(now)?;
         let exchanged = self.core.read(sync_state::exchanged)?;
-        let kinds = Some(self.core.office().kinds.digest());
+        let kinds = Some(self.core.office().kinds_digest);
         loop {
-            let (incarnation, pages, sealed) = self.core.read(|tx| {
+            let (incarnation, pages, sealed, owes) = self.core.read(|tx| {
                 let pages = pages::to_send(tx, self.pages_max, self.budget.bytes_up_max)?;
-                Ok((pages::incarnation(tx)?, pages, pages::sealed(tx)?))
+                let owes = outbox::owes(tx, pages.len())?;
+                Ok((pages::incarnation(tx)?, pages, pages::sealed(tx)?, owes))
             })?;
             let count = pages.len();
             // What happened elsewhere is learnt after the last sealed page is sent: the station holds the cursor against the author.
             let is_last = count >= sealed;
+            let incarnation = incarnation.ok_or(SyncError::NotEnrolled)?;
             let request = ExchangeRequest {
-                version: WIRE_VERSION,
-                book: self.book.book,
-                incarnation: incarnation.ok_or(SyncError::NotEnrolled)?,
-                cursor: exchanged.cursor.clone(),
                 pages,
                 kinds,
                 app: APP.to_owned(),
                 feed_bytes_max: if is_last { self.budget.feed_bytes_max } else { Some(0) },
+                owes,
+                ..ExchangeRequest::plain(self.book.book, incarnation, exchanged.cursor.clone())
             };
             match wire::pack(&request) {
                 Ok(packed) => {

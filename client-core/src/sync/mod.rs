@@ -23,5 +23,6 @@ pub(crate) mod testing;
 pub use enrol::{EnrolError, Enrolled, Enrolment};
 pub use machine::{Step, SyncMachine};
 pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
+pub(crate) use status::token;
 pub use status::{SyncStatus, WaitingBecause, is_enrolled, status};
 pub use vault::{KeyVault, StoreVault};

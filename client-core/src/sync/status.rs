@@ -1,8 +1,9 @@
 //! What waits, since when, and why. "Synced" is said only when nothing waits and the last exchange left nothing on either side.
 
-use beatbook_protocol::entry::Entry;
 use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::AppVersion;
 
+use super::machine::APP;
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::sync_state;
@@ -23,6 +24,8 @@ pub struct SyncStatus {
     pub complete_at: Option<UnixMillis>,
     /// Whether the station has all that this phone has, and this phone all that the station had for it at the last contact.
     pub synced: bool,
+    /// The least version of the app that the station wants, when this one is older. All that was captured goes up all the same.
+    pub upgrade_required: Option<String>,
 }
 
 /// Why own entries wait.
@@ -53,6 +56,11 @@ pub fn status(core: &Core) -> Result<SyncStatus, CoreError> {
     core.read(read_status)
 }
 
+/// The bearer token of the last reply that had one.
+pub(crate) fn token(core: &Core) -> Result<Option<String>, CoreError> {
+    core.read(|tx| Ok(sync_state::exchanged(tx)?.token))
+}
+
 /// Whether this file has its book: before that nothing can be written or exchanged.
 ///
 /// # Errors
@@ -65,7 +73,7 @@ fn read_status(tx: &Tx<'_>) -> Result<SyncStatus, StoreError> {
     let exchanged = sync_state::exchanged(tx)?;
     let on_the_way = outbox::waiting(tx)?;
     let waiting = on_the_way.queued + on_the_way.sealed;
-    let since = outbox::oldest_waiting(tx)?.and_then(|bytes| written_at(&bytes));
+    let since = outbox::oldest_waiting(tx)?.and_then(|bytes| outbox::written_at(&bytes));
     let synced = waiting == 0
         && exchanged.fault.is_none()
         && exchanged.complete_at.is_some()
@@ -89,13 +97,11 @@ fn read_status(tx: &Tx<'_>) -> Result<SyncStatus, StoreError> {
         contact_at: exchanged.contact_at,
         complete_at: exchanged.complete_at,
         synced,
+        upgrade_required: sync_state::app_min(tx)?.filter(|wanted| is_newer(wanted)),
     })
 }
 
-fn written_at(bytes: &[u8]) -> Option<UnixMillis> {
-    match Entry::parse(bytes).ok()? {
-        Entry::Change(change) => Some(change.at),
-        Entry::Act(act) => Some(act.at),
-        Entry::Registry(_) | Entry::Other(_) => None,
-    }
+/// Whether this version is newer than this app: after an update the station's last word may still name the one before.
+fn is_newer(wanted: &str) -> bool {
+    AppVersion::parse(wanted) > AppVersion::parse(APP)
 }

@@ -67,8 +67,13 @@ fn verified(note: &str, known: &Known<'_>) -> Result<Checkpoint, SyncError> {
 /// Whatever a reply wants stored is under the station's receipt.
 fn check_receipt(reply: &ExchangeResponse, known: &Known<'_>) -> Result<(), SyncError> {
     let holds = match &reply.receipt {
-        Some(receipt) => receipt.holds(&reply.answers, &reply.feed, &known.book.receipt_key),
-        None => reply.answers.is_empty() && reply.feed.is_empty(),
+        Some(receipt) => receipt.holds(
+            &reply.answers,
+            &reply.feed,
+            reply.fill.as_deref().unwrap_or_default(),
+            &known.book.receipt_key,
+        ),
+        None => reply.answers.is_empty() && reply.feed.is_empty() && reply.fill.is_none(),
     };
     if holds {
         Ok(())

@@ -1,7 +1,10 @@
 //! One sample of every wire form, made of fixed bytes.
 
 use beatbook_protocol::codec;
-use beatbook_protocol::entry::{ActEntry, BookEvent, ChangeEntry, Entry, KindEvent, Opens, RegistryEvent, UnitEvent, UserEvent};
+use beatbook_protocol::digest::{Buckets, RecordDigest, SetDigest};
+use beatbook_protocol::entry::{
+    ActEntry, BookEvent, ChangeEntry, Entry, GrantEvent, KindEvent, Opens, RecoveredEntry, RegistryEvent, UnitEvent, UserEvent,
+};
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{BookId, Hash, IncarnationId, RecordId, UnitId, UserId};
 use beatbook_protocol::kind::DocumentName;
@@ -9,8 +12,9 @@ use beatbook_protocol::ledger::{Checkpoint, Leaf, Position, StationKey};
 use beatbook_protocol::page::{BookKey, Break, Draft, P256_SHA256, SealedPage, Signer};
 use beatbook_protocol::time::{Stamp, UnixMillis};
 use beatbook_protocol::wire::{
-    Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, KindFile,
-    PageAnswer, Receipt, Refusal, RefusalCode, Verdict, WIRE_VERSION, enrol_message, exchange_message, receipt_root, runs,
+    BucketRecords, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill,
+    GivenEntry, KindFile, Owes, PageAnswer, Receipt, RecordState, Refusal, RefusalCode, Verdict, WIRE_VERSION, enrol_message,
+    exchange_message, receipt_root, runs,
 };
 
 pub(crate) const AT: UnixMillis = UnixMillis(1_795_000_000_000);
@@ -70,7 +74,89 @@ pub(crate) fn act() -> Entry {
         ]),
         private_heads: Some(vec![]),
         on_behalf: Some(UserId::from_bytes([8; 16])),
+        nonce: None,
     })
+}
+
+pub(crate) fn act_with_nonce() -> Entry {
+    let Entry::Act(act) = act() else { unreachable!() };
+    Entry::Act(ActEntry {
+        nonce: Some([17; 8]),
+        on_behalf: None,
+        ..act
+    })
+}
+
+pub(crate) fn recovered() -> Entry {
+    Entry::Recovered(RecoveredEntry {
+        entry: change().to_bytes(),
+        book: BookId::from_bytes([13; 16]),
+        giver: BookId::from_bytes([9; 16]),
+        received: AT,
+    })
+}
+
+pub(crate) fn grant() -> Entry {
+    Entry::Registry(RegistryEvent::Grant(GrantEvent {
+        record: RecordId::from_bytes([1; 16]),
+        user: Some(UserId::from_bytes([8; 16])),
+        unit: None,
+        reason: "assigned".into(),
+        ended: None,
+        on_behalf: Some(UserId::from_bytes([18; 16])),
+    }))
+}
+
+/// A request with everything that a phone may say.
+pub(crate) fn exchange_request_full(plain: ExchangeRequest) -> ExchangeRequest {
+    let digest = RecordDigest::from_bytes([19; 16]);
+    let mut buckets = Buckets::default();
+    buckets.add(RecordId::from_bytes([1; 16]), digest);
+    ExchangeRequest {
+        digest: Some(SetDigest::default().with(digest)),
+        given: Some(vec![GivenEntry {
+            entry: change().to_bytes().into(),
+            book: BookId::from_bytes([13; 16]),
+            received: AT,
+        }]),
+        next: Some(8),
+        buckets: Some(buckets.to_bytes()),
+        wanted: Some(vec![RecordId::from_bytes([1; 16])]),
+        witness: Some("a signed note".into()),
+        owes: Some(Owes {
+            entries: 3,
+            since: Some(AT),
+            blobs: 1,
+            blob_bytes: 70_000,
+            came_back: 2,
+        }),
+        ..plain
+    }
+}
+
+/// A reply with what the plain one does not have.
+pub(crate) fn exchange_response_full() -> ExchangeResponse {
+    let plain = exchange_response();
+    let digest = RecordDigest::from_bytes([19; 16]);
+    let station = StationKey::from_bytes(&[14; 32]);
+    let fill = plain.feed.clone();
+    ExchangeResponse {
+        receipt: Some(Receipt::sign(receipt_root(&plain.answers, &plain.feed, &fill), &station)),
+        digest: Some(SetDigest::default().with(digest)),
+        fill: Some(fill),
+        left: Some(vec![RecordId::from_bytes([1; 16])]),
+        buckets: Some(vec![BucketRecords {
+            bucket: 1,
+            records: vec![RecordState {
+                record: RecordId::from_bytes([1; 16]),
+                digest,
+            }],
+        }]),
+        renew: Some(true),
+        app_min: Some("1.2.0".into()),
+        given: Some(runs(&[Verdict::Accepted])),
+        ..plain
+    }
 }
 
 pub(crate) fn registry() -> [Entry; 4] {
@@ -196,7 +282,7 @@ pub(crate) fn exchange_response() -> ExchangeResponse {
     ExchangeResponse {
         version: WIRE_VERSION,
         server_time: AT,
-        receipt: Some(Receipt::sign(receipt_root(&answers, &feed), &station)),
+        receipt: Some(Receipt::sign(receipt_root(&answers, &feed, &[]), &station)),
         answers,
         feed,
         cursor: Cursor {
@@ -215,6 +301,13 @@ pub(crate) fn exchange_response() -> ExchangeResponse {
         token: Some("secret".into()),
         next_ms: Some(60_000),
         backed_up_to: Some(200),
+        digest: None,
+        fill: None,
+        left: None,
+        buckets: None,
+        renew: None,
+        app_min: None,
+        given: None,
     }
 }
 
@@ -251,14 +344,11 @@ pub(crate) fn enrolment() -> (EnrolRequest, EnrolResponse) {
 pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let (enrol_request, enrol_response) = enrolment();
     let request = |pages, cursor| ExchangeRequest {
-        version: WIRE_VERSION,
-        book: BookId::from_bytes([9; 16]),
-        incarnation: IncarnationId::from_bytes([10; 16]),
-        cursor,
         pages,
         kinds: Some(Hash::from_bytes([16; 32])),
         app: "1.0".into(),
         feed_bytes_max: Some(100_000),
+        ..ExchangeRequest::plain(BookId::from_bytes([9; 16]), IncarnationId::from_bytes([10; 16]), cursor)
     };
     let empty_cursor = Cursor {
         position: position(),
@@ -282,6 +372,9 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("entry", "registry-user", user.to_bytes()),
         ("entry", "registry-book", book.to_bytes()),
         ("entry", "registry-kind", kind.to_bytes()),
+        ("entry", "registry-grant", grant().to_bytes()),
+        ("entry", "act-with-nonce", act_with_nonce().to_bytes()),
+        ("entry", "recovered", recovered().to_bytes()),
         ("header", "header", page().header),
         ("page", "page", codec::to_bytes(&page())),
         ("leaf", "leaf", leaf().to_bytes()),
@@ -291,12 +384,22 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         (
             "exchange-request",
             "exchange-request",
-            codec::to_bytes(&request(vec![page()], Some(empty_cursor))),
+            codec::to_bytes(&request(vec![page()], Some(empty_cursor.clone()))),
         ),
         (
             "exchange-request",
             "exchange-request-first",
             codec::to_bytes(&request(vec![], None)),
+        ),
+        (
+            "exchange-request",
+            "exchange-request-full",
+            codec::to_bytes(&exchange_request_full(request(vec![page()], Some(empty_cursor.clone())))),
+        ),
+        (
+            "exchange-response",
+            "exchange-response-full",
+            codec::to_bytes(&exchange_response_full()),
         ),
         (
             "exchange-response",

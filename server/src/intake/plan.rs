@@ -139,8 +139,11 @@ impl Dealer<'_> {
                     "not_understood",
                     format!("entries of sort {sort} are not known here"),
                 )),
-                Ok(Entry::Registry(_)) if self.look.tx.is_accepted(&id)? => Err(Verdict::Duplicate),
-                Ok(Entry::Registry(_)) => Err(refused("forbidden", "the registry is the station's to write".into())),
+                Ok(Entry::Registry(_) | Entry::Recovered(_)) if self.look.tx.is_accepted(&id)? => Err(Verdict::Duplicate),
+                Ok(Entry::Registry(_) | Entry::Recovered(_)) => Err(refused(
+                    "forbidden",
+                    "the registry, and what was recovered, are the station's to write".into(),
+                )),
                 Err(fault) => Err(refused("malformed", fault.to_string())),
             };
             verdicts.push(matter.as_ref().err().cloned());

@@ -12,7 +12,7 @@ pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent) -> Result<(), Statio
         RegistryEvent::User(user) => tx.put_user(user)?,
         RegistryEvent::Book(book) => tx.put_book(book)?,
         RegistryEvent::Kind(kind) => tx.put_kind(kind)?,
-        RegistryEvent::Other(_) => {}
+        RegistryEvent::Grant(_) | RegistryEvent::Other(_) => {}
     }
     Ok(())
 }

@@ -193,6 +193,7 @@ fn decide_act(
         values: (!values.is_empty()).then_some(values),
         private_heads: opened.documents.private.as_ref().map(Document::heads),
         on_behalf: Some(session.user),
+        nonce: Some(random(&station.env)?),
     };
     if said_bytes(&act) > ACT_BYTES_MAX {
         let text = format!("comment and values of an act have at most {ACT_BYTES_MAX} bytes");

@@ -11,8 +11,7 @@ use beatbook_protocol::ledger::{Checkpoint, Position, StationPublicKey, merkle};
 use beatbook_protocol::page::{BookKey, Draft, P256_SHA256, SealedPage, Signer, header_hash};
 use beatbook_protocol::time::{Stamp, UnixMillis};
 use beatbook_protocol::wire::{
-    Challenged, Cursor, EnrolResponse, ExchangeRequest, ExchangeResponse, Refusal, WIRE_VERSION, exchange_message, pack, read,
-    unpack,
+    Challenged, Cursor, EnrolResponse, ExchangeRequest, ExchangeResponse, Refusal, exchange_message, pack, read, unpack,
 };
 
 use crate::station::Station;
@@ -83,6 +82,7 @@ impl Phone {
             values: None,
             private_heads: None,
             on_behalf: None,
+            nonce: None,
         })
         .to_bytes()
     }
@@ -118,14 +118,10 @@ impl Phone {
 
     pub(crate) fn request(&self, pages: Vec<SealedPage>) -> ExchangeRequest {
         ExchangeRequest {
-            version: WIRE_VERSION,
-            book: self.book,
-            incarnation: self.incarnation,
-            cursor: self.cursor.clone(),
             pages,
             kinds: Some(Catalogue::builtin().unwrap().digest()),
             app: "test".into(),
-            feed_bytes_max: None,
+            ..ExchangeRequest::plain(self.book, self.incarnation, self.cursor.clone())
         }
     }
 
@@ -135,7 +131,7 @@ impl Phone {
         let reply: ExchangeResponse = read("reply", &bytes).unwrap();
         if let Some(receipt) = &reply.receipt {
             let key = StationPublicKey::from_bytes(&self.enrolled.receipt_key.clone().try_into().unwrap()).unwrap();
-            assert!(receipt.holds(&reply.answers, &reply.feed, &key));
+            assert!(receipt.holds(&reply.answers, &reply.feed, reply.fill.as_deref().unwrap_or_default(), &key));
         }
         if let Some(note) = &reply.checkpoint {
             let key = StationPublicKey::from_bytes(&self.enrolled.checkpoint_key.clone().try_into().unwrap()).unwrap();

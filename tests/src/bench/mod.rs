@@ -3,8 +3,11 @@
 
 pub mod capture;
 pub mod floor;
+pub mod light;
+pub mod load;
 pub mod record;
 pub mod sync;
+pub mod work;
 
 use std::path::PathBuf;
 
@@ -62,6 +65,12 @@ pub fn memory_kb(process: &str, what: &str) -> std::io::Result<u64> {
     Ok(line
         .and_then(|line| line.split_whitespace().next()?.parse().ok())
         .unwrap_or(0))
+}
+
+/// Megabytes out of kilobytes, as memory is told.
+#[expect(clippy::cast_precision_loss, reason = "kilobytes of memory")]
+fn to_mb(kb: u64) -> f64 {
+    kb as f64 / 1024.0
 }
 
 /// CPU seconds that a process has used, by `/proc/PID/stat` (100 ticks a second on Linux).

@@ -12,7 +12,7 @@ use beatbook_protocol::time::UnixMillis;
 use serde::Serialize;
 
 use super::floor::Floor;
-use super::{BenchError, cpu_s, memory_kb, record, scratch};
+use super::{BenchError, cpu_s, memory_kb, record, scratch, to_mb};
 use crate::day::{chief, content};
 use crate::phone::{DayClock, Phone};
 use crate::proxy::{Road, Traffic};
@@ -243,9 +243,4 @@ fn address(url: &str) -> Result<SocketAddr, BenchError> {
     url.trim_start_matches("http://")
         .parse()
         .map_err(|_| BenchError::Wrong(format!("{url} is not http://ADDRESS:PORT")))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "kilobytes of memory")]
-fn to_mb(kb: u64) -> f64 {
-    kb as f64 / 1024.0
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use beatbook_tests::bench::{BenchError, capture, sync};
+use beatbook_tests::bench::{BenchError, capture, load, sync};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
@@ -44,6 +44,27 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// What the station bears in bulk: first pushes of new records, one request after the other.
+    Bulk {
+        /// Records of three changes each.
+        #[arg(long, default_value_t = 100_000)]
+        records: usize,
+        /// Records in each request.
+        #[arg(long, default_value_t = 1_000)]
+        batch: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Phones with a day's work each that come home at once: 13 visits, one patrol of 2,000 fixes, 2 incidents.
+    Load {
+        /// Phones.
+        #[arg(long, default_value_t = 300)]
+        phones: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Used by `capture` itself: reads a phone's file in a process of its own.
     #[command(hide = true)]
     Probe {
@@ -76,6 +97,8 @@ async fn measure(what: What) -> Result<(), BenchError> {
             let elsewhere = url.zip(token).map(|(url, token)| sync::Elsewhere { url, token });
             show(&sync::run(records, delay_ms, elsewhere).await?, json)
         }
+        What::Bulk { records, batch, json } => show(&load::bulk(records, batch).await?, json),
+        What::Load { phones, json } => show(&load::load(phones).await?, json),
         What::Probe { file } => capture::probe(&file),
     }
 }

@@ -143,6 +143,7 @@ fn act(at: UnixMillis, comment: &str) -> Vec<u8> {
         values: None,
         private_heads: None,
         on_behalf: None,
+        nonce: None,
     })
     .to_bytes()
 }

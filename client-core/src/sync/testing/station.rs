@@ -15,7 +15,7 @@ use beatbook_protocol::page::{BookPublicKey, SealedPage, Tip};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
     self, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeResponse, FeedEntry, FeedLeaf, PageAnswer, Receipt, Refusal,
-    RefusalCode, Verdict, WIRE_VERSION, exchange_message, runs,
+    RefusalCode, Verdict, exchange_message, runs,
 };
 
 use super::{act, opened};
@@ -152,10 +152,12 @@ impl Station {
         let feed: Vec<FeedLeaf> = (start..end).filter_map(|leaf| self.feed(leaf, request.incarnation)).collect();
         let cursor = self.position(end);
         let changed = !answers.is_empty() || !feed.is_empty();
-        let root = wire::receipt_root(&answers, &feed);
+        let root = wire::receipt_root(&answers, &feed, &[]);
+        let reply_cursor = Cursor {
+            position: cursor,
+            fill: None,
+        };
         let reply = ExchangeResponse {
-            version: WIRE_VERSION,
-            server_time: UnixMillis(0),
             receipt: changed.then(|| Receipt::sign(root, &self.key)),
             answers,
             feed,
@@ -165,14 +167,8 @@ impl Station {
                 .map(|from| self.proof(from.size, head.size)),
             cursor_consistency: (end < self.leaves.len()).then(|| self.proof(cursor.size, head.size)),
             more: (end < self.leaves.len()).then_some(true),
-            cursor: Cursor {
-                position: cursor,
-                fill: None,
-            },
-            kinds: None,
-            token: None,
-            next_ms: None,
             backed_up_to: self.backed_up_to,
+            ..ExchangeResponse::plain(UnixMillis(0), reply_cursor)
         };
         Outcome::Reply(wire::pack(&reply).unwrap())
     }
