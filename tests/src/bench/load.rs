@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::light::{LightPhone, Told, change_entry};
+use super::light::{LightPhone, change_entry};
 use super::work::{Day, templates};
 use super::{BenchError, cpu_s, memory_kb, scratch, to_mb};
 use crate::day::chief;
@@ -41,7 +41,71 @@ pub struct BulkFigures {
     pub database_bytes: u64,
 }
 
-/// Pushes records in bulk, a thousand distinct ones over and over under new ids.
+/// A light phone that pushes records in bulk, a thousand distinct ones over and over under new ids.
+#[derive(Debug)]
+pub struct Bulk {
+    phone: LightPhone,
+    templates: Vec<[Vec<u8>; 3]>,
+    seeded: Seeded,
+    written: usize,
+    /// Bytes of all entries so far.
+    bytes: usize,
+}
+
+impl Bulk {
+    /// Enrols by a one-time code.
+    ///
+    /// # Errors
+    /// When the station refuses.
+    pub async fn begin(url: &str, code: &str) -> Result<Self, BenchError> {
+        let mut seeded = Seeded::new(1);
+        let phone = LightPhone::enrol(url, code, &mut seeded).await?;
+        Ok(Self {
+            templates: templates(phone.actor, 1_000)?,
+            phone,
+            seeded,
+            written: 0,
+            bytes: 0,
+        })
+    }
+
+    /// Records pushed so far.
+    #[must_use]
+    pub const fn written(&self) -> usize {
+        self.written
+    }
+
+    /// Pushes so many records in one request; the seconds that the request took.
+    ///
+    /// # Errors
+    /// When not all is accepted.
+    pub async fn push(&mut self, records: usize) -> Result<f64, BenchError> {
+        let mut entries = Vec::with_capacity(3 * records);
+        for template in self.templates.iter().cycle().skip(self.written % 1_000).take(records) {
+            let mut id = [0; 16];
+            self.seeded.fill(&mut id);
+            let record = RecordId::from_bytes(id);
+            for (n, change) in template.iter().enumerate() {
+                let opens = (n == 0).then_some(("visit", self.phone.unit));
+                entries.push(change_entry(record, change, opens, UnixMillis(1_795_000_000_000)));
+            }
+        }
+        self.bytes += entries.iter().map(Vec::len).sum::<usize>();
+        let expected = entries.len() as u64;
+        let packed = self.phone.request(entries, Some(0))?;
+        let began = Instant::now();
+        let told = self.phone.exchange(packed).await?;
+        let took = began.elapsed().as_secs_f64();
+        if told.others > 0 || told.accepted != expected {
+            let said = format!("{} of {expected} entries accepted", told.accepted);
+            return Err(BenchError::Wrong(said));
+        }
+        self.written += records;
+        Ok(took)
+    }
+}
+
+/// Pushes records in bulk.
 ///
 /// # Errors
 /// When anything of it does not work, or anything is not accepted.
@@ -51,9 +115,7 @@ pub async fn bulk(records: usize, batch: usize) -> Result<BulkFigures, BenchErro
     let token = StationProcess::init(&places)?;
     let station = StationProcess::serve(&places, "127.0.0.1:0")?;
     let code = chief::register(&Chief::new(station.url(), &token)?, "bulk", "officer").await?;
-    let mut seeded = Seeded::new(1);
-    let mut phone = LightPhone::enrol(station.url(), &code, &mut seeded).await?;
-    let templates = templates(phone.actor, records.min(1_000))?;
+    let mut bulk = Bulk::begin(station.url(), &code).await?;
     let process = station.id().to_string();
     let mut figures = BulkFigures {
         records,
@@ -61,34 +123,15 @@ pub async fn bulk(records: usize, batch: usize) -> Result<BulkFigures, BenchErro
         memory_idle_mb: to_mb(memory_kb(&process, "VmRSS")?),
         ..BulkFigures::default()
     };
-    let (mut written, mut bytes) = (0, 0);
     let cpu = cpu_s(station.id())?;
-    while written < records {
-        let count = batch.min(records - written);
-        let mut entries = Vec::with_capacity(3 * count);
-        for template in templates.iter().cycle().skip(written).take(count) {
-            let mut id = [0; 16];
-            seeded.fill(&mut id);
-            let record = RecordId::from_bytes(id);
-            for (n, change) in template.iter().enumerate() {
-                let opens = (n == 0).then_some(("visit", phone.unit));
-                entries.push(change_entry(record, change, opens, UnixMillis(1_795_000_000_000)));
-            }
-        }
-        bytes += entries.iter().map(Vec::len).sum::<usize>();
-        let expected = entries.len();
-        let packed = phone.request(entries, Some(0))?;
-        let began = Instant::now();
-        let told = phone.exchange(packed).await?;
-        figures.seconds += began.elapsed().as_secs_f64();
-        expect(told, expected)?;
-        written += count;
+    while bulk.written() < records {
+        figures.seconds += bulk.push(batch.min(records - bulk.written())).await?;
     }
     figures.server_cpu_s = cpu_s(station.id())? - cpu;
     let changes = to_f64(3 * records);
     figures.changes_a_core_second = changes / figures.server_cpu_s;
     figures.changes_a_second = changes / figures.seconds;
-    figures.cpu_ms_a_kb = figures.server_cpu_s * 1_000.0 / (to_f64(bytes) / 1_000.0);
+    figures.cpu_ms_a_kb = figures.server_cpu_s * 1_000.0 / (to_f64(bulk.bytes) / 1_000.0);
     figures.memory_peak_mb = to_mb(memory_kb(&process, "VmHWM")?);
     figures.memory_end_mb = to_mb(memory_kb(&process, "VmRSS")?);
     figures.database_bytes = std::fs::metadata(places.data.join("station.db")).map_or(0, |file| file.len());
@@ -170,13 +213,6 @@ pub async fn load(phones: usize) -> Result<LoadFigures, BenchError> {
     drop(station);
     std::fs::remove_dir_all(&root)?;
     Ok(figures)
-}
-
-fn expect(told: Told, entries: usize) -> Result<(), BenchError> {
-    if told.others == 0 && told.accepted == entries as u64 {
-        return Ok(());
-    }
-    Err(BenchError::Wrong(format!("{} of {entries} entries accepted", told.accepted)))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]

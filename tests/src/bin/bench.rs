@@ -31,6 +31,9 @@ enum What {
         /// Records of three changes each.
         #[arg(long, default_value_t = 1_000)]
         records: usize,
+        /// Then nothing to do again, on a phone that holds so many records.
+        #[arg(long, value_delimiter = ',', default_values_t = [5_000, 30_000])]
+        noop_at: Vec<usize>,
         /// Delay each way, milliseconds.
         #[arg(long, default_value_t = 0)]
         delay_ms: u64,
@@ -89,13 +92,14 @@ async fn measure(what: What) -> Result<(), BenchError> {
         What::Capture { records, json } => show(&capture::run(records).await?, json),
         What::Sync {
             records,
+            noop_at,
             delay_ms,
             url,
             token,
             json,
         } => {
             let elsewhere = url.zip(token).map(|(url, token)| sync::Elsewhere { url, token });
-            show(&sync::run(records, delay_ms, elsewhere).await?, json)
+            show(&sync::run(records, &noop_at, delay_ms, elsewhere).await?, json)
         }
         What::Bulk { records, batch, json } => show(&load::bulk(records, batch).await?, json),
         What::Load { phones, json } => show(&load::load(phones).await?, json),
