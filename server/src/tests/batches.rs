@@ -77,7 +77,7 @@ fn pages_that_come_together_get_the_verdicts_that_they_get_one_by_one() {
     assert_eq!(verdicts(&at_once), verdicts(&each));
     assert_eq!(at_once, each);
     let all = verdicts(&at_once).concat();
-    for sort in ["out_of_scope", "unknown_record", "forbidden", "malformed", "comment_required"] {
+    for sort in ["out_of_scope", "unknown_record", "state_met", "malformed", "comment_required"] {
         assert!(
             all.iter()
                 .any(|verdict| matches!(verdict, Verdict::Refused { code, .. } if code == sort)),
