@@ -17,7 +17,7 @@ DELAY_MS ?=
 
 JSON_FLAG := $(if $(JSON),--json)
 
-.PHONY: help demo test test-rust check format-check lint docs bench bench-capture bench-sync bench-server needs
+.PHONY: help demo test test-rust check format-check lint docs bench bench-capture bench-sync bench-bulk bench-load bench-server needs
 .NOTPARALLEL:
 
 help:
@@ -56,6 +56,13 @@ bench-capture: needs bench-server
 bench-sync: needs bench-server
 	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- sync --records $(or $(RECORDS),1000) \
 		$(if $(DELAY_MS),--delay-ms $(DELAY_MS)) $(JSON_FLAG)
+
+# What the station bears: bulk pushes (RECORDS), and PHONES that come home at once.
+bench-bulk: needs bench-server
+	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- bulk --records $(or $(RECORDS),100000) $(JSON_FLAG)
+
+bench-load: needs bench-server
+	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- load --phones $(or $(PHONES),300) $(JSON_FLAG)
 
 # The station is a process of its own, in the benchmarks as in the field.
 bench-server: needs
