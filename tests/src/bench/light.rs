@@ -190,6 +190,10 @@ async fn send(http: &reqwest::Client, url: &str, token: Option<&str>, packed: Ve
     }
     let refusal = wire::unpack(&body).and_then(|bytes| wire::read::<wire::Refusal>("refusal", &bytes));
     Err(match refusal {
+        Ok(wire::Refusal {
+            retry_after_ms: Some(wait),
+            ..
+        }) => BenchError::TryLater(Duration::from_millis(wait.into())),
         Ok(refusal) => wrong(format!("{status}: {} ({})", refusal.code, refusal.text)),
         Err(_) => wrong(format!("{status}")),
     })

@@ -140,6 +140,9 @@ pub async fn bulk(records: usize, batch: usize) -> Result<BulkFigures, BenchErro
     Ok(figures)
 }
 
+/// How often a phone waits at most when the station is busy.
+const WAITS_MAX: u64 = 60;
+
 /// What a fleet of phones took.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct LoadFigures {
@@ -157,6 +160,8 @@ pub struct LoadFigures {
     pub slowest_s: f64,
     /// CPU seconds of the station.
     pub server_cpu_s: f64,
+    /// How often a phone was told to try later.
+    pub waits: u64,
     /// CPU seconds of the load generator, over the same time.
     pub generator_cpu_s: f64,
     /// The station's peak memory, MB.
@@ -194,15 +199,29 @@ pub async fn load(phones: usize) -> Result<LoadFigures, BenchError> {
     let (cpu, own_cpu, began) = (cpu_s(station.id())?, cpu_s(own)?, Instant::now());
     let mut fleet = tokio::task::JoinSet::new();
     for (mut phone, packed) in ready {
-        fleet.spawn(async move { (phone.exchange(packed).await, began.elapsed().as_secs_f64()) });
+        fleet.spawn(async move {
+            // A phone that is told to try later does so, as the real one does.
+            let mut waits = 0;
+            let told = loop {
+                match phone.exchange(packed.clone()).await {
+                    Err(BenchError::TryLater(wait)) if waits < WAITS_MAX => {
+                        waits += 1;
+                        tokio::time::sleep(wait).await;
+                    }
+                    told => break told,
+                }
+            };
+            (told, waits, began.elapsed().as_secs_f64())
+        });
     }
     let mut accepted = 0;
     while let Some(done) = fleet.join_next().await {
-        let (told, seconds) = done.map_err(|fault| BenchError::Wrong(fault.to_string()))?;
+        let (told, waits, seconds) = done.map_err(|fault| BenchError::Wrong(fault.to_string()))?;
         match told {
             Ok(told) => accepted += told.accepted,
             Err(_) => figures.errors += 1,
         }
+        figures.waits += waits;
         figures.slowest_s = figures.slowest_s.max(seconds);
     }
     figures.seconds = began.elapsed().as_secs_f64();

@@ -32,6 +32,9 @@ pub enum BenchError {
     /// The floor's HTTP.
     #[error(transparent)]
     Http(#[from] reqwest::Error),
+    /// The station is busy: try again after this time.
+    #[error("told to try again in {0:?}")]
+    TryLater(std::time::Duration),
     /// Something else.
     #[error("{0}")]
     Wrong(String),
