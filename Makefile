@@ -23,7 +23,8 @@ JOBS ?=
 
 JSON_FLAG := $(if $(JSON),--json)
 
-.PHONY: help demo test test-rust check format-check lint docs bench bench-capture bench-sync bench-hostile bench-server fuzz sim needs
+.PHONY: help demo test test-rust check format-check lint docs bench bench-capture bench-sync bench-hostile bench-bulk bench-load bench-server \
+	fuzz sim needs
 .NOTPARALLEL:
 
 help:
@@ -71,6 +72,13 @@ bench-hostile: needs bench-server
 # Needs a nightly compiler and cargo-fuzz, and fails without them. TARGET=guard|page|wire|gpx, SECONDS_EACH=60.
 fuzz:
 	@TARGET="$(TARGET)" SECONDS_EACH="$(SECONDS_EACH)" .ci/fuzz
+
+# What the station bears: bulk pushes (RECORDS), and PHONES that come home at once.
+bench-bulk: needs bench-server
+	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- bulk --records $(or $(RECORDS),100000) $(JSON_FLAG)
+
+bench-load: needs bench-server
+	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- load --phones $(or $(PHONES),300) $(JSON_FLAG)
 
 # The station is a process of its own, in the benchmarks as in the field.
 bench-server: needs

@@ -12,7 +12,7 @@ use beatbook_protocol::wire::{
 
 use crate::alarm;
 use crate::error::StationError;
-use crate::intake::{Author, take_in};
+use crate::intake::{Author, take_in_all};
 use crate::ledger::{self, OldPosition};
 use crate::parcels;
 use crate::phones;
@@ -317,11 +317,8 @@ fn take_all(
         None => Ok(None),
     };
     let first = give(None)?;
-    let mut answers = Vec::with_capacity(pages.len());
-    for page in pages {
-        answers.push(take_in(&station.store, &station.kinds, author, &page, now)?);
-        station.env.steps.passes("page taken in");
-    }
+    let answers = take_in_all(&station.store, &station.kinds, author, pages, now)?;
+    station.env.steps.passes("pages taken in");
     station.count_answers(&answers);
     let given = if answers.is_empty() { first } else { give(first)? };
     Ok(Answered {

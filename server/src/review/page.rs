@@ -100,7 +100,7 @@ pub(crate) fn record(
         header,
         pinned: state.official(kind).is_some(),
         track: track(&official, kind),
-        official: official.facts,
+        official: official.into_owned().facts,
         pending,
         conflicts,
         acts: acts(tx, &names, id, None)?,

@@ -1,5 +1,6 @@
 //! Tests of the whole station through its one door, with phones made by hand.
 
+mod batches;
 mod intake;
 mod merges;
 mod moves;
