@@ -54,7 +54,6 @@ pub(crate) fn refresh(tx: &WriteTx<'_>, kinds: &Kinds, record: RecordId) -> Resu
     let documents = Documents::open(tx, kinds, &state)?;
     let opener = tx.user(state.opening.user)?.map(|user| user.roles).unwrap_or_default();
     let reading = reading::read(kinds.kind_of(&state)?, &state, &documents, &opener)?;
-    tx.put_links(record, &state.opening.opens.kind, reading.about, &reading.keys)?;
     Ok(tx.put_reading(record, &reading)?)
 }
 

@@ -331,6 +331,7 @@ mod tests {
 
         let changed = old
             .replacen("version = 1", "version = 2", 1)
+            .replacen(", [\"address\"]]", "]", 1)
             .replacen("type = \"text\"", "type = \"note\"", 1);
         let fault = refused(&changed);
         assert_eq!(

@@ -3,7 +3,7 @@
 use beatbook_protocol::id::{RecordId, UnitId};
 
 use super::connection::{id, int};
-use super::{ReadTx, StoreError, WriteTx};
+use super::{ReadTx, ReadingRow, StoreError, WriteTx};
 
 /// Two records that may be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,14 +73,8 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<PairRow> {
 
 impl WriteTx<'_> {
     /// Puts what a record is about, and by what it may be told to be another one.
-    pub(crate) fn put_links(
-        &self,
-        record: RecordId,
-        kind: &str,
-        about: Option<RecordId>,
-        keys: &[String],
-    ) -> Result<(), StoreError> {
-        match about {
+    pub(super) fn put_links(&self, record: RecordId, reading: &ReadingRow) -> Result<(), StoreError> {
+        match reading.about {
             Some(target) => self.run(
                 "INSERT INTO about (record, target) VALUES (?1, ?2) ON CONFLICT (record) DO UPDATE SET target = excluded.target",
                 [record.as_bytes(), target.as_bytes()],
@@ -88,10 +82,10 @@ impl WriteTx<'_> {
             None => self.run("DELETE FROM about WHERE record = ?1", [record.as_bytes()])?,
         };
         self.run("DELETE FROM duplicate_key WHERE record = ?1", [record.as_bytes()])?;
-        for key in keys {
+        for key in &reading.keys {
             self.run(
-                "INSERT INTO duplicate_key (record, key, kind) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                rusqlite::params![record.as_bytes(), key, kind],
+                "INSERT INTO duplicate_key (record, key, kind) SELECT ?1, ?2, kind FROM record WHERE id = ?1 ON CONFLICT DO NOTHING",
+                rusqlite::params![record.as_bytes(), key],
             )?;
         }
         Ok(())

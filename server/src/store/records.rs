@@ -242,6 +242,7 @@ impl WriteTx<'_> {
             ],
             |row| row.get(0),
         )?;
+        self.put_links(record, reading)?;
         self.run("DELETE FROM conflict WHERE record = ?1", [key])?;
         for path in &reading.conflicts {
             self.run("INSERT INTO conflict (record, path) VALUES (?1, ?2)", params![key, path])?;
