@@ -5,15 +5,19 @@
 //!  change    changes of documents: accepted, pending, parked      act   signed steps, likewise
 //!  outbox, queue, page, incarnation   own entries in order, until the station has them
 //!  own_book, vault, exchange, receipt  the file's book and where the exchange stands
+//!  digest, wanted, give    what both ends must hold, what differs, what a restored station lost
 //!  draft     what is being typed
 //!  patrol, fix  the patrol that is going on                       search  full text
 //!  person, book, unit, kind   the registry as told by the station meta  settings of this file
 //! ```
 
 mod connection;
+pub(crate) mod digests;
 pub(crate) mod drafts;
 mod fold;
+pub(crate) mod give;
 pub(crate) mod identity;
+pub(crate) mod intake;
 pub(crate) mod lists;
 pub(crate) mod outbox;
 pub(crate) mod pages;
@@ -25,6 +29,7 @@ pub(crate) mod registry;
 mod restored;
 pub(crate) mod returns;
 pub(crate) mod rows;
+pub(crate) mod scope;
 pub(crate) mod sync_state;
 pub(crate) mod views;
 pub(crate) mod write;

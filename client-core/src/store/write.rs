@@ -11,10 +11,11 @@ use beatbook_protocol::kind::{
 };
 use beatbook_protocol::limits::{ACT_BYTES_MAX, HEADS_MAX};
 
+use super::drafts::SeenHeads;
 use super::identity::Identity;
 use super::records::Records;
 use super::rows::{self, NewChange, RecordHead, Status};
-use super::{StoreError, outbox};
+use super::{StoreError, outbox, patrols, scope};
 use crate::error::{CoreError, Fault};
 use crate::record::{self, Course};
 
@@ -50,7 +51,7 @@ pub(crate) enum Seen<'s> {
     /// This version of the record, or nothing.
     Version(&'s str),
     /// These heads: only what others have written meanwhile at the same places is in the way.
-    Heads(&'s [Hash]),
+    Heads(&'s SeenHeads),
 }
 
 impl Records<'_> {
@@ -106,8 +107,12 @@ impl Records<'_> {
             let shape = self.pen.office.shape(&kind, name)?;
             let document = self.take_document(record, &kind, name)?;
             let mut document = document.unwrap_or_else(|| Document::begin(&shape, self.pen.actor));
-            if let (Seen::Heads(heads), DocumentName::Facts) = (seen, name) {
-                overtaken(&document, heads, &part, &head)?;
+            if let Seen::Heads(heads) = seen {
+                let heads = match name {
+                    DocumentName::Facts => Some(&heads.facts),
+                    DocumentName::Private => heads.private.as_ref(),
+                };
+                heads.map_or(Ok(()), |heads| overtaken(&document, heads, &part, &head))?;
             }
             let deps = document.heads();
             match document.edit(&part, self.now) {
@@ -231,6 +236,11 @@ impl Records<'_> {
         if rows::is_opening_refused(self.tx, record)? {
             return Err(CoreError::OpeningRefused(record).into());
         }
+        // A patrol that is going on is written to its end, whatever the station will say of it.
+        let has_left = scope::is_leaving(self.tx, record)?;
+        if has_left && patrols::active(self.tx)?.is_none_or(|patrol| patrol.record != record) {
+            return Err(CoreError::LeftScope(record).into());
+        }
         Ok(())
     }
 
@@ -286,7 +296,7 @@ impl Records<'_> {
             book: me.book,
             at: self.now,
             status: Status::Pending,
-            place: None,
+            came: None,
         };
         rows::put_change(self.tx, &row)?;
         outbox::put(self.tx, &entry, Some(record), &bytes)?;

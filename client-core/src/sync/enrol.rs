@@ -103,7 +103,7 @@ impl Enrolment {
             key: key.to_bytes(),
             proof: signer.sign(&enrol_message(code, book, &key.to_bytes()))?,
             device: device.to_owned(),
-            app: super::machine::APP.to_owned(),
+            app: super::APP.to_owned(),
         };
         let begun = BegunBook {
             book,
@@ -180,7 +180,9 @@ fn take_in(
     now: UnixMillis,
 ) -> Result<(), StoreError> {
     let tx = records.tx();
-    sync_state::enrol_book(tx, me.book, response, now)?;
+    if sync_state::enrol_book(tx, me.book, response, now)? {
+        records.unplace_all()?;
+    }
     records.enrol(me, &response.user_name, &response.roles)?;
     pages::change_book(tx, me.book, life)
 }

@@ -22,7 +22,7 @@ use crate::core::{Core, OpenOptions, Opened};
 use crate::error::{CoreError, Fault};
 use crate::platform::{Clock, Platform, Randomness};
 use crate::store::identity::Identity;
-use crate::store::records::FeedItem;
+use crate::store::intake::FeedItem;
 use crate::store::write::ActOrder;
 
 /// 2026-11-23 09:00 in Beijing.
