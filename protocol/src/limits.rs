@@ -59,3 +59,5 @@ pub const EXPRESSION_CHARS_MAX: usize = 2_000;
 pub const EXPRESSION_LOOPS_MAX: usize = 2;
 /// Bytes of a GPX file that is read: 100 MB of text is a million fixes; more is not one patrol.
 pub const GPX_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Characters of what an app calls its version, as far as a station keeps them.
+pub const APP_CHARS_MAX: usize = 64;

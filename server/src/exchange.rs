@@ -6,7 +6,7 @@ use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
 use beatbook_protocol::page::BookPublicKey;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    Challenged, Cursor, ExchangeRequest, ExchangeResponse, PageAnswer, Receipt, Refusal, RefusalCode, WIRE_VERSION,
+    AppVersion, Challenged, Cursor, ExchangeRequest, ExchangeResponse, PageAnswer, Receipt, Refusal, RefusalCode, WIRE_VERSION,
     exchange_message, pack, read, receipt_root, unpack,
 };
 
@@ -14,6 +14,7 @@ use crate::error::StationError;
 use crate::feed::{self, Asker};
 use crate::intake::{Author, take_in};
 use crate::ledger::{self, OldPosition};
+use crate::phones;
 use crate::registry::tokens;
 use crate::station::Station;
 use crate::store::{BookRow, Contact, ReadTx};
@@ -166,8 +167,11 @@ fn answer(
         pages,
         kinds,
         feed_bytes_max,
+        app,
+        owes,
         ..
     } = request;
+    phones::note(station, author.book, &app, owes.as_ref(), now)?;
     let mut answers = Vec::with_capacity(pages.len());
     for page in pages {
         answers.push(take_in(&station.store, &station.kinds, &author, &page, now)?);
@@ -198,7 +202,12 @@ fn answer(
         reply(station, tx, &asker, &wish, answers, now)
     })?;
     touch(station, &author, contact, cursor, now)?;
-    Ok(Ok(ExchangeResponse { token, ..reply }))
+    let app_min = station.app_min.filter(|wanted| AppVersion::parse(&app).is_none_or(|has| has < *wanted));
+    Ok(Ok(ExchangeResponse {
+        token,
+        app_min: app_min.map(|wanted| wanted.to_string()),
+        ..reply
+    }))
 }
 
 /// What a phone has and wants.

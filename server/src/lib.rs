@@ -22,6 +22,8 @@ mod intake;
 mod keys;
 mod kinds;
 mod ledger;
+mod news;
+pub mod phones;
 mod projection;
 mod rebuild;
 mod registry;

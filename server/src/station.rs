@@ -1,11 +1,12 @@
 //! The station: one door for HTTP, the command line and tests. Synchronous; callers that must not wait call it on a thread of their own.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{BookId, RecordId, UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{Challenged, EnrolRequest, EnrolResponse, KindFile, PageAnswer, Refusal};
+use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolResponse, KindFile, PageAnswer, Refusal};
 use serde::Serialize;
 
 use crate::counters::Counters;
@@ -13,10 +14,11 @@ use crate::keys::Keys;
 use crate::kinds::Kinds;
 use crate::registry::{enrol, people, tokens};
 use crate::store::Store;
-use crate::{backup, doctor, exchange, ledger, rebuild, review, setup, status};
+use crate::{backup, doctor, exchange, ledger, phones, rebuild, review, setup, status};
 
 pub use crate::environment::{Clock, Environment, Randomness};
 pub use crate::error::{ActError, StationError};
+pub use crate::phones::{PhoneOwes, PhoneStatus};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
 pub use crate::review::view::{
     ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, EntryLine, FindingView, PersonView, QueueFilter,
@@ -84,6 +86,7 @@ pub struct Station {
     pub(crate) origin: String,
     pub(crate) book: BookId,
     pub(crate) counters: Counters,
+    pub(crate) app_min: Option<AppVersion>,
 }
 
 /// The database's file in the data directory.
@@ -114,6 +117,7 @@ impl Station {
             origin: parts.row.origin,
             book: parts.row.book,
             counters: Counters::default(),
+            app_min: None,
         })
     }
 
@@ -135,6 +139,27 @@ impl Station {
             self.count("refusals");
         }
         reply
+    }
+
+    /// The book and the units that a phone's token lets listen for hints; none without a valid one.
+    pub(crate) fn hint_scope(&self, token: &str) -> Option<(BookId, BTreeSet<UnitId>)> {
+        let now = self.env.clock.now();
+        let found = self.store.read(|tx| {
+            let Some((book, user)) = tokens::find(tx, token, now)?.and_then(|row| Some((row.book?, row.user))) else {
+                return Ok::<_, StationError>(None);
+            };
+            let Some(user) = tx.user(user)? else { return Ok(None) };
+            Ok(Some((book, tx.units_below(user.unit)?.into_iter().collect())))
+        });
+        found.unwrap_or_else(|fault| {
+            tracing::error!(%fault, "a token could not be looked up");
+            None
+        })
+    }
+
+    /// Ends the streams of hints, which would hold up a station that stops.
+    pub fn end_hints(&self) {
+        self.store.news.close();
     }
 
     /// Whose API token this is.
@@ -269,6 +294,29 @@ impl Station {
     /// Those of the store.
     pub fn search(&self, session: &Session, text: &str, limit: u32) -> Result<Vec<RecordRow>, StationError> {
         review::queue::search(self, session, text, limit)
+    }
+
+    /// The phones of the person's units and what each still owes, those that were silent longest first.
+    ///
+    /// # Errors
+    /// When the person may not see them, or those of the store.
+    pub fn phones(&self, session: &Session) -> Result<Vec<PhoneStatus>, StationError> {
+        phones::phones(self, session)
+    }
+
+    /// Notes whether a phone's digest was the station's when they were compared.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn note_digest(&self, book: BookId, agrees: bool) -> Result<(), StationError> {
+        let now = self.env.clock.now();
+        self.store.write(|tx| Ok(tx.put_agrees(book, agrees, now)?))
+    }
+
+    /// Asks phones for at least this version of the app; none asks for nothing. What older ones send is taken all the same.
+    #[must_use]
+    pub fn asking_for_app(self, app_min: Option<AppVersion>) -> Self {
+        Self { app_min, ..self }
     }
 
     /// How the station stands.

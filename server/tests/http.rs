@@ -6,6 +6,8 @@
 mod described;
 #[path = "http/desk.rs"]
 mod desk;
+#[path = "http/hints.rs"]
+mod hints;
 #[path = "http/phone.rs"]
 mod phone;
 #[path = "http/program.rs"]

@@ -79,7 +79,7 @@ impl Core {
             ),
             None => None,
         };
-        office.kinds.newest(kind).ok_or_else(|| CoreError::Unknown {
+        office.newest(kind).ok_or_else(|| CoreError::Unknown {
             what: format!("kind {kind}"),
         })?;
         let id = DraftId(self.platform().item_id());

@@ -71,7 +71,8 @@ impl From<CodecError> for StoreError {
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001_records.sql"),
     include_str!("migrations/002_sync.sql"),
-    include_str!("migrations/003_scope.sql"),
+    include_str!("migrations/003_desk.sql"),
+    include_str!("migrations/004_scope.sql"),
 ];
 
 /// Statements kept prepared for each connection; there are about a hundred.

@@ -1,9 +1,11 @@
 //! Own entries in the order of their writing, until the station has them by hash and in a backup: the queue of what goes into a page
 //! next, and what waits since when. Knows nothing of pages' insides, requests and replies.
 
+use beatbook_protocol::entry::Entry;
 use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::limits::{PAGE_BYTES_SEAL, PAGE_ENTRIES_MAX};
 use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::Owes;
 use rusqlite::OptionalExtension;
 
 use super::{StoreError, Tx};
@@ -72,6 +74,45 @@ pub(crate) fn oldest_waiting(tx: &Tx<'_>) -> Result<Option<Vec<u8>>, StoreError>
         .query_row([], |row| row.get(0))
         .optional()?;
     Ok(bytes)
+}
+
+/// What this phone owes its station beyond the first `pages` sealed pages, which the request at hand carries; none when that is nothing.
+pub(crate) fn owes(tx: &Tx<'_>, pages: usize) -> Result<Option<Owes>, StoreError> {
+    let skipped = i64::try_from(pages).unwrap_or(i64::MAX);
+    let (entries, oldest): (i64, Option<i64>) = tx
+        .prepare_cached(
+            "SELECT count(*), min(n) FROM (
+               SELECT n FROM queue UNION ALL
+               SELECT e.n FROM (SELECT life, sequence FROM page WHERE state = 'sealed' ORDER BY life, sequence LIMIT -1 OFFSET ?1) p
+               JOIN page_entry e ON e.life = p.life AND e.sequence = p.sequence)",
+        )?
+        .query_row([skipped], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let came_back: i64 = tx
+        .prepare_cached("SELECT (SELECT count(*) FROM change WHERE status = 2) + (SELECT count(*) FROM act WHERE status = 2)")?
+        .query_row([], |row| row.get(0))?;
+    if entries == 0 && came_back == 0 {
+        return Ok(None);
+    }
+    let bytes: Option<Vec<u8>> = tx
+        .prepare_cached("SELECT bytes FROM outbox WHERE n = ?1")?
+        .query_row([oldest], |row| row.get(0))
+        .optional()?;
+    Ok(Some(Owes {
+        entries: entries.cast_unsigned(),
+        since: bytes.as_deref().and_then(written_at),
+        blobs: 0,
+        blob_bytes: 0,
+        came_back: came_back.cast_unsigned(),
+    }))
+}
+
+/// When an entry was written, by its author's clock.
+pub(crate) fn written_at(bytes: &[u8]) -> Option<UnixMillis> {
+    match Entry::parse(bytes).ok()? {
+        Entry::Change(change) => Some(change.at),
+        Entry::Act(act) => Some(act.at),
+        Entry::Registry(_) | Entry::Recovered(_) | Entry::Other(_) => None,
+    }
 }
 
 /// The queue's beginning, as much as one page takes.

@@ -1,6 +1,6 @@
 //! The registry as the station told it: people, their books, units, kinds.
 
-use beatbook_protocol::id::{BookId, UnitId, UserId};
+use beatbook_protocol::id::{BookId, Hash, UnitId, UserId};
 
 use rusqlite::OptionalExtension;
 
@@ -60,6 +60,23 @@ pub(crate) fn put_kind(tx: &Tx<'_>, kind: &str, version: u32, source: &str) -> R
     tx.prepare_cached("INSERT INTO kind (kind, version, source) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
         .execute((kind, version, source))?;
     Ok(())
+}
+
+/// The set of kinds that the station has in force from now on, with the digests of their files as it has them.
+pub(crate) fn put_in_force<'k>(tx: &Tx<'_>, set: impl IntoIterator<Item = (&'k str, u32, Hash)>) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM kind_in_force", [])?;
+    let mut put = tx.prepare_cached("INSERT OR REPLACE INTO kind_in_force (kind, version, digest) VALUES (?1, ?2, ?3)")?;
+    for (kind, version, digest) in set {
+        put.execute((kind, version, digest.as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// The kinds that the station has in force, by code and version, with the digests of their files; empty before its first word.
+pub(crate) fn in_force(tx: &Tx<'_>) -> Result<Vec<(String, u32, Hash)>, StoreError> {
+    let mut rows = tx.prepare_cached("SELECT kind, version, digest FROM kind_in_force ORDER BY kind, version")?;
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, Hash::from_bytes(row.get(2)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The kind files that the station sent.

@@ -195,6 +195,28 @@ pub(crate) fn set_checkpoint(tx: &Tx<'_>, note: &str) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Keeps the least version of the app that the station wants; none when it wants none.
+pub(crate) fn set_app_min(tx: &Tx<'_>, version: Option<&str>) -> Result<(), StoreError> {
+    match version {
+        Some(version) => tx
+            .prepare_cached(
+                "INSERT INTO app_min (one, version) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET version = excluded.version
+                 WHERE version <> excluded.version",
+            )?
+            .execute([version])?,
+        None => tx.prepare_cached("DELETE FROM app_min")?.execute([])?,
+    };
+    Ok(())
+}
+
+/// The least version of the app that the station wants, by its last word.
+pub(crate) fn app_min(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
+    Ok(tx
+        .prepare_cached("SELECT version FROM app_min")?
+        .query_row([], |row| row.get(0))
+        .optional()?)
+}
+
 /// Keeps a token.
 pub(crate) fn set_token(tx: &Tx<'_>, token: &str) -> Result<(), StoreError> {
     tx.prepare_cached("INSERT INTO exchange (one, token) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET token = excluded.token")?

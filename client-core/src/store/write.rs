@@ -213,7 +213,7 @@ impl Records<'_> {
 
     /// The kind under which new records are made.
     pub(crate) fn kind_in_force(&self, code: &str) -> Result<CheckedKind, CoreError> {
-        let kind = self.pen.office.kinds.newest(code).cloned();
+        let kind = self.pen.office.newest(code).cloned();
         kind.ok_or_else(|| CoreError::Unknown {
             what: format!("kind {code}"),
         })

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use beatbook_protocol::codec;
 use beatbook_protocol::id::{IncarnationId, RecordId};
+use beatbook_protocol::kind::file_digest;
 use beatbook_protocol::ledger::{Checkpoint, Position, merkle};
 use beatbook_protocol::time::{Stamp, UnixMillis};
 use beatbook_protocol::wire::{Cursor, ExchangeResponse, FeedLeaf, Verdict};
@@ -18,7 +19,7 @@ use crate::store::pages::{self, Sealing, Settled};
 use crate::store::intake::FeedItem;
 use crate::store::records::Records;
 use crate::store::sync_state::{self, OwnBook};
-use crate::store::{StoreError, Tx, digests, give, outbox};
+use crate::store::{StoreError, Tx, digests, give, outbox, registry};
 
 /// What applying a reply did.
 #[derive(Debug, Default)]
@@ -184,9 +185,8 @@ fn apply_in(
         applied.moved |= reply.fill.is_some();
         sync_state::set_cursor(tx, Some(&reply.cursor))?;
     }
-    for kind in reply.kinds.iter().flatten() {
-        records.put_kind(&kind.kind, kind.version, &kind.source)?;
-    }
+    take_kinds(core, records, reply)?;
+    sync_state::set_app_min(tx, reply.app_min.as_deref())?;
     agree::take_given(records, reply, said, now, &mut applied)?;
     keep_words(tx, reply, now)?;
     if let Some(size) = reply.backed_up_to {
@@ -273,6 +273,28 @@ fn take_feed(records: &mut Records<'_>, leaves: &[FeedLeaf], applied: &mut Appli
         }
     }
     applied.changed.append(&mut seen);
+    Ok(())
+}
+
+/// Takes over the set of kinds that the station has in force. A station that sends none to a phone that never got one has the set that the
+/// phone named: its app's, which is kept so that it stays known when the app is another one.
+fn take_kinds(core: &Core, records: &mut Records<'_>, reply: &ExchangeResponse) -> Result<(), StoreError> {
+    let tx = records.tx();
+    if let Some(files) = &reply.kinds {
+        for file in files {
+            records.put_kind(&file.kind, file.version, &file.source)?;
+        }
+        let set = files.iter().map(|file| (file.kind.as_str(), file.version, file_digest(&file.source)));
+        return registry::put_in_force(tx, set);
+    }
+    let office = core.office();
+    if !office.knows_kinds() {
+        for kind in office.kinds.iter() {
+            records.put_kind(&kind.code, kind.version, kind.source())?;
+        }
+        let set = office.kinds.iter().map(|kind| (kind.code.as_str(), kind.version, kind.digest()));
+        registry::put_in_force(tx, set)?;
+    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::{Budget, SyncError, apply};
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::sync_state::{self, Exchanged, OwnBook};
-use crate::store::{StoreError, Tx, digests, give, pages};
+use crate::store::{StoreError, Tx, digests, give, outbox, pages};
 
 /// What the phone calls its version.
 pub(crate) const APP: &str = concat!("beatbook/", env!("CARGO_PKG_VERSION"));
@@ -70,7 +70,7 @@ pub(super) fn ask(
     now: UnixMillis,
 ) -> Result<Asked, SyncError> {
     seal(core, book, signer, now)?;
-    let kinds = Some(core.office().kinds.digest());
+    let kinds = Some(core.office().kinds_digest);
     loop {
         let exchanged = core.read(sync_state::exchanged)?;
         let (mut request, said) = core.read(|tx| written(tx, book, wish, &exchanged, now))?.ok_or(SyncError::NotEnrolled)?;
@@ -130,6 +130,7 @@ fn written(
     let (hashes, entries): (Vec<Hash>, Vec<GivenEntry>) = given.into_iter().unzip();
     said.given = hashes;
     let request = ExchangeRequest {
+        owes: outbox::owes(tx, pages.len())?,
         pages,
         app: APP.to_owned(),
         feed_bytes_max: if wants_feed { wish.budget.feed_bytes_max } else { Some(0) },

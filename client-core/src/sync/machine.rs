@@ -15,7 +15,6 @@ use super::ask::{self, Asked, Said, Wish};
 use super::verify::{self, Known, Standing, read_refusal};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 use crate::core::Core;
-use crate::store::records::Records;
 use crate::store::sync_state::{self, OwnBook};
 use crate::store::{digests, pages};
 use crate::transport::{Outcome, OutgoingRequest};

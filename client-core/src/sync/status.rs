@@ -1,10 +1,11 @@
 //! What waits, since when, and why. "Synced" is said only when nothing waits, the last exchange left nothing on either side, and both
 //! held the same after it.
 
-use beatbook_protocol::entry::Entry;
 use beatbook_protocol::id::RecordId;
 use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::AppVersion;
 
+use super::APP;
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::sync_state;
@@ -34,6 +35,8 @@ pub struct SyncStatus {
     /// Whether the station has all that this phone has, and this phone all that the station had for it at the last contact: nothing waits,
     /// the last exchange left nothing on either side, and both digests agreed after it.
     pub synced: bool,
+    /// The least version of the app that the station wants, when this one is older. All that was captured goes up all the same.
+    pub upgrade_required: Option<String>,
 }
 
 /// Why own entries wait.
@@ -65,6 +68,11 @@ pub fn status(core: &Core) -> Result<SyncStatus, CoreError> {
     core.read(|tx| read_status(tx, now))
 }
 
+/// The bearer token of the last reply that had one.
+pub(crate) fn token(core: &Core) -> Result<Option<String>, CoreError> {
+    core.read(|tx| Ok(sync_state::exchanged(tx)?.token))
+}
+
 /// Whether this file has its book: before that nothing can be written or exchanged.
 ///
 /// # Errors
@@ -85,7 +93,7 @@ fn read_status(tx: &Tx<'_>, now: UnixMillis) -> Result<SyncStatus, StoreError> {
     let exchanged = sync_state::exchanged(tx)?;
     let on_the_way = outbox::waiting(tx)?;
     let waiting = on_the_way.queued + on_the_way.sealed;
-    let since = outbox::oldest_waiting(tx)?.and_then(|bytes| written_at(&bytes));
+    let since = outbox::oldest_waiting(tx)?.and_then(|bytes| outbox::written_at(&bytes));
     let agreement = digests::agreement(tx)?;
     let (to_give_back, _) = give::waiting(tx, now)?;
     let synced = waiting == 0
@@ -118,13 +126,11 @@ fn read_status(tx: &Tx<'_>, now: UnixMillis) -> Result<SyncStatus, StoreError> {
         to_give_back,
         left: scope::leaving(tx)?,
         synced,
+        upgrade_required: sync_state::app_min(tx)?.filter(|wanted| is_newer(wanted)),
     })
 }
 
-fn written_at(bytes: &[u8]) -> Option<UnixMillis> {
-    match Entry::parse(bytes).ok()? {
-        Entry::Change(change) => Some(change.at),
-        Entry::Act(act) => Some(act.at),
-        Entry::Registry(_) | Entry::Recovered(_) | Entry::Other(_) => None,
-    }
+/// Whether this version is newer than this app: after an update the station's last word may still name the one before.
+fn is_newer(wanted: &str) -> bool {
+    AppVersion::parse(wanted) > AppVersion::parse(APP)
 }

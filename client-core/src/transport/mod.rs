@@ -1,9 +1,11 @@
 //! The way to the station: one request out, one outcome back. Knows nothing of what the bytes say; whoever carries bytes otherwise
 //! (a simulated network, a bench with delays) implements [`Transport`].
 
+mod hints;
 mod http;
 
-pub use http::{HttpTransport, TransportError};
+pub use hints::{HintFault, HintStream, HintTransport};
+pub use http::{HttpHints, HttpTransport, TransportError};
 
 /// A request as the sync state machine wants it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -86,11 +86,18 @@ impl Catalogue {
     /// One hash over all kinds: two ends with equal ones judge alike.
     #[must_use]
     pub fn digest(&self) -> Hash {
-        let digests: Vec<Hash> = self.iter().map(CheckedKind::digest).collect();
-        let mut parts: Vec<&[u8]> = vec![domain::KIND, b"catalogue\0"];
-        parts.extend(digests.iter().map(|digest| digest.as_bytes().as_slice()));
-        Hash::of(&parts)
+        set_digest(self.iter().map(CheckedKind::digest))
     }
+}
+
+/// One hash over a set of kind files, given by their digests in the order of code and version: so a phone names the set that a station
+/// sent, files that it cannot read included.
+#[must_use]
+pub fn set_digest(files: impl IntoIterator<Item = Hash>) -> Hash {
+    let digests: Vec<Hash> = files.into_iter().collect();
+    let mut parts: Vec<&[u8]> = vec![domain::KIND, b"catalogue\0"];
+    parts.extend(digests.iter().map(|digest| digest.as_bytes().as_slice()));
+    Hash::of(&parts)
 }
 
 /// A field keeps its type and document through all versions, so that any version can read any record.

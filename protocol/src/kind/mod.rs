@@ -26,10 +26,10 @@ mod validate;
 mod values;
 pub mod workflow;
 
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, set_digest};
 pub use expression::Expression;
 pub use judged::{Judged, RecordContext, UTC_OFFSET_MINUTES, UserContext};
 pub use model::*;
-pub use parse::{CheckedKind, KindError, KindFault};
+pub use parse::{CheckedKind, KindError, KindFault, file_digest};
 pub use validate::{Finding, FindingSeverity, hinders, validate};
 pub use workflow::{ActGiven, Judgement};

@@ -2,6 +2,7 @@
 //!
 //! Every message is deterministic CBOR with integer keys, compressed as one zstd stream; `protocol/wire.cddl` is its grammar.
 
+mod app;
 mod enrol;
 mod exchange;
 mod receipt;
@@ -9,6 +10,7 @@ mod reconcile;
 mod refusal;
 mod verdict;
 
+pub use app::AppVersion;
 pub use enrol::{EnrolRequest, EnrolResponse, enrol_message};
 pub use exchange::{
     Challenged, Cursor, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, GivenEntry, KindFile, Owes, PageAnswer,

@@ -13,6 +13,7 @@ mod access;
 mod app;
 mod decode;
 mod fault;
+mod hints;
 mod listen;
 mod metrics;
 mod observe;

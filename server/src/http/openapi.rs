@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, records, registry, review, sync};
+use super::{about, hints, records, registry, review, sync};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -13,6 +13,7 @@ use super::{about, records, registry, review, sync};
     paths(
         sync::enrol,
         sync::exchange,
+        hints::hints,
         review::queue,
         review::approve,
         review::act,
@@ -27,6 +28,7 @@ use super::{about, records, registry, review, sync};
         registry::add_user,
         registry::enrolment_code,
         registry::issue_token,
+        registry::phones,
         about::status,
         about::kinds,
         about::checkpoint,

@@ -12,7 +12,7 @@ use super::app::{App, Shared};
 use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
-use super::{about, access, observe, openapi, records, registry, review, sync};
+use super::{about, access, hints, observe, openapi, records, registry, review, sync};
 use crate::config::HttpConfig;
 use crate::station::Station;
 
@@ -48,6 +48,7 @@ pub fn routes() -> Vec<Route> {
         // Phones
         send("/sync/v1/enrol",                        Book,   sync::enrol),
         send("/sync/v1/exchange",                     Book,   sync::exchange),
+        read("/sync/v1/hints",                        Book,   hints::hints),
         // Review
         read("/api/v1/review",                        Person, review::queue),
         send("/api/v1/review/approve",                Person, review::approve),
@@ -65,6 +66,7 @@ pub fn routes() -> Vec<Route> {
         send("/api/v1/users",                         Person, registry::add_user),
         send("/api/v1/users/{id}/enrolment-code",     Person, registry::enrolment_code),
         send("/api/v1/users/{id}/token",              Person, registry::issue_token),
+        read("/api/v1/phones",                        Person, registry::phones),
         // The station about itself
         read("/api/v1/status",                        Person, about::status),
         read("/api/v1/kinds",                         Person, about::kinds),

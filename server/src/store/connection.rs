@@ -9,7 +9,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 use super::{ReadTx, StoreError, WriteTx};
 
 /// The steps, in order; `user_version` says how many a file has taken.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/001_initial.sql"),
+    include_str!("migrations/002_desk.sql"),
+];
 
 /// How long one writer waits for another process's (a backup command beside the server).
 const BUSY_MS: u64 = 10_000;

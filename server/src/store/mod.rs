@@ -12,11 +12,13 @@ mod entries;
 mod files;
 mod ledger;
 mod lists;
+mod owed;
 mod records;
 mod registry;
 #[cfg(test)]
 mod tampering;
 
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -31,6 +33,7 @@ pub(crate) use registry::{BookRow, UserRow};
 use rusqlite::Connection;
 
 use crate::error::StationError;
+use crate::news::{Growth, News};
 
 /// What the database did not do.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +81,8 @@ pub(crate) struct Store {
     path: PathBuf,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
+    /// Told after each commit that appended.
+    pub(crate) news: News,
 }
 
 /// Read connections kept open; more are opened when more read at once, and closed after.
@@ -99,6 +104,7 @@ impl Store {
             path: path.to_owned(),
             writer: Mutex::new(writer),
             readers: Mutex::new(Vec::new()),
+            news: News::default(),
         })
     }
 
@@ -126,10 +132,17 @@ impl Store {
         let tx = conn
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .map_err(StoreError::from)?;
-        let result = step(&WriteTx {
+        let write = WriteTx {
             read: ReadTx { conn: &tx },
-        })?;
+            growth: RefCell::default(),
+        };
+        let result = step(&write)?;
+        let growth = write.growth.into_inner();
         tx.commit().map_err(StoreError::from)?;
+        drop(conn);
+        if growth.leaves {
+            self.news.tell(growth);
+        }
         Ok(result)
     }
 }
@@ -144,6 +157,8 @@ pub(crate) struct ReadTx<'c> {
 #[derive(Debug)]
 pub(crate) struct WriteTx<'c> {
     read: ReadTx<'c>,
+    /// Whom the step may concern, for the streams of hints.
+    growth: RefCell<Growth>,
 }
 
 impl<'c> Deref for WriteTx<'c> {

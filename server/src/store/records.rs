@@ -154,6 +154,7 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Puts a record's state, whether it is new or known.
     pub(crate) fn put_record(&self, state: &RecordState, review: bool) -> Result<(), StoreError> {
+        self.growth.borrow_mut().units.insert(state.opening.opens.unit);
         let version = state.version();
         self.run(
             "INSERT INTO record (id, kind, kind_version, unit, opener_book, opener_user, opened_at, last_at, state, state_since,

@@ -298,3 +298,17 @@ CREATE TABLE give (
 
 -- The app that has read this file last: another one reads again what that could not.
 CREATE TABLE reader (one INTEGER PRIMARY KEY CHECK (one = 1), app TEXT NOT NULL) STRICT;
+
+-- What the station has said of itself beside the records.
+
+-- The set of kind files that the station has in force, as it sent it last: by it new records are made, and by its digest the phone asks
+-- whether there is more. `digest`: of the file as the station has it.
+CREATE TABLE kind_in_force (
+  kind TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  PRIMARY KEY (kind, version)
+) STRICT, WITHOUT ROWID;
+
+-- The least version of the app that the station wants; no row while it wants none.
+CREATE TABLE app_min (one INTEGER PRIMARY KEY CHECK (one = 1), version TEXT NOT NULL) STRICT;
