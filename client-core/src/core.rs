@@ -10,8 +10,8 @@ use crate::error::{CoreError, Fault};
 use crate::office::{Office, Pen};
 use crate::platform::Platform;
 use crate::store::records::Records;
+use crate::store::{Outcome, Store, StoreError, Tx, identity, open_or_set_aside, suspect};
 use crate::sync::APP;
-use crate::store::{identity, Outcome, Store, StoreError, Tx, open_or_set_aside, suspect};
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, Default)]

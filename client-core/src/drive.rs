@@ -178,7 +178,10 @@ async fn gather(core: &Core, stream: &mut Option<impl HintStream>, pace: Pace) {
 
 /// The wait before a stream is opened again: longer each time, never in step with other phones.
 fn reopening(core: &Core, pace: Pace, losses: u32) -> u64 {
-    let full = pace.reopen_ms.saturating_mul(1 << losses.saturating_sub(1).min(16)).min(pace.reopen_ms_max);
+    let full = pace
+        .reopen_ms
+        .saturating_mul(1 << losses.saturating_sub(1).min(16))
+        .min(pace.reopen_ms_max);
     full / 2 + share(core, full / 2)
 }
 

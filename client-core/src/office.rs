@@ -119,9 +119,19 @@ fn catalogue(sent: &[(String, u32, String)]) -> Result<Catalogue, StoreError> {
         .iter()
         .map(|(kind, version, source)| (format!("{kind} {version}"), source.as_str()))
         .collect();
-    let is_sent = |kind: &CheckedKind| sent.iter().any(|(code, version, _)| *code == kind.code && *version == kind.version);
-    let own = builtin.iter().filter(|kind| !is_sent(kind)).map(|kind| (kind.code.as_str(), kind.source()));
-    let all: Vec<(&str, &str)> = named.iter().map(|(name, source)| (name.as_str(), *source)).chain(own).collect();
+    let is_sent = |kind: &CheckedKind| {
+        sent.iter()
+            .any(|(code, version, _)| *code == kind.code && *version == kind.version)
+    };
+    let own = builtin
+        .iter()
+        .filter(|kind| !is_sent(kind))
+        .map(|kind| (kind.code.as_str(), kind.source()));
+    let all: Vec<(&str, &str)> = named
+        .iter()
+        .map(|(name, source)| (name.as_str(), *source))
+        .chain(own)
+        .collect();
     if let Ok(kinds) = Catalogue::default().with(all) {
         return Ok(kinds);
     }

@@ -123,7 +123,8 @@ impl Records<'_> {
     /// Counts all digests anew, from the entries.
     pub(crate) fn count_all(&mut self) -> Result<(), StoreError> {
         set_total(self.tx, SetDigest::default())?;
-        self.tx.execute("UPDATE record SET digest = NULL WHERE digest IS NOT NULL", [])?;
+        self.tx
+            .execute("UPDATE record SET digest = NULL WHERE digest IS NOT NULL", [])?;
         for (record, _) in self.returned("SELECT record, updated_at FROM record ORDER BY n", [])? {
             self.moved.insert(record);
         }

@@ -16,8 +16,7 @@ use super::{StoreError, Tx};
 
 /// Entries to give back now, as much as a request takes.
 pub(crate) fn batch(tx: &Tx<'_>, bytes_max: usize, now: UnixMillis) -> Result<Vec<(Hash, GivenEntry)>, StoreError> {
-    let mut next =
-        tx.prepare_cached("SELECT entry FROM give WHERE held_until <= ?1 ORDER BY leaf, position, entry LIMIT ?2")?;
+    let mut next = tx.prepare_cached("SELECT entry FROM give WHERE held_until <= ?1 ORDER BY leaf, position, entry LIMIT ?2")?;
     let max = i64::try_from(GIVEN_MAX).unwrap_or(i64::MAX);
     let mut next = next.query((now.0, max))?;
     let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -81,6 +80,10 @@ impl Records<'_> {
                 .tx
                 .prepare_cached("INSERT INTO give (entry, leaf, position) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
             for (entry, leaf, position) in lost {
+                // Own ones of a page that is not here any more: the station takes them from this book in pages alone.
+                if self.wait_again(&entry)? {
+                    continue;
+                }
                 if given(self.tx, &entry)?.is_some() {
                     note.execute((entry.as_bytes(), leaf, position))?;
                 } else {
@@ -112,15 +115,19 @@ impl Records<'_> {
                 self.moved.insert(record);
             }
         }
-        self.tx.execute_batch(
-            "DELETE FROM give; DELETE FROM wanted; UPDATE person SET leaf = -1; UPDATE unit SET leaf = -1;",
-        )?;
+        self.tx
+            .execute_batch("DELETE FROM give; DELETE FROM wanted; UPDATE person SET leaf = -1; UPDATE unit SET leaf = -1;")?;
         Ok(())
     }
 
     /// Takes in the station's verdict on what was given back. What it took in comes by the feed; what it would not have is kept, and
     /// shown no longer. Returns the record of what it would not have.
-    pub(crate) fn settle_given(&mut self, entry: &Hash, verdict: &Verdict, now: UnixMillis) -> Result<Option<RecordId>, StoreError> {
+    pub(crate) fn settle_given(
+        &mut self,
+        entry: &Hash,
+        verdict: &Verdict,
+        now: UnixMillis,
+    ) -> Result<Option<RecordId>, StoreError> {
         match verdict {
             Verdict::Accepted | Verdict::Duplicate | Verdict::Offered => self.gave(entry)?,
             Verdict::Refused { code, text, .. } => {
@@ -190,7 +197,7 @@ pub(super) fn made_again(
 }
 
 /// An entry as it is given back; none when its bytes are not here.
-fn given(tx: &Tx<'_>, entry: &Hash) -> Result<Option<GivenEntry>, StoreError> {
+pub(super) fn given(tx: &Tx<'_>, entry: &Hash) -> Result<Option<GivenEntry>, StoreError> {
     let of_act = tx
         .prepare_cached("SELECT book, coalesce(received, at), bytes FROM act WHERE entry = ?1")?
         .query_row([entry.as_bytes()], |row| {

@@ -42,7 +42,8 @@ pub(crate) fn set_identity(tx: &Tx<'_>, me: &Identity, name: &str, roles: &[Stri
 
 /// The unit that his new records belong to from now on.
 pub(crate) fn set_unit(tx: &Tx<'_>, unit: UnitId) -> Result<(), StoreError> {
-    tx.prepare_cached("UPDATE identity SET unit = ?1")?.execute([unit.as_bytes()])?;
+    tx.prepare_cached("UPDATE identity SET unit = ?1")?
+        .execute([unit.as_bytes()])?;
     Ok(())
 }
 

@@ -160,7 +160,10 @@ impl Records<'_> {
         for (record, at) in self.returned(refused, [])? {
             self.touch(record, at);
         }
-        for (record, at) in self.returned("SELECT record, updated_at FROM record WHERE unreadable IS NOT NULL ORDER BY n", [])? {
+        for (record, at) in self.returned(
+            "SELECT record, updated_at FROM record WHERE unreadable IS NOT NULL ORDER BY n",
+            [],
+        )? {
             self.touch(record, at);
         }
         self.count_all()

@@ -187,7 +187,12 @@ impl<'a> Records<'a> {
             let rows = rows::changes(self.tx, record, name)?;
             let mut fallen: Vec<Hash> = rows
                 .iter()
-                .filter(|row| matches!(row.status, Status::Parked | Status::Answered | Status::Unreadable | Status::Lost))
+                .filter(|row| {
+                    matches!(
+                        row.status,
+                        Status::Parked | Status::Answered | Status::Unreadable | Status::Lost
+                    )
+                })
                 .filter_map(|row| row.hash)
                 .collect();
             if fallen.is_empty() {

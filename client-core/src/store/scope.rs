@@ -1,13 +1,14 @@
 //! Records that leave the scope, and records that come whole. What left goes from this phone as soon as nothing of its officer's own
 //! hangs on it; own pages stay in the outbox as long as any other. Knows no units: the station says what left.
 
+use beatbook_protocol::entry::Entry;
 use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::kind::DocumentName;
 use beatbook_protocol::time::UnixMillis;
 use rusqlite::OptionalExtension;
 
 use super::records::Records;
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, give, outbox};
 
 /// What became of a record that left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +116,9 @@ impl Records<'_> {
                AND entry NOT IN (SELECT entry FROM give)",
         )?;
         let rest: Vec<(Hash, bool, i64)> = rest
-            .query_map([record.as_bytes()], |row| Ok((Hash::from_bytes(row.get(0)?), row.get(1)?, row.get(2)?)))?
+            .query_map([record.as_bytes()], |row| {
+                Ok((Hash::from_bytes(row.get(0)?), row.get(1)?, row.get(2)?))
+            })?
             .collect::<Result<_, _>>()?;
         if rest.is_empty() {
             return Ok(());
@@ -151,7 +154,9 @@ impl Records<'_> {
     pub(super) fn hide(&mut self, record: RecordId) -> Result<(), StoreError> {
         self.uncount(record)?;
         self.tx
-            .prepare_cached("DELETE FROM search WHERE rowid = (SELECT n FROM record WHERE record = ?1 AND words_hash IS NOT NULL)")?
+            .prepare_cached(
+                "DELETE FROM search WHERE rowid = (SELECT n FROM record WHERE record = ?1 AND words_hash IS NOT NULL)",
+            )?
             .execute([record.as_bytes()])?;
         self.tx
             .prepare_cached("DELETE FROM record WHERE record = ?1")?
@@ -159,27 +164,39 @@ impl Records<'_> {
         Ok(())
     }
 
-    /// Puts an own entry that is still in the outbox back on its way; tells whether it is.
-    fn wait_again(&mut self, entry: &Hash) -> Result<bool, StoreError> {
-        let n: Option<i64> = self
+    /// Puts an entry of this phone's own book back on its way, into the outbox once more if it has left it; tells whether it is one.
+    pub(super) fn wait_again(&mut self, entry: &Hash) -> Result<bool, StoreError> {
+        let held: Option<i64> = self
             .tx
             .prepare_cached("SELECT n FROM outbox WHERE entry = ?1")?
             .query_row([entry.as_bytes()], |row| row.get(0))
             .optional()?;
-        let Some(n) = n else { return Ok(false) };
-        for table in ["change", "act"] {
+        if let Some(n) = held {
             self.tx
-                .prepare_cached(&format!("UPDATE {table} SET status = 1 WHERE entry = ?1"))?
-                .execute([entry.as_bytes()])?;
+                .prepare_cached(
+                    "INSERT INTO queue (n, tries, held_until) SELECT ?1, 0, 0
+                     WHERE NOT EXISTS (SELECT 1 FROM page_entry e JOIN page p ON p.life = e.life AND p.sequence = e.sequence
+                                       WHERE e.n = ?1 AND p.state = 'sealed')
+                     ON CONFLICT DO NOTHING",
+                )?
+                .execute([n])?;
+        } else {
+            let own = self.pen.office.me.as_ref().map(|me| me.book);
+            let Some(given) = give::given(self.tx, entry)?.filter(|given| Some(given.book) == own) else {
+                return Ok(false);
+            };
+            let record = Entry::parse(&given.entry)?.record();
+            outbox::put(self.tx, entry, record, &given.entry)?;
         }
-        self.tx
-            .prepare_cached(
-                "INSERT INTO queue (n, tries, held_until) SELECT ?1, 0, 0
-                 WHERE NOT EXISTS (SELECT 1 FROM page_entry e JOIN page p ON p.life = e.life AND p.sequence = e.sequence
-                                   WHERE e.n = ?1 AND p.state = 'sealed')
-                 ON CONFLICT DO NOTHING",
-            )?
-            .execute([n])?;
+        for table in ["change", "act"] {
+            let sql =
+                format!("UPDATE {table} SET status = 1, leaf = NULL, position = NULL WHERE entry = ?1 RETURNING record, at");
+            for (record, at) in self.returned(&sql, [entry.as_bytes()])? {
+                self.unfold(record)?;
+                self.moved.insert(record);
+                self.touch(record, at);
+            }
+        }
         Ok(true)
     }
 

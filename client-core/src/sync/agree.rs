@@ -25,7 +25,10 @@ pub(super) fn take_left(records: &mut Records<'_>, left: &[RecordId], applied: &
             Left::Kept => true,
         };
         applied.moved = true;
-        applied.events.push(SyncEvent::LeftScope { record: *record, is_kept });
+        applied.events.push(SyncEvent::LeftScope {
+            record: *record,
+            is_kept,
+        });
     }
     Ok(())
 }
@@ -99,7 +102,12 @@ pub(super) fn take_given(
             && let beatbook_protocol::wire::Verdict::Refused { code, text, .. } = verdict
         {
             let entry = *entry;
-            applied.events.push(SyncEvent::NotTakenBack { record, entry, code, text });
+            applied.events.push(SyncEvent::NotTakenBack {
+                record,
+                entry,
+                code,
+                text,
+            });
         }
     }
     Ok(())
@@ -151,7 +159,7 @@ pub(super) fn compare(
     };
     let is_equal = station == digests::total(tx)?;
     digests::log_agreement(tx, now, is_equal)?;
-    if is_equal && said.compares {
+    if is_equal && (said.compares || !said.wanted.is_empty()) {
         digests::log_verified(tx, now)?;
     }
     Ok(Differs {

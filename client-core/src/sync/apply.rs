@@ -15,8 +15,8 @@ use super::ask::Said;
 use super::{SyncError, SyncEvent};
 use crate::core::Core;
 use crate::error::CoreError;
-use crate::store::pages::{self, Sealing, Settled};
 use crate::store::intake::FeedItem;
+use crate::store::pages::{self, Sealing, Settled};
 use crate::store::records::Records;
 use crate::store::sync_state::{self, OwnBook};
 use crate::store::{StoreError, Tx, digests, give, outbox, registry};
@@ -132,7 +132,9 @@ pub(super) fn begin_again(
         keep_witness(tx, book, before.checkpoint.as_deref())?;
         records.send_again_from(common.map_or(0, |common| common.size))?;
         let was_filling = before.cursor.is_some_and(|cursor| cursor.fill.is_some());
-        let cursor = common.filter(|_| !was_filling).map(|position| Cursor { position, fill: None });
+        let cursor = common
+            .filter(|_| !was_filling)
+            .map(|position| Cursor { position, fill: None });
         sync_state::set_cursor(tx, cursor.as_ref())?;
         digests::ask_verify(tx)?;
         keep_words(tx, reply, now)
@@ -174,8 +176,10 @@ fn apply_in(
     }
     take_answers(core, records, reply, now, &mut applied)?;
     draft_all(core, tx, book, now)?;
-    if moves {
+    if fills {
         agree::take_left(records, reply.left.as_deref().unwrap_or_default(), &mut applied)?;
+    }
+    if moves {
         take_feed(records, &reply.feed, &mut applied)?;
     }
     if fills {
@@ -284,7 +288,9 @@ fn take_kinds(core: &Core, records: &mut Records<'_>, reply: &ExchangeResponse) 
         for file in files {
             records.put_kind(&file.kind, file.version, &file.source)?;
         }
-        let set = files.iter().map(|file| (file.kind.as_str(), file.version, file_digest(&file.source)));
+        let set = files
+            .iter()
+            .map(|file| (file.kind.as_str(), file.version, file_digest(&file.source)));
         return registry::put_in_force(tx, set);
     }
     let office = core.office();
@@ -292,7 +298,10 @@ fn take_kinds(core: &Core, records: &mut Records<'_>, reply: &ExchangeResponse) 
         for kind in office.kinds.iter() {
             records.put_kind(&kind.code, kind.version, kind.source())?;
         }
-        let set = office.kinds.iter().map(|kind| (kind.code.as_str(), kind.version, kind.digest()));
+        let set = office
+            .kinds
+            .iter()
+            .map(|kind| (kind.code.as_str(), kind.version, kind.digest()));
         registry::put_in_force(tx, set)?;
     }
     Ok(())

@@ -73,7 +73,9 @@ pub(super) fn ask(
     let kinds = Some(core.office().kinds_digest);
     loop {
         let exchanged = core.read(sync_state::exchanged)?;
-        let (mut request, said) = core.read(|tx| written(tx, book, wish, &exchanged, now))?.ok_or(SyncError::NotEnrolled)?;
+        let (mut request, said) = core
+            .read(|tx| written(tx, book, wish, &exchanged, now))?
+            .ok_or(SyncError::NotEnrolled)?;
         request.kinds = kinds;
         let pages = request.pages.len();
         match wire::pack(&request) {
@@ -118,7 +120,11 @@ fn written(
         said.wanted = digests::wanted(tx, WANTED_MAX)?;
     }
     let gives = wish.gives && pages.is_empty() && is_filled;
-    let given = if gives { give::batch(tx, GIVEN_BYTES, now)? } else { Vec::new() };
+    let given = if gives {
+        give::batch(tx, GIVEN_BYTES, now)?
+    } else {
+        Vec::new()
+    };
     let witness = if wish.shows_witness {
         exchanged.checkpoint.clone()
     } else if given.is_empty() {
@@ -137,7 +143,11 @@ fn written(
         digest: said.digest,
         given: (!entries.is_empty()).then_some(entries),
         next: Some(next),
-        buckets: if compares { Some(digests::buckets(tx)?.to_bytes()) } else { None },
+        buckets: if compares {
+            Some(digests::buckets(tx)?.to_bytes())
+        } else {
+            None
+        },
         wanted: (!said.wanted.is_empty()).then(|| said.wanted.clone()),
         witness,
         ..ExchangeRequest::plain(book.book, incarnation, exchanged.cursor.clone())

@@ -23,6 +23,8 @@ use crate::transport::{Outcome, OutgoingRequest};
 const PATH: &str = "/sync/v1/exchange";
 /// The refusal of a station that does not know the history our cursor is of.
 const UNKNOWN_HISTORY: &str = "unknown_history";
+/// The refusal of a station that knows that its history is in doubt.
+const HISTORY_ALARM: &str = "history_alarm";
 /// The first wait after a failure; doubled with each further one.
 const BACKOFF_MS: i64 = 1_000;
 /// The longest wait of our own.
@@ -360,6 +362,8 @@ impl<'c> SyncMachine<'c> {
                 self.state = State::Ready;
                 Ok(())
             }
+            // Others have proved it to the station: it takes nothing from anybody until its operator has looked.
+            RefusalCode::Other(code) if code == HISTORY_ALARM => Err(SyncError::StationChanged(refusal.text)),
             RefusalCode::Malformed | RefusalCode::TooLarge | RefusalCode::EnrolmentCode | RefusalCode::Other(_) => {
                 let Refusal { code, text, .. } = refusal;
                 self.finish(now, Some(SyncFault::Refused { code, text }))

@@ -26,6 +26,6 @@ pub(crate) use ask::APP;
 pub use enrol::{EnrolError, Enrolled, Enrolment};
 pub use machine::{Step, SyncMachine};
 pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
-pub use status::{SyncStatus, WaitingBecause, is_enrolled, status, verify};
 pub(crate) use status::token;
+pub use status::{SyncStatus, WaitingBecause, is_enrolled, status, verify};
 pub use vault::{KeyVault, StoreVault};

@@ -42,9 +42,14 @@ pub(super) fn check(reply: &ExchangeResponse, known: &Known<'_>) -> Result<Stand
     let new = reply.checkpoint.as_deref().map(|note| verified(note, known)).transpose()?;
     check_receipt(reply, known)?;
     let position = known.cursor.map(|cursor| cursor.position);
-    let size = new.as_ref().or(held.as_ref()).map_or(0, |checkpoint| checkpoint.position.size);
+    let size = new
+        .as_ref()
+        .or(held.as_ref())
+        .map_or(0, |checkpoint| checkpoint.position.size);
     if reply.fill.iter().flatten().any(|leaf| leaf.leaf >= size) {
-        return Err(unbelievable("it fills in what is not on the ledger of its checkpoint".to_owned()));
+        return Err(unbelievable(
+            "it fills in what is not on the ledger of its checkpoint".to_owned(),
+        ));
     }
     match (new, held) {
         (None, _) => check_unmoved(reply, position),

@@ -1,6 +1,7 @@
 //! Phones on real files, and a station of a few lines that hands entries round: enough to try the store through the core's own door.
 //! What a real station refuses and why is tried where the real one is.
 
+mod agreement;
 mod capture;
 mod faults;
 mod lists;

@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn hints_are_found_in_pieces_of_any_length_and_nothing_else_is_one() {
-        let stream = b": listening\n\nevent: hint\ndata: 1\n\n:\n\nevent: other\ndata: 9\n\ndata: hint\n\nevent: hint\r\ndata: 2\r\n\r\n";
+        let stream =
+            b": listening\n\nevent: hint\ndata: 1\n\n:\n\nevent: other\ndata: 9\n\ndata: hint\n\nevent: hint\r\ndata: 2\r\n\r\n";
         for length in 1..stream.len() {
             let mut reader = EventReader::default();
             let mut hints = 0;
