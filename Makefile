@@ -17,7 +17,7 @@ DELAY_MS ?=
 
 JSON_FLAG := $(if $(JSON),--json)
 
-.PHONY: help demo test test-rust check format-check lint docs bench bench-capture bench-sync bench-server needs
+.PHONY: help demo test test-rust check format-check lint docs bench bench-capture bench-sync bench-hostile bench-server fuzz needs
 .NOTPARALLEL:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make test    everything that must hold, after installing what it needs"
 	@echo "make check   formatting, lints and documentation alone"
 	@echo "make bench   what it costs: [RECORDS=n] [DELAY_MS=n] [JSON=1]"
+	@echo "make fuzz    any bytes at all, with a nightly compiler and cargo-fuzz: [TARGET=guard] [SECONDS_EACH=60]"
 
 demo: needs
 	@cargo build $(LOCKED) -p beatbook-server -p beatbook-tests --bin beatbook-server --bin beatbook-demo
@@ -48,7 +49,7 @@ lint:
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
 
-bench: bench-capture bench-sync
+bench: bench-capture bench-sync bench-hostile
 
 bench-capture: needs bench-server
 	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- capture --records $(or $(RECORDS),10000) $(JSON_FLAG)
@@ -56,6 +57,13 @@ bench-capture: needs bench-server
 bench-sync: needs bench-server
 	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- sync --records $(or $(RECORDS),1000) \
 		$(if $(DELAY_MS),--delay-ms $(DELAY_MS)) $(JSON_FLAG)
+
+bench-hostile: needs bench-server
+	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- hostile $(JSON_FLAG)
+
+# Needs a nightly compiler and cargo-fuzz, and fails without them. TARGET=guard|page|wire|gpx, SECONDS_EACH=60.
+fuzz:
+	@TARGET="$(TARGET)" SECONDS_EACH="$(SECONDS_EACH)" .ci/fuzz
 
 # The station is a process of its own, in the benchmarks as in the field.
 bench-server: needs

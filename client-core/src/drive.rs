@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::core::Core;
+use crate::sync::parcel::{Deliveries, Delivery};
 use crate::sync::{
     Budget, EnrolError, Enrolled, Enrolment, KeyVault, Step, StoreVault, SyncError, SyncFault, SyncMachine, SyncReport, token,
 };
@@ -59,7 +60,12 @@ pub async fn sync_with(
                 // A wall clock that was set back meanwhile must not prolong the wait.
                 now = clock.wall().max(until);
             }
-            Step::Done(report) => return Ok(report),
+            Step::Done(report) if report.fault.is_some() => return Ok(report),
+            Step::Done(report) => {
+                let left = budget.requests_max.saturating_sub(report.requests);
+                let parcels = deliver(core, transport, budget, left).await?;
+                return Ok(SyncReport { parcels, ..report });
+            }
         }
     }
 }
@@ -189,6 +195,18 @@ fn reopening(core: &Core, pace: Pace, losses: u32) -> u64 {
 fn share(core: &Core, millis: u64) -> u64 {
     let random = u64::from(u16::from_be_bytes(core.platform().bytes()));
     millis.saturating_mul(random) / u64::from(u16::MAX)
+}
+
+/// Delivers the parcels of others, once the phone's own work is done.
+async fn deliver(core: &Core, transport: &impl Transport, budget: Budget, requests_max: u32) -> Result<Deliveries, SyncError> {
+    let clock = &core.platform().clock;
+    let mut delivery = Delivery::open(core)?;
+    while delivery.report().requests < requests_max && budget.deadline.is_none_or(|deadline| clock.wall() < deadline) {
+        let Some(request) = delivery.next_request()? else { break };
+        let outcome = transport.send(request).await;
+        delivery.receive(clock.wall(), outcome)?;
+    }
+    Ok(delivery.report())
 }
 
 #[cfg(test)]

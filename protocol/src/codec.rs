@@ -23,6 +23,16 @@ pub mod domain {
     pub const EXCHANGE: &[u8] = b"beatbook/exchange/1\0";
     /// What a station signs for a whole reply.
     pub const RECEIPT: &[u8] = b"beatbook/receipt/1\0";
+    /// A parcel's name: the hash of its file.
+    pub const PARCEL: &[u8] = b"beatbook/parcel/1\0";
+    /// What a book signs inside a parcel.
+    pub const PARCEL_CONTENT: &[u8] = b"beatbook/parcel-content/1\0";
+    /// What a station signs inside the answer to a parcel.
+    pub const PARCEL_ANSWER: &[u8] = b"beatbook/parcel-answer/1\0";
+    /// What a parcel, or its answer, is sealed under.
+    pub const SEAL: &[u8] = b"beatbook/seal/1\0";
+    /// What a station signs about its sealing key.
+    pub const SEALING_KEY: &[u8] = b"beatbook/sealing-key/1\0";
     /// The opaque version of a view.
     pub const VERSION: &[u8] = b"beatbook/version/1\0";
     /// A kind file, and a catalogue of them.

@@ -7,7 +7,9 @@
 //!                                  ▼
 //!                    entry ──► page ──► ledger ──► wire
 //!                    (identity) (sealed) (leaves,   (one file per call)
-//!                                         proofs)
+//!                                   │     proofs)
+//!                                   ▼
+//!                                 parcel (sealed to the station, for others to carry)
 //! ```
 //!
 //! No IO, no clock, no randomness: the same bytes give the same answer on a phone, on a station, and in a simulation.
@@ -22,6 +24,7 @@ pub mod kind;
 pub mod ledger;
 pub mod limits;
 pub mod page;
+pub mod parcel;
 pub mod place;
 pub mod time;
 pub mod track;

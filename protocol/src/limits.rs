@@ -61,3 +61,9 @@ pub const EXPRESSION_LOOPS_MAX: usize = 2;
 pub const GPX_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Characters of what an app calls its version, as far as a station keeps them.
 pub const APP_CHARS_MAX: usize = 64;
+/// Bytes of entries in one parcel, before compression: what one exchange takes up; the pages beyond it go into a further parcel.
+pub const PARCEL_ENTRY_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of a parcel's file, or of the answer's: a parcel of incompressible entries with its seals, and room in a message to carry it.
+pub const PARCEL_BYTES_MAX: usize = 3 * 1024 * 1024;
+/// Parcels that one phone carries at most: colleagues of a shift, and no more than 48 MiB of somebody else's.
+pub const PARCELS_CARRIED_MAX: usize = 16;

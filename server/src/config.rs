@@ -297,7 +297,8 @@ impl HttpSettings {
 }
 
 fn app_min(said: Option<String>) -> Result<Option<AppVersion>, ConfigError> {
-    said.map(|text| AppVersion::parse(&text).ok_or(ConfigError::Version(text))).transpose()
+    said.map(|text| AppVersion::parse(&text).ok_or(ConfigError::Version(text)))
+        .transpose()
 }
 
 fn line_of(text: &str, at: usize) -> usize {

@@ -100,7 +100,9 @@ fn phone(
 ) -> Result<PhoneStatus, StationError> {
     let contact = tx.contact(book.book)?;
     let confirmed = match contact {
-        Some(contact) => tx.shared_with(contact.epoch)?.map_or(contact.size, |shared| shared.min(contact.size)),
+        Some(contact) => tx
+            .shared_with(contact.epoch)?
+            .map_or(contact.size, |shared| shared.min(contact.size)),
         None => 0,
     };
     let said = tx.owed(book.book)?;
@@ -137,6 +139,21 @@ const NOTHING: Owes = Owes {
     blob_bytes: 0,
     came_back: 0,
 };
+
+/// How often an agreement that is nothing new is written down again.
+const AGREES_MS: i64 = 60 * 60 * 1000;
+
+/// Notes whether a phone's digest was the station's when they were compared; an exchange with nothing new writes nothing.
+pub(crate) fn note_digest(station: &Station, book: BookId, agrees: bool, now: UnixMillis) -> Result<(), StationError> {
+    let known = station.store.read(|tx| Ok::<_, StationError>(tx.owed(book)?))?;
+    if known
+        .and_then(|known| known.agrees)
+        .is_some_and(|(was, at)| was == agrees && now.since(at) < AGREES_MS)
+    {
+        return Ok(());
+    }
+    station.store.write(|tx| Ok(tx.put_agrees(book, agrees, now)?))
+}
 
 /// Keeps what a phone said of itself, when it is not what it said before: an exchange with nothing to do writes nothing.
 pub(crate) fn note(station: &Station, book: BookId, app: &str, owes: Option<&Owes>, now: UnixMillis) -> Result<(), StationError> {

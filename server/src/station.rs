@@ -14,15 +14,16 @@ use crate::keys::Keys;
 use crate::kinds::Kinds;
 use crate::registry::{enrol, people, tokens};
 use crate::store::Store;
-use crate::{backup, doctor, exchange, ledger, phones, rebuild, review, setup, status};
+use crate::{backup, doctor, exchange, ledger, parcels, phones, rebuild, review, setup, status};
 
 pub use crate::environment::{Clock, Environment, Randomness};
 pub use crate::error::{ActError, StationError};
 pub use crate::phones::{PhoneOwes, PhoneStatus};
+pub use crate::registry::moves::{GrantOrder, GrantView, UnitView};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
 pub use crate::review::view::{
     ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, EntryLine, FindingView, PersonView, QueueFilter,
-    QueuePage, RecordFilter, RecordPage, RecordRow, RowPage, TrackGap, TrackReport, WriteLine,
+    QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap, TrackReport, WriteLine,
 };
 
 /// What a new station is called.
@@ -160,6 +161,16 @@ impl Station {
     /// Ends the streams of hints, which would hold up a station that stops.
     pub fn end_hints(&self) {
         self.store.news.close();
+    }
+
+    /// A parcel that one phone carries for another: packed request in, packed reply out.
+    ///
+    /// # Errors
+    /// What the carrier is to be told; nothing of the parcel was stored.
+    pub fn deliver(&self, packed: &[u8], token: Option<&str>) -> Result<Vec<u8>, Refusal> {
+        let reply = parcels::deliver(self, packed, token);
+        self.count(if reply.is_ok() { "parcels" } else { "parcels_refused" });
+        reply
     }
 
     /// Whose API token this is.
@@ -302,15 +313,6 @@ impl Station {
     /// When the person may not see them, or those of the store.
     pub fn phones(&self, session: &Session) -> Result<Vec<PhoneStatus>, StationError> {
         phones::phones(self, session)
-    }
-
-    /// Notes whether a phone's digest was the station's when they were compared.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn note_digest(&self, book: BookId, agrees: bool) -> Result<(), StationError> {
-        let now = self.env.clock.now();
-        self.store.write(|tx| Ok(tx.put_agrees(book, agrees, now)?))
     }
 
     /// Asks phones for at least this version of the app; none asks for nothing. What older ones send is taken all the same.

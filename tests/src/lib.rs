@@ -6,6 +6,8 @@
 
 pub mod bench;
 pub mod day;
+pub mod fuzz;
+pub mod hostile;
 pub mod phone;
 pub mod proxy;
 pub mod seeded;

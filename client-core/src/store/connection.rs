@@ -72,7 +72,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001_records.sql"),
     include_str!("migrations/002_sync.sql"),
     include_str!("migrations/003_desk.sql"),
-    include_str!("migrations/004_scope.sql"),
+    include_str!("migrations/004_parcels.sql"),
+    include_str!("migrations/005_scope.sql"),
 ];
 
 /// Statements kept prepared for each connection; there are about a hundred.

@@ -6,6 +6,7 @@
 //!  outbox, queue, page, incarnation   own entries in order, until the station has them
 //!  own_book, vault, exchange, receipt  the file's book and where the exchange stands
 //!  digest, wanted, give    what both ends must hold, what differs, what a restored station lost
+//!  sealing, parcel_made, parcel_carried   files for others to carry, and those of others
 //!  draft     what is being typed
 //!  patrol, fix  the patrol that is going on                       search  full text
 //!  person, book, unit, kind   the registry as told by the station meta  settings of this file
@@ -22,6 +23,7 @@ pub(crate) mod lists;
 pub(crate) mod outbox;
 pub(crate) mod pages;
 pub(crate) mod papers;
+pub(crate) mod parcels;
 pub(crate) mod patrols;
 pub(crate) mod records;
 mod recovery;

@@ -131,11 +131,21 @@ pub(crate) fn sign(tx: &Tx<'_>, page: &Hash, signature: &[u8]) -> Result<(), Sto
 
 /// Signed pages without an answer, in order: at least one if there is one, then up to so many pages and bytes of entries.
 pub(crate) fn to_send(tx: &Tx<'_>, pages_max: usize, bytes_max: usize) -> Result<Vec<SealedPage>, StoreError> {
+    to_send_after(tx, 0, pages_max, bytes_max)
+}
+
+/// Likewise, without the first `passed` of them.
+pub(crate) fn to_send_after(
+    tx: &Tx<'_>,
+    passed: usize,
+    pages_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<SealedPage>, StoreError> {
     let mut rows = tx.prepare_cached(
         "SELECT life, sequence, header, signature, seed FROM page
-         WHERE state = 'sealed' AND signature IS NOT NULL ORDER BY life, sequence",
+         WHERE state = 'sealed' AND signature IS NOT NULL ORDER BY life, sequence LIMIT -1 OFFSET ?1",
     )?;
-    let mut rows = rows.query([])?;
+    let mut rows = rows.query([i64::try_from(passed).unwrap_or(i64::MAX)])?;
     let (mut pages, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let entries = entries(tx, row.get(0)?, row.get(1)?)?;

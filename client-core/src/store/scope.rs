@@ -8,7 +8,8 @@ use beatbook_protocol::time::UnixMillis;
 use rusqlite::OptionalExtension;
 
 use super::records::Records;
-use super::{StoreError, Tx, give, outbox};
+use super::{StoreError, Tx, give, outbox, patrols, rows};
+use crate::error::{CoreError, Fault};
 
 /// What became of a record that left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,19 @@ fn has_own_work(tx: &Tx<'_>, record: RecordId) -> Result<bool, StoreError> {
 }
 
 impl Records<'_> {
+    /// Whether anything new may be written on a record: not when its opening was refused, and not when it has left.
+    pub(super) fn may_build_on(&self, record: RecordId) -> Result<(), Fault> {
+        if rows::is_opening_refused(self.tx, record)? {
+            return Err(CoreError::OpeningRefused(record).into());
+        }
+        // A patrol that is going on is written to its end, whatever the station will say of it.
+        let has_left = is_leaving(self.tx, record)?;
+        if has_left && patrols::active(self.tx)?.is_none_or(|patrol| patrol.record != record) {
+            return Err(CoreError::LeftScope(record).into());
+        }
+        Ok(())
+    }
+
     /// A record left the scope.
     pub(crate) fn leave(&mut self, record: RecordId) -> Result<Left, StoreError> {
         let is_here: bool = self

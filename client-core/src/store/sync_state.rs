@@ -251,6 +251,15 @@ pub(crate) fn put_receipt(tx: &Tx<'_>, root: &Hash, signature: &[u8], items: &[u
     Ok(())
 }
 
+/// How long a sealing key is believed to be the station's before it is asked for again.
+const SEALING_KEY_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Whether the station's sealing key is to be asked for: there is none, or it was told long ago, or under a clock that was ahead.
+pub(crate) fn wants_sealing_key(tx: &Tx<'_>, origin: &str, now: UnixMillis) -> Result<bool, StoreError> {
+    let told = super::parcels::sealing_key(tx, origin)?.map(|(_, told_at)| told_at);
+    Ok(told.is_none_or(|told_at| !(0..SEALING_KEY_MS).contains(&now.since(told_at))))
+}
+
 /// Keeps a book's private key.
 pub(crate) fn put_secret(tx: &Tx<'_>, handle: &str, secret: &[u8; 32]) -> Result<(), StoreError> {
     tx.execute("INSERT INTO vault (handle, secret) VALUES (?1, ?2)", (handle, secret))?;

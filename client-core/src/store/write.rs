@@ -15,7 +15,7 @@ use super::drafts::SeenHeads;
 use super::identity::Identity;
 use super::records::Records;
 use super::rows::{self, NewChange, RecordHead, Status};
-use super::{StoreError, outbox, patrols, scope};
+use super::{StoreError, outbox};
 use crate::error::{CoreError, Fault};
 use crate::record::{self, Course};
 
@@ -230,18 +230,6 @@ impl Records<'_> {
         kind.ok_or_else(|| CoreError::Unknown {
             what: format!("kind {} version {}", head.kind, head.kind_version),
         })
-    }
-
-    fn may_build_on(&self, record: RecordId) -> Result<(), Fault> {
-        if rows::is_opening_refused(self.tx, record)? {
-            return Err(CoreError::OpeningRefused(record).into());
-        }
-        // A patrol that is going on is written to its end, whatever the station will say of it.
-        let has_left = scope::is_leaving(self.tx, record)?;
-        if has_left && patrols::active(self.tx)?.is_none_or(|patrol| patrol.record != record) {
-            return Err(CoreError::LeftScope(record).into());
-        }
-        Ok(())
     }
 
     fn may_write_record(&self, kind: &CheckedKind, head: &RecordHead) -> Result<(), CoreError> {

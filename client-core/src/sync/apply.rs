@@ -7,8 +7,9 @@ use beatbook_protocol::codec;
 use beatbook_protocol::id::{IncarnationId, RecordId};
 use beatbook_protocol::kind::file_digest;
 use beatbook_protocol::ledger::{Checkpoint, Position, merkle};
+use beatbook_protocol::parcel::{AnswerContent, SealingPublicKey};
 use beatbook_protocol::time::{Stamp, UnixMillis};
-use beatbook_protocol::wire::{Cursor, ExchangeResponse, FeedLeaf, Verdict};
+use beatbook_protocol::wire::{Cursor, ExchangeResponse, FeedLeaf, PageAnswer, Receipt, Verdict};
 
 use super::agree::{self, Differs, Whole};
 use super::ask::Said;
@@ -19,7 +20,7 @@ use crate::store::intake::FeedItem;
 use crate::store::pages::{self, Sealing, Settled};
 use crate::store::records::Records;
 use crate::store::sync_state::{self, OwnBook};
-use crate::store::{StoreError, Tx, digests, give, outbox, registry};
+use crate::store::{StoreError, Tx, digests, give, outbox, parcels, registry};
 
 /// What applying a reply did.
 #[derive(Debug, Default)]
@@ -69,8 +70,8 @@ pub(super) fn draft_all(core: &Core, tx: &Tx<'_>, book: &OwnBook, now: UnixMilli
 }
 
 /// Whether the answers fit the pages they name: ours, and a verdict on each entry.
-pub(super) fn check_answers(core: &Core, reply: &ExchangeResponse) -> Result<(), SyncError> {
-    for answer in &reply.answers {
+pub(super) fn check_answers(core: &Core, answers: &[PageAnswer]) -> Result<(), SyncError> {
+    for answer in answers {
         let entries = core
             .read(|tx| pages::entries_in(tx, &answer.page))?
             .ok_or_else(|| SyncError::Reply(format!("it answers page {}, which is not this phone's", answer.page)))?;
@@ -109,11 +110,53 @@ pub(super) fn apply(
     if core.office().kinds.digest() != kinds {
         applied.events.push(SyncEvent::KindsChanged);
     }
+    tell_changed(&mut applied);
+    Ok(applied)
+}
+
+fn tell_changed(applied: &mut Applied) {
     if !applied.changed.is_empty() {
         let changed = std::mem::take(&mut applied.changed).into_iter().collect();
         applied.events.insert(0, SyncEvent::RecordsChanged(changed));
     }
-    Ok(applied)
+}
+
+/// The answer to a parcel, believed.
+#[derive(Debug)]
+pub(super) struct ParcelAnswer<'a> {
+    /// What the station said. Its checkpoint is kept unless it is empty.
+    pub(super) content: &'a AnswerContent,
+    /// The answers to pages that are still here.
+    pub(super) ours: &'a [PageAnswer],
+    /// Ledger size up to which own pages may go.
+    pub(super) backed_up: Option<u64>,
+}
+
+/// Applies the answer to a parcel: what a reply's answers do, and no more. Says whether it is the first time.
+pub(super) fn apply_parcel(core: &Core, parcel: &ParcelAnswer<'_>, now: UnixMillis) -> Result<(Applied, bool), CoreError> {
+    let (mut applied, new) = core.write(|records| {
+        let tx = records.tx();
+        let ParcelAnswer {
+            content,
+            ours,
+            backed_up,
+        } = parcel;
+        let mut applied = Applied::default();
+        if ours.iter().any(|answer| answer.leaf.is_some()) {
+            outbox::release(tx)?;
+        }
+        take_answers(core, records, ours, now, &mut applied)?;
+        keep_receipt(tx, &content.receipt, &content.answers, &[], now)?;
+        if !content.checkpoint.is_empty() {
+            sync_state::set_checkpoint(tx, &content.checkpoint)?;
+        }
+        if let Some(size) = backed_up {
+            pages::retire(tx, *size)?;
+        }
+        Ok::<_, StoreError>((applied, parcels::note_answered(tx, &content.parcel, now)?))
+    })?;
+    tell_changed(&mut applied);
+    Ok((applied, new))
 }
 
 /// Begins the exchange again with a station that was restored: own pages that it lost are sent again as they were, what others wrote is
@@ -137,7 +180,7 @@ pub(super) fn begin_again(
             .map(|position| Cursor { position, fill: None });
         sync_state::set_cursor(tx, cursor.as_ref())?;
         digests::ask_verify(tx)?;
-        keep_words(tx, reply, now)
+        keep_words(tx, book, reply, now)
     })
 }
 
@@ -174,7 +217,7 @@ fn apply_in(
         outbox::release(tx)?;
         give::release(tx)?;
     }
-    take_answers(core, records, reply, now, &mut applied)?;
+    take_answers(core, records, &reply.answers, now, &mut applied)?;
     draft_all(core, tx, book, now)?;
     if fills {
         agree::take_left(records, reply.left.as_deref().unwrap_or_default(), &mut applied)?;
@@ -192,7 +235,7 @@ fn apply_in(
     take_kinds(core, records, reply)?;
     sync_state::set_app_min(tx, reply.app_min.as_deref())?;
     agree::take_given(records, reply, said, now, &mut applied)?;
-    keep_words(tx, reply, now)?;
+    keep_words(tx, book, reply, now)?;
     if let Some(size) = reply.backed_up_to {
         // No backup holds more than the ledger that was shown to this phone.
         pages::retire(tx, size.min(reply.cursor.position.size))?;
@@ -211,12 +254,12 @@ fn apply_in(
 fn take_answers(
     core: &Core,
     records: &mut Records<'_>,
-    reply: &ExchangeResponse,
+    answers: &[PageAnswer],
     now: UnixMillis,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
     let tx = records.tx();
-    for answer in &reply.answers {
+    for answer in answers {
         if let Some(fault) = &answer.fault {
             let next = IncarnationId::from_parts(now, core.platform().bytes());
             if pages::quarantine(tx, &answer.page, fault, next)? {
@@ -308,19 +351,34 @@ fn take_kinds(core: &Core, records: &mut Records<'_>, reply: &ExchangeResponse) 
 }
 
 /// Keeps what the station signed, and the token.
-fn keep_words(tx: &Tx<'_>, reply: &ExchangeResponse, now: UnixMillis) -> Result<(), StoreError> {
+fn keep_words(tx: &Tx<'_>, book: &OwnBook, reply: &ExchangeResponse, now: UnixMillis) -> Result<(), StoreError> {
     if let Some(note) = &reply.checkpoint {
         sync_state::set_checkpoint(tx, note)?;
     }
     if let Some(token) = &reply.token {
         sync_state::set_token(tx, token)?;
     }
-    if let Some(receipt) = reply.receipt.as_ref().filter(|_| !reply.answers.is_empty()) {
-        let answers = reply.answers.iter().map(codec::to_bytes);
-        let leaves = reply.feed.iter().chain(reply.fill.iter().flatten());
-        let items = answers.chain(leaves.map(codec::to_bytes));
-        let items: Vec<u8> = items.flat_map(|item| *merkle::leaf_hash(&item).as_bytes()).collect();
-        sync_state::put_receipt(tx, &receipt.root, &receipt.signature, &items, now)?;
+    if let Some(offer) = &reply.sealing {
+        parcels::set_sealing_key(tx, &book.origin, &SealingPublicKey::from_bytes(offer.key), now)?;
     }
-    Ok(())
+    match reply.receipt.as_ref().filter(|_| !reply.answers.is_empty()) {
+        Some(receipt) => {
+            let leaves = reply.feed.iter().chain(reply.fill.iter().flatten());
+            keep_receipt(tx, receipt, &reply.answers, leaves, now)
+        }
+        None => Ok(()),
+    }
+}
+
+fn keep_receipt<'l>(
+    tx: &Tx<'_>,
+    receipt: &Receipt,
+    answers: &[PageAnswer],
+    leaves: impl IntoIterator<Item = &'l FeedLeaf>,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let answers = answers.iter().map(codec::to_bytes);
+    let items = answers.chain(leaves.into_iter().map(codec::to_bytes));
+    let items: Vec<u8> = items.flat_map(|item| *merkle::leaf_hash(&item).as_bytes()).collect();
+    sync_state::put_receipt(tx, &receipt.root, &receipt.signature, &items, now)
 }

@@ -4,11 +4,11 @@
 use beatbook_protocol::digest::SetDigest;
 use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::limits::WANTED_MAX;
-use beatbook_protocol::page::{SealedPage, Signer};
+use beatbook_protocol::page::Signer;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{self, ExchangeRequest, GivenEntry};
 
-use super::{Budget, SyncError, apply};
+use super::{Budget, SyncError};
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::sync_state::{self, Exchanged, OwnBook};
@@ -69,7 +69,7 @@ pub(super) fn ask(
     wish: &mut Wish,
     now: UnixMillis,
 ) -> Result<Asked, SyncError> {
-    seal(core, book, signer, now)?;
+    super::seal::seal(core, book, signer, now)?;
     let kinds = Some(core.office().kinds_digest);
     loop {
         let exchanged = core.read(sync_state::exchanged)?;
@@ -150,30 +150,8 @@ fn written(
         },
         wanted: (!said.wanted.is_empty()).then(|| said.wanted.clone()),
         witness,
+        sealing: sync_state::wants_sealing_key(tx, &book.origin, now)?.then_some(true),
         ..ExchangeRequest::plain(book.book, incarnation, exchanged.cursor.clone())
     };
     Ok(Some((request, said)))
-}
-
-fn seal(core: &Core, book: &OwnBook, signer: &dyn Signer, now: UnixMillis) -> Result<(), SyncError> {
-    let unsigned = core.write(|records| {
-        let tx = records.tx();
-        apply::draft_all(core, tx, book, now)?;
-        pages::unsigned(tx)
-    })?;
-    if unsigned.is_empty() {
-        return Ok(());
-    }
-    let mut signed = Vec::with_capacity(unsigned.len());
-    for page in unsigned {
-        let sealed = SealedPage::seal(page.header, [0; 32], Vec::new(), signer)?;
-        signed.push((page.hash, sealed.signature));
-    }
-    core.write(|records| {
-        let tx = records.tx();
-        signed
-            .iter()
-            .try_for_each(|(page, signature)| pages::sign(tx, page, signature))
-    })?;
-    Ok(())
 }

@@ -12,6 +12,7 @@ use beatbook_protocol::wire::{self, Challenged, ExchangeResponse, Refusal, Refus
 
 use super::apply::{self, Applied};
 use super::ask::{self, Asked, Said, Wish};
+use super::rounds::Next;
 use super::verify::{self, Known, Standing, read_refusal};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 use crate::core::Core;
@@ -29,8 +30,6 @@ const HISTORY_ALARM: &str = "history_alarm";
 const BACKOFF_MS: i64 = 1_000;
 /// The longest wait of our own.
 const BACKOFF_MS_MAX: i64 = 60_000;
-/// How often a sync compares all records with the station's.
-const ROUNDS_MAX: u32 = 3;
 /// Pages sealed anew in a row before the phone slows down.
 const RESEALED_MAX: u32 = 3;
 /// The longest wait that a station may ask for: a broken clock there must not silence a phone for days.
@@ -67,20 +66,6 @@ pub struct SyncMachine<'c> {
     report: SyncReport,
 }
 
-/// What the next request is for, beside what waits.
-#[derive(Debug, Clone, Copy, Default)]
-struct Next {
-    /// Whether to find the records that differ, and how often that was done.
-    compares: bool,
-    rounds: u32,
-    /// Whether to count the digests anew from the entries before.
-    recounts: bool,
-    /// Whether the phone had caught up by the last reply.
-    has_caught_up: bool,
-    /// Whether to show the station the checkpoint that it does not know.
-    shows_witness: bool,
-}
-
 #[derive(Debug, Clone)]
 enum State {
     Ready,
@@ -107,7 +92,6 @@ impl<'c> SyncMachine<'c> {
         let book = core.read(sync_state::own_book)?.ok_or(SyncError::NotEnrolled)?;
         let signer = vault.load(&book.key_handle)?;
         let (exchanged, agreement) = core.read(|tx| Ok((sync_state::exchanged(tx)?, digests::agreement(tx)?)))?;
-        let is_due = digests::is_due(&agreement, core.platform().clock.wall());
         let state = match exchanged.not_before {
             Some(until) => State::Waiting {
                 until,
@@ -125,11 +109,7 @@ impl<'c> SyncMachine<'c> {
             pages_max: EXCHANGE_PAGES_MAX,
             answered: 0,
             resealed: 0,
-            next: Next {
-                compares: is_due,
-                recounts: is_due,
-                ..Next::default()
-            },
+            next: Next::begin(digests::is_due(&agreement, core.platform().clock.wall())),
             report: SyncReport::default(),
         })
     }
@@ -204,9 +184,8 @@ impl<'c> SyncMachine<'c> {
     }
 
     fn ask(&mut self, now: UnixMillis) -> Result<Asked, SyncError> {
-        // What comes by the feed would differ, too: all is compared at first, or when nothing more is to come.
-        let compares = self.next.compares && (self.answered == 0 || self.next.has_caught_up);
-        if compares && std::mem::take(&mut self.next.recounts) {
+        let (compares, recounts) = self.next.comparison(self.answered == 0);
+        if recounts {
             self.core.write(|records| records.count_all())?;
         }
         let mut wish = Wish {
@@ -235,7 +214,7 @@ impl<'c> SyncMachine<'c> {
             checkpoint: exchanged.checkpoint.as_deref(),
         };
         let standing = verify::check(&reply, &known)?;
-        apply::check_answers(self.core, &reply)?;
+        apply::check_answers(self.core, &reply.answers)?;
         self.answered += 1;
         self.next.shows_witness = false;
         self.pages_max = self.pages_max.saturating_mul(2).min(EXCHANGE_PAGES_MAX);
@@ -243,7 +222,7 @@ impl<'c> SyncMachine<'c> {
             Standing::GoesOn => apply::apply(self.core, &self.book, &reply, said, now)?,
             Standing::Restored { epoch, common } => {
                 apply::begin_again(self.core, &self.book, &reply, common, now)?;
-                (self.next.compares, self.next.recounts) = (true, true);
+                self.next.compare_all();
                 Applied {
                     moved: true,
                     to_send: true,
@@ -284,7 +263,7 @@ impl<'c> SyncMachine<'c> {
         }
         let has_caught_up = !more && !applied.to_send;
         self.next.has_caught_up = has_caught_up;
-        let goes_on = has_caught_up && self.agree(&mut applied, said);
+        let goes_on = has_caught_up && self.next.go_on(&mut applied, said);
         let report = &mut self.report;
         report.pages += applied.pages;
         report.entries += applied.entries;
@@ -303,27 +282,6 @@ impl<'c> SyncMachine<'c> {
             self.retry(now, WaitReason::NoProgress, None)?;
         }
         Ok(applied.events)
-    }
-
-    /// Whether something is to be done about what differs, now that all else is done.
-    fn agree(&mut self, applied: &mut Applied, said: &Said) -> bool {
-        if said.compares {
-            self.next.compares = false;
-            // Where one round did not help, the sums may be wrong.
-            self.next.recounts = true;
-            self.next.rounds += 1;
-        }
-        let differs = applied.differs;
-        if differs.wants || differs.gives {
-            return true;
-        }
-        if differs.digests && self.next.rounds >= ROUNDS_MAX {
-            applied.events.push(SyncEvent::DigestsDiffer);
-            self.next.compares = false;
-            return false;
-        }
-        self.next.compares |= differs.digests;
-        self.next.compares
     }
 
     fn take_refusal(&mut self, now: UnixMillis, asked: Asked, status: u16, bytes: &[u8]) -> Result<(), SyncError> {

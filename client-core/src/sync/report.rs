@@ -4,6 +4,7 @@ use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::page::KeyError;
 use beatbook_protocol::time::UnixMillis;
 
+use super::parcel::Deliveries;
 use crate::error::CoreError;
 use crate::transport::TransportFault;
 
@@ -165,6 +166,8 @@ pub struct SyncReport {
     pub complete: bool,
     /// Why not, if not.
     pub fault: Option<SyncFault>,
+    /// What became of the parcels that this phone carries for others; their requests and bytes are not in the figures above.
+    pub parcels: Deliveries,
 }
 
 /// A sync that cannot go on. Nothing of the reply at hand was stored, and everything before it was.

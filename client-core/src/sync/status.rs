@@ -6,6 +6,7 @@ use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::AppVersion;
 
 use super::APP;
+use super::parcel::{self, ParcelCounts};
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::sync_state;
@@ -37,6 +38,8 @@ pub struct SyncStatus {
     pub synced: bool,
     /// The least version of the app that the station wants, when this one is older. All that was captured goes up all the same.
     pub upgrade_required: Option<String>,
+    /// Parcels that are carried for others, and own ones whose answer has not come.
+    pub parcels: ParcelCounts,
 }
 
 /// Why own entries wait.
@@ -127,6 +130,7 @@ fn read_status(tx: &Tx<'_>, now: UnixMillis) -> Result<SyncStatus, StoreError> {
         left: scope::leaving(tx)?,
         synced,
         upgrade_required: sync_state::app_min(tx)?.filter(|wanted| is_newer(wanted)),
+        parcels: parcel::counts(tx)?,
     })
 }
 

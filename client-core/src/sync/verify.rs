@@ -41,6 +41,11 @@ pub(super) fn check(reply: &ExchangeResponse, known: &Known<'_>) -> Result<Stand
     let held = known.checkpoint.map(|note| verified(note, known)).transpose()?;
     let new = reply.checkpoint.as_deref().map(|note| verified(note, known)).transpose()?;
     check_receipt(reply, known)?;
+    if let Some(offer) = &reply.sealing
+        && offer.verify(&known.book.origin, &known.book.receipt_key).is_none()
+    {
+        return Err(unbelievable("its sealing key is not signed by the station".to_owned()));
+    }
     let position = known.cursor.map(|cursor| cursor.position);
     let size = new
         .as_ref()

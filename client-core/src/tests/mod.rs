@@ -4,9 +4,11 @@
 mod agreement;
 mod capture;
 mod faults;
+mod left;
 mod lists;
 mod records;
 mod refusals;
+mod restored;
 mod search;
 
 use std::path::PathBuf;

@@ -4,7 +4,7 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use super::{BucketRecords, Receipt, VerdictRun, WIRE_VERSION};
+use super::{BucketRecords, Receipt, SealingOffer, VerdictRun, WIRE_VERSION};
 use crate::codec::domain;
 use crate::digest::SetDigest;
 use crate::id::{BookId, Hash, IncarnationId, RecordId};
@@ -83,6 +83,9 @@ pub struct ExchangeRequest {
     /// What the phone has still to send, for the chief's overview; none when that is nothing.
     #[n(14)]
     pub owes: Option<Owes>,
+    /// Asks for the station's sealing key: the phone has none, or an old one.
+    #[n(15)]
+    pub sealing: Option<bool>,
 }
 
 impl ExchangeRequest {
@@ -105,6 +108,7 @@ impl ExchangeRequest {
             wanted: None,
             witness: None,
             owes: None,
+            sealing: None,
         }
     }
 }
@@ -237,6 +241,9 @@ pub struct ExchangeResponse {
     /// Verdicts on what was given back, in the request's order.
     #[n(20)]
     pub given: Option<Vec<VerdictRun>>,
+    /// The key that parcels are sealed to, when the phone asked for it.
+    #[n(21)]
+    pub sealing: Option<SealingOffer>,
 }
 
 impl ExchangeResponse {
@@ -265,6 +272,7 @@ impl ExchangeResponse {
             renew: None,
             app_min: None,
             given: None,
+            sealing: None,
         }
     }
 }

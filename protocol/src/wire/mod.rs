@@ -5,6 +5,7 @@
 mod app;
 mod enrol;
 mod exchange;
+mod parcel;
 mod receipt;
 mod reconcile;
 mod refusal;
@@ -16,6 +17,7 @@ pub use exchange::{
     Challenged, Cursor, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, GivenEntry, KindFile, Owes, PageAnswer,
     exchange_message,
 };
+pub use parcel::{DeliverRequest, DeliverResponse, SealingOffer};
 pub use receipt::{Receipt, receipt_root};
 pub use reconcile::{BucketRecords, RecordState};
 pub use refusal::{Refusal, RefusalCode};

@@ -12,11 +12,12 @@ use beatbook_protocol::entry::{self, Entry, RegistryEvent, identity};
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::ledger::{Leaf, StationKey};
 use beatbook_protocol::page::{Header, SealedPage, Signer};
+use beatbook_protocol::parcel::{Answer, Parcel};
 use beatbook_protocol::wire::{ExchangeResponse, RefusalCode};
 
 use samples::{
-    act, act_with_nonce, change, exchange_response, exchange_response_full, forms, grant, key, leaf, page, recovered, registry,
-    settlement,
+    ORIGIN, act, act_with_nonce, answer_content, answer_file, answer_key, change, exchange_response, exchange_response_full,
+    forms, grant, key, leaf, page, parcel_content, parcel_file, recovered, registry, settlement, station_sealing_key,
 };
 
 fn vector(name: &str) -> PathBuf {
@@ -128,6 +129,25 @@ fn vectors_read_back_to_what_they_say() {
         "5df1daaa8c86c44a7850693fa62beb388c7ef659aeed5434ddf9f689fc854ac1",
         "the identity of entries never changes"
     );
+}
+
+#[test]
+fn a_parcel_of_fixed_bytes_opens_to_what_it_says() {
+    let opened = Parcel::parse(&parcel_file())
+        .unwrap()
+        .open(ORIGIN, &station_sealing_key())
+        .unwrap();
+    assert_eq!(opened.verify(&key().public_key()).unwrap(), parcel_content());
+    let station = StationKey::from_bytes(&[14; 32]).verifying_key();
+    let answer = Answer::parse(&answer_file()).unwrap();
+    assert_eq!(answer.open(&answer_key(), &station).unwrap(), answer_content());
+    let reply = unhex(&std::fs::read_to_string(vector("exchange-response-sealing")).unwrap());
+    let offer = codec::from_bytes::<ExchangeResponse>("reply", &reply)
+        .unwrap()
+        .sealing
+        .unwrap();
+    assert_eq!(offer.verify(ORIGIN, &station), Some(station_sealing_key().public_key()));
+    assert_eq!(offer.verify("beatbook/2", &station), None);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::access::bearer;
 use super::app::Shared;
 use super::fault::Fault;
 use super::sync::Refused;
-use crate::news::{Hearing, Heard};
+use crate::news::{Heard, Hearing};
 
 /// Events that wait for a slow line; a hint that waits stands for all after it.
 const EVENTS_MAX: usize = 2;
@@ -139,7 +139,11 @@ impl Streams {
 
     fn leave(&self, place: &Place) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.by_book.get(&place.book).is_some_and(|(number, _)| *number == place.number) {
+        if open
+            .by_book
+            .get(&place.book)
+            .is_some_and(|(number, _)| *number == place.number)
+        {
             open.by_book.remove(&place.book);
         }
     }

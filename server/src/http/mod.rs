@@ -16,6 +16,7 @@ mod fault;
 mod hints;
 mod listen;
 mod metrics;
+mod moves;
 mod observe;
 mod openapi;
 mod problem;

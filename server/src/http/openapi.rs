@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, hints, records, registry, review, sync};
+use super::{about, hints, moves, records, registry, review, sync};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -14,6 +14,7 @@ use super::{about, hints, records, registry, review, sync};
         sync::enrol,
         sync::exchange,
         hints::hints,
+        sync::deliver,
         review::queue,
         review::approve,
         review::act,
@@ -24,6 +25,12 @@ use super::{about, hints, records, registry, review, sync};
         records::entries,
         records::track,
         records::search,
+        moves::grants,
+        moves::grant,
+        moves::units,
+        moves::add_unit,
+        moves::move_unit,
+        moves::move_user,
         registry::users,
         registry::add_user,
         registry::enrolment_code,

@@ -15,8 +15,8 @@ use super::fault::Fault;
 use super::problem::{Problem, etag};
 use super::review::ROWS;
 use crate::station::{
-    ActLine, ActOpen, ChangedField, ConflictView, EntryLine, FindingView, RecordFilter, RecordPage, RecordRow, RowPage, Session,
-    TrackGap, WriteLine,
+    ActLine, ActOpen, ChangedField, ConflictView, EntryLine, FindingView, RecordFilter, RecordPage, RecordRow, RecoveredLine,
+    RowPage, Session, TrackGap, WriteLine,
 };
 
 /// Which records to show.
@@ -70,6 +70,8 @@ pub(crate) struct RecordBody {
     conflicts: Vec<ConflictView>,
     /// The acts, in the ledger's order.
     acts: Vec<ActLine>,
+    /// Entries that rest on a colleague's word since the station was restored, until their author's page returns.
+    recovered: Vec<RecoveredLine>,
     /// What the record does not hold to.
     findings: Vec<FindingView>,
     /// The acts that this person may do now.
@@ -222,6 +224,7 @@ impl From<RecordPage> for RecordBody {
             pending: page.pending,
             conflicts: page.conflicts,
             acts: page.acts,
+            recovered: page.recovered,
             findings: page.findings,
             acts_open: page.acts_open,
             track: page.track.map(|track| TrackSummary {

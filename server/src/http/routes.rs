@@ -12,7 +12,7 @@ use super::app::{App, Shared};
 use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
-use super::{about, access, hints, observe, openapi, records, registry, review, sync};
+use super::{about, access, hints, moves, observe, openapi, records, registry, review, sync};
 use crate::config::HttpConfig;
 use crate::station::Station;
 
@@ -49,6 +49,7 @@ pub fn routes() -> Vec<Route> {
         send("/sync/v1/enrol",                        Book,   sync::enrol),
         send("/sync/v1/exchange",                     Book,   sync::exchange),
         read("/sync/v1/hints",                        Book,   hints::hints),
+        send("/sync/v1/parcels",                      Book,   sync::deliver),
         // Review
         read("/api/v1/review",                        Person, review::queue),
         send("/api/v1/review/approve",                Person, review::approve),
@@ -61,7 +62,13 @@ pub fn routes() -> Vec<Route> {
         read("/api/v1/records/{id}/entries",          Person, records::entries),
         read("/api/v1/records/{id}/track",            Person, records::track),
         read("/api/v1/search",                        Person, records::search),
+        read("/api/v1/records/{id}/grants",           Person, moves::grants),
+        send("/api/v1/records/{id}/grants",           Person, moves::grant),
         // Registry
+        read("/api/v1/units",                         Person, moves::units),
+        send("/api/v1/units",                         Person, moves::add_unit),
+        send("/api/v1/units/{id}/move",               Person, moves::move_unit),
+        send("/api/v1/users/{id}/move",               Person, moves::move_user),
         read("/api/v1/users",                         Person, registry::users),
         send("/api/v1/users",                         Person, registry::add_user),
         send("/api/v1/users/{id}/enrolment-code",     Person, registry::enrolment_code),

@@ -29,7 +29,7 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
             None => refused("unknown_record", "no change has opened this record".into()),
         });
     };
-    if !desk.author.scope.contains(&state.opening.opens.unit) {
+    if !desk.might_hold(&state, act.record)? {
         return Ok(refused("out_of_scope", "the record's unit is not the author's".into()));
     }
     let private = act.private_heads.as_deref().unwrap_or_default();

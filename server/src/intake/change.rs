@@ -101,7 +101,7 @@ fn right_to_write(desk: &mut Desk<'_>, position: usize, change: &ChangeEntry) ->
     }
     let states = record.states.clone();
     let Some(state) = record.state.clone() else { return Ok(None) };
-    if !author.scope.contains(&state.opening.opens.unit) {
+    if !desk.might_hold(&state, change.record)? {
         return Ok(Some(refused("out_of_scope", "the record's unit is not the author's".into())));
     }
     let kind = kinds.kind_of(&state)?;

@@ -15,6 +15,7 @@ use crate::error::StationError;
 use crate::kinds::Kinds;
 use crate::projection::reading::{Documents, roles};
 use crate::projection::record::RecordState;
+use crate::scope::held_since;
 use crate::store::{BookRow, ReadTx};
 
 /// Who wrote a page, and what he may.
@@ -28,7 +29,7 @@ pub(crate) struct Author {
     pub(crate) user: UserId,
     /// His roles.
     pub(crate) roles: Vec<Who>,
-    /// The units whose records he may write.
+    /// The units whose records he may write, as things are now.
     pub(crate) scope: Vec<UnitId>,
     /// The ledger size that his book has confirmed: he cannot plead that he knew less.
     pub(crate) confirmed: u64,
@@ -153,6 +154,12 @@ impl Desk<'_> {
     /// Who the author is for a record.
     pub(super) fn whos(&self, state: &RecordState) -> Vec<Who> {
         workflow::whos(&self.author.roles, state.opening.user == self.author.user)
+    }
+
+    /// Whether a record is in the author's scope, or was at any time since he last could have heard of it.
+    pub(super) fn might_hold(&self, state: &RecordState, record: RecordId) -> Result<bool, StationError> {
+        let unit = state.opening.opens.unit;
+        Ok(self.author.scope.contains(&unit) || held_since(self.tx, self.author.user, (record, unit), self.known)?)
     }
 
     /// A document of a record on the desk, opened at need.

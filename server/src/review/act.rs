@@ -20,6 +20,7 @@ use crate::ledger;
 use crate::projection::reading::{self, Documents, finding_view};
 use crate::projection::record::RecordState;
 use crate::registry::tokens::random;
+use crate::scope::Scope;
 use crate::station::{Session, Station};
 use crate::store::{ReadTx, StoreError};
 
@@ -118,7 +119,7 @@ fn open<'k>(
     if_match: &str,
 ) -> Result<Opened<'k>, ActError> {
     let state = tx.record(record)?.ok_or(ActError::NotFound)?;
-    if !tx.units_below(session.unit)?.contains(&state.opening.opens.unit) {
+    if !Scope::of(tx, session)?.holds(tx, record, state.opening.opens.unit)? {
         return Err(ActError::NotFound);
     }
     let kind = station.kinds.kind_of(&state)?;

@@ -11,7 +11,8 @@ use beatbook_protocol::track::TrackView;
 
 use super::queue;
 use super::view::{
-    ActLine, ActOpen, ChangedField, ClaimView, ConflictView, EntryLine, PersonView, RecordPage, TrackGap, TrackReport, WriteLine,
+    ActLine, ActOpen, ChangedField, ClaimView, ConflictView, EntryLine, PersonView, RecordPage, RecoveredLine, TrackGap,
+    TrackReport, WriteLine,
 };
 use crate::error::StationError;
 use crate::feed::reads_private;
@@ -103,6 +104,7 @@ pub(crate) fn record(
         pending,
         conflicts,
         acts: acts(tx, &names, id, None)?,
+        recovered: recovered(tx, &names, id)?,
         history,
         findings: tx.findings(id)?,
         acts_open: workflow::acts_open(kind, &state.state, &whos)
@@ -115,6 +117,20 @@ pub(crate) fn record(
             .collect(),
         private: private.map(|view| view.facts),
     }))
+}
+
+fn recovered(tx: &ReadTx<'_>, names: &Names, record: RecordId) -> Result<Vec<RecoveredLine>, StationError> {
+    let of = |book| Ok::<_, StationError>(names.person(tx.book(book)?.map_or(UserId::from_bytes([0; 16]), |row| row.user)));
+    tx.recovered_of(record)?
+        .into_iter()
+        .map(|row| {
+            Ok(RecoveredLine {
+                entry: row.entry,
+                author: of(row.book)?,
+                giver: of(row.giver)?,
+            })
+        })
+        .collect()
 }
 
 /// The acts of a record after a leaf (or all).

@@ -6,6 +6,7 @@ use beatbook_protocol::kind::Label;
 use super::view::{PersonView, QueueFilter, RecordFilter, RecordRow, RowPage};
 use crate::error::StationError;
 use crate::kinds::Kinds;
+use crate::scope::Scope;
 use crate::station::{Session, Station};
 use crate::store::{ListOrder, ListQuery, ListedRecord, ReadTx};
 use crate::words;
@@ -52,7 +53,7 @@ pub(crate) fn row(
     record: RecordId,
 ) -> Result<Option<RecordRow>, StationError> {
     let Some(listed) = tx.listed(record)? else { return Ok(None) };
-    if !tx.units_below(session.unit)?.contains(&listed.unit) {
+    if !Scope::of(tx, session)?.holds(tx, record, listed.unit)? {
         return Ok(None);
     }
     Ok(Some(row_of(kinds, listed)))
@@ -65,7 +66,7 @@ fn query(session: &Session, order: ListOrder, limit: u32, after: Option<&str>) -
     };
     let wrong = || StationError::Invalid("`after` is not a place that a list gave".into());
     Ok(ListQuery {
-        scope: session.unit,
+        scope: (session.unit, session.user),
         order,
         kind: None,
         state: None,

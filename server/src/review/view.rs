@@ -125,6 +125,8 @@ pub struct RecordPage {
     pub conflicts: Vec<ConflictView>,
     /// The acts, in the ledger's order.
     pub acts: Vec<ActLine>,
+    /// Entries that rest on a colleague's word since the station was restored, until their author's page returns.
+    pub recovered: Vec<RecoveredLine>,
     /// Every write to every place.
     pub history: Vec<WriteLine>,
     /// What the record does not hold to.
@@ -135,6 +137,18 @@ pub struct RecordPage {
     pub track: Option<TrackReport>,
     /// Whether the person's role shows him the `private` document; it is then in `private`.
     pub private: Option<Facts>,
+}
+
+/// An entry that a colleague's phone gave back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RecoveredLine {
+    /// The entry.
+    #[schema(value_type = String)]
+    pub entry: Hash,
+    /// Whose book it is said to come from.
+    pub author: PersonView,
+    /// Whose phone gave it back.
+    pub giver: PersonView,
 }
 
 /// A value written, by whom and when.

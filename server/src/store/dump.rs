@@ -6,7 +6,7 @@ use super::{ReadTx, StoreError, WriteTx};
 
 /// The projections and the columns that order their rows. Snapshots are left out of the dump: they say nothing that changes do not, and
 /// when they are made is a matter of speed.
-pub(crate) const PROJECTIONS: [(&str, &str); 17] = [
+pub(crate) const PROJECTIONS: [(&str, &str); 24] = [
     ("page", "hash"),
     ("book_tip", "book, incarnation"),
     ("unit", "unit"),
@@ -23,6 +23,13 @@ pub(crate) const PROJECTIONS: [(&str, &str); 17] = [
     ("conflict", "record, path"),
     ("finding", "record, number"),
     ("search", "rowid"),
+    ("user_at", "user, leaf, position"),
+    ("unit_at", "unit, leaf, position"),
+    ("grant_at", "record, grantee, leaf, position"),
+    ("granted", "record, grantee"),
+    ("record_digest", "record"),
+    ("digest_sum", "unit, kind, kind_version, opener"),
+    ("recovered", "entry"),
     ("snapshot", "record, document"),
 ];
 

@@ -22,8 +22,8 @@ pub(crate) enum ListOrder {
 /// What to list. Every condition that is there must hold.
 #[derive(Debug, Clone)]
 pub(crate) struct ListQuery {
-    /// Records of this unit and below it: the scope of whoever asks.
-    pub(crate) scope: UnitId,
+    /// The scope of whoever asks: records of this unit and below it, and those granted there or to him.
+    pub(crate) scope: (UnitId, UserId),
     /// Order.
     pub(crate) order: ListOrder,
     /// Of this kind.
@@ -126,8 +126,15 @@ const COLUMNS: &str = "SELECT r.id, r.kind, r.kind_version, r.unit, r.state, r.s
      r.received, r.version, r.conflicts, r.findings, r.pending, r.offered IS NOT NULL, r.review";
 
 fn sql_of(query: &ListQuery) -> (String, Vec<SqlValue>) {
-    let mut values = vec![SqlValue::Blob(query.scope.as_bytes().to_vec())];
-    let mut wheres = vec!["r.unit IN (SELECT unit FROM scope)".to_owned()];
+    let mut values = vec![
+        SqlValue::Blob(query.scope.0.as_bytes().to_vec()),
+        SqlValue::Blob(query.scope.1.as_bytes().to_vec()),
+    ];
+    let mut wheres = vec![
+        "(r.unit IN (SELECT unit FROM scope) OR EXISTS (SELECT 1 FROM granted AS g WHERE g.record = r.id \
+         AND (g.grantee = ?2 OR g.grantee IN (SELECT unit FROM scope))))"
+            .to_owned(),
+    ];
     let mut put = |condition: &str, value: SqlValue| {
         values.push(value);
         wheres.push(condition.replace('?', &format!("?{}", values.len())));
@@ -210,7 +217,7 @@ mod tests {
     #[test]
     fn every_condition_has_a_place_of_its_own() {
         let query = ListQuery {
-            scope: UnitId::from_bytes([1; 16]),
+            scope: (UnitId::from_bytes([1; 16]), UserId::from_bytes([4; 16])),
             order: ListOrder::Review,
             kind: Some("visit".into()),
             state: Some("submitted".into()),
@@ -222,7 +229,7 @@ mod tests {
             limit: 6,
         };
         let (sql, values) = sql_of(&query);
-        assert_eq!(values.len(), 10);
+        assert_eq!(values.len(), 11);
         assert!((1..=values.len()).all(|number| sql.contains(&format!("?{number}"))), "{sql}");
     }
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod connection;
+mod digests;
 mod documents;
 mod dump;
 mod entries;
@@ -14,7 +15,9 @@ mod ledger;
 mod lists;
 mod owed;
 mod records;
+mod recovered;
 mod registry;
+mod scope;
 #[cfg(test)]
 mod tampering;
 
@@ -24,13 +27,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub(crate) use access::{Contact, StationRow, TokenRow};
+pub(crate) use digests::{DigestGroup, DigestParts, DigestRow};
 pub(crate) use entries::{EntryRow, FeedRow, PutEntry};
 pub(crate) use files::{copy_into, inspect, look};
 pub(crate) use ledger::EpochRow;
 pub(crate) use lists::{ListOrder, ListQuery, ListedRecord};
 pub(crate) use records::{ActRow, ReadingRow};
+pub(crate) use recovered::{AlarmRow, RecoveredRow};
 pub(crate) use registry::{BookRow, UserRow};
 use rusqlite::Connection;
+pub(crate) use scope::{GrantRow, Grantee, ScopedRecord};
 
 use crate::error::StationError;
 use crate::news::{Growth, News};

@@ -156,7 +156,7 @@ impl Phone {
                 None => assert_eq!(reached, new),
             }
         }
-        for leaf in &reply.feed {
+        for leaf in reply.fill.iter().flatten().chain(&reply.feed) {
             for entry in &leaf.entries {
                 if let Ok(Entry::Change(change)) = Entry::parse(&entry.entry) {
                     if let Some(opens) = &change.opens {

@@ -2,4 +2,5 @@
 
 mod intake;
 mod operations;
+mod parcels;
 mod review;

@@ -116,7 +116,11 @@ impl Desk {
     /// A phone's stream of hints, as it comes.
     pub(crate) async fn hints(&self, token: &str) -> axum::response::Response {
         let request = Request::get("/sync/v1/hints").header("authorization", format!("Bearer {token}"));
-        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        self.router
+            .clone()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap()
     }
 
     /// Leaves in the ledger.

@@ -77,7 +77,10 @@ async fn only_a_phone_listens_and_only_while_its_token_holds() {
     let chief = desk.bearer();
     for token in ["nonsense", chief.trim_start_matches("Bearer ")] {
         let response = desk.hints(token).await;
-        assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (401, &MEDIA_TYPE.parse().unwrap()));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (401, &MEDIA_TYPE.parse().unwrap())
+        );
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
         let refusal: Refusal = wire::read("refusal", &wire::unpack(&bytes).unwrap()).unwrap();
         assert_eq!(refusal.code(), RefusalCode::SignIn);

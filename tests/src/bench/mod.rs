@@ -3,6 +3,7 @@
 
 pub mod capture;
 pub mod floor;
+pub mod hostile;
 pub mod record;
 pub mod sync;
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use beatbook_tests::bench::{BenchError, capture, sync};
+use beatbook_tests::bench::{BenchError, capture, hostile, sync};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
@@ -44,6 +44,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// What hostile requests cost a station, hazard by hazard.
+    Hostile {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Used by `capture` itself: reads a phone's file in a process of its own.
     #[command(hide = true)]
     Probe {
@@ -76,8 +82,40 @@ async fn measure(what: What) -> Result<(), BenchError> {
             let elsewhere = url.zip(token).map(|(url, token)| sync::Elsewhere { url, token });
             show(&sync::run(records, delay_ms, elsewhere).await?, json)
         }
+        What::Hostile { json } => show_hostile(&hostile::run().await?, json),
         What::Probe { file } => capture::probe(&file),
     }
+}
+
+fn show_hostile(figures: &hostile::HostileFigures, json: bool) -> Result<(), BenchError> {
+    if json {
+        return show(figures, true);
+    }
+    println!(
+        "{:<34} {:>5} {:>9} {:>9} {:>8} {:>9}",
+        "hazard", "n", "wire KB", "KB", "CPU ms", "over MB"
+    );
+    for row in &figures.hazards {
+        println!(
+            "{:<34} {:>5} {:>9.1} {:>9.1} {:>8.1} {:>9.1}{}",
+            row.name,
+            row.requests,
+            row.wire_kb,
+            row.unpacked_kb,
+            row.cpu_ms,
+            row.over_idle_mb,
+            if row.within { "" } else { "  OVER" }
+        );
+    }
+    println!(
+        "idle {:.1} MB; bounds: {:.0} MB over idle, {:.0} ms and {} ms for each KB unpacked",
+        figures.idle_mb, figures.over_idle_mb_max, figures.cpu_ms_max, figures.cpu_ms_per_kb_max
+    );
+    let over = figures.hazards.iter().filter(|row| !row.within).count();
+    if over > 0 {
+        return Err(BenchError::Wrong(format!("{over} hazard(s) are over the bounds")));
+    }
+    Ok(())
 }
 
 fn show(figures: &impl Serialize, json: bool) -> Result<(), BenchError> {

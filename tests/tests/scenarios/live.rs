@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use beatbook_client_core::drive::{self, Pace};
-use beatbook_client_core::sync::{Budget, SyncFault, SyncReport, StoreVault};
+use beatbook_client_core::sync::{Budget, StoreVault, SyncFault, SyncReport};
 use beatbook_client_core::transport::HttpTransport;
 use beatbook_protocol::document::Edit;
 use beatbook_tests::phone::Phone;

@@ -1,8 +1,10 @@
 //! Scenarios through public doors: what a user could rely on, each as a sentence.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod hostile;
 mod killed;
 mod live;
+mod parcels;
 mod post;
 mod slow_line;
 mod tracks;

@@ -1,6 +1,7 @@
 //! A phone and a station for tests: the phone is a real core under a clock and randomness of the test.
 
 mod holdings;
+mod parcels;
 mod station;
 
 use std::cell::Cell;

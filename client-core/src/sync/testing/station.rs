@@ -13,6 +13,7 @@ use beatbook_protocol::id::{BookId, Hash, IncarnationId, RecordId, UnitId, UserI
 use beatbook_protocol::ledger::merkle::{self, Nodes};
 use beatbook_protocol::ledger::{Checkpoint, Leaf, Position, StationKey};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, Tip};
+use beatbook_protocol::parcel::SealingKey;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
     self, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeResponse, FeedEntry, FeedLeaf, PageAnswer, Receipt, Refusal,
@@ -54,6 +55,9 @@ pub(crate) struct Station {
     pub(crate) fill_by: Option<usize>,
     /// Added to the digest that it tells.
     pub(crate) lie: SetDigest,
+    /// Opens parcels.
+    pub(crate) sealing: SealingKey,
+    pub(crate) tells_sealing_key: bool,
 }
 
 struct Kept(BTreeMap<(u32, u64), Hash>);
@@ -82,6 +86,8 @@ impl Station {
             left: BTreeMap::new(),
             fill_by: None,
             lie: SetDigest::default(),
+            sealing: SealingKey::from_bytes(&[8; 32]),
+            tells_sealing_key: true,
         }
     }
 
@@ -113,6 +119,7 @@ impl Station {
             receipt_key: self.key.verifying_key().to_bytes().to_vec(),
             token: self.token.clone(),
             server_time: UnixMillis(0),
+            sealing: self.offer(),
         };
         Outcome::Reply(wire::pack(&response).unwrap())
     }
@@ -221,6 +228,7 @@ impl Station {
             cursor_consistency: (end < self.leaves.len()).then(|| self.proof(cursor.size, head.size)),
             more: (end < self.leaves.len() || token.is_some()).then_some(true),
             backed_up_to: self.backed_up_to,
+            sealing: self.offer(),
             ..ExchangeResponse::plain(
                 UnixMillis(0),
                 Cursor {
@@ -244,7 +252,7 @@ impl Station {
         })
     }
 
-    fn take_in(&mut self, page: SealedPage) -> PageAnswer {
+    pub(super) fn take_in(&mut self, page: SealedPage) -> PageAnswer {
         let key = self.book.unwrap().1;
         let bad = |page, fault: &str, expected| PageAnswer {
             page,
@@ -343,7 +351,7 @@ impl Station {
         }
     }
 
-    fn checkpoint(&self) -> String {
+    pub(super) fn checkpoint(&self) -> String {
         let checkpoint = Checkpoint {
             origin: "beatbook/test".into(),
             position: self.position(self.leaves.len()),
