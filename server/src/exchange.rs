@@ -12,7 +12,7 @@ use beatbook_protocol::wire::{
 
 use crate::alarm;
 use crate::error::StationError;
-use crate::intake::{Author, take_in};
+use crate::intake::{Author, take_in_all};
 use crate::ledger::{self, OldPosition};
 use crate::parcels;
 use crate::phones;
@@ -169,6 +169,7 @@ fn answer(
     } else {
         None
     };
+    station.env.steps.passes("token issued");
     if asker.is_old_copy {
         tracing::warn!(book = %author.book, incarnation = %request.incarnation, "an old copy of a phone: it goes on under a new incarnation");
         station.count("renewals");
@@ -189,10 +190,12 @@ fn answer(
         let scope = Scope::now(tx, author.user)?;
         reply(station, tx, &scope, wish, answered, now)
     })?;
+    station.env.steps.passes("checkpoint signed");
     // Without anything brought, what he must hold now is what he must have held.
     let disagrees = asker.disagrees || is_news(wish, brings, &request, &reply);
     note_digest(station, author, disagrees, wish, now)?;
     touch(station, author, asker.contact, wish.held(), now)?;
+    station.env.steps.passes("reply ready");
     let is_older = |wanted: &AppVersion| AppVersion::parse(&request.app).is_none_or(|has| has < *wanted);
     Ok(Ok(ExchangeResponse {
         token,
@@ -314,10 +317,8 @@ fn take_all(
         None => Ok(None),
     };
     let first = give(None)?;
-    let mut answers = Vec::with_capacity(pages.len());
-    for page in pages {
-        answers.push(take_in(&station.store, &station.kinds, author, &page, now)?);
-    }
+    let answers = take_in_all(&station.store, &station.kinds, author, pages, now)?;
+    station.env.steps.passes("pages taken in");
     station.count_answers(&answers);
     let given = if answers.is_empty() { first } else { give(first)? };
     Ok(Answered {

@@ -13,7 +13,7 @@ use beatbook_protocol::wire::{
 
 use crate::error::StationError;
 use crate::exchange::{refusal_of, refusal_of_codec};
-use crate::intake::{Author, take_in};
+use crate::intake::{Author, take_in_all};
 use crate::ledger;
 use crate::registry::tokens;
 use crate::station::Station;
@@ -113,10 +113,7 @@ fn answer(
     if early {
         return Ok(Err(ParcelFault::Early));
     }
-    let mut answers = Vec::with_capacity(content.pages.len());
-    for page in content.pages {
-        answers.push(take_in(&station.store, &station.kinds, &author, &page, now)?);
-    }
+    let answers = take_in_all(&station.store, &station.kinds, &author, content.pages, now)?;
     station.count_answers(&answers);
     let (checkpoint, backed_up_to) = station.store.read(|tx| {
         let (_, note) = ledger::sign(tx, &station.keys, &station.origin)?;

@@ -112,6 +112,14 @@ pub(crate) fn held_since(
     Ok(false)
 }
 
+/// The roles that a person had at any time since the ledger had a size.
+pub(crate) fn roles_since(tx: &ReadTx<'_>, user: UserId, known: u64) -> Result<Vec<Who>, StationError> {
+    let mut codes = tx.roles_since(user, known)?;
+    codes.sort_unstable();
+    codes.dedup();
+    Ok(roles(&codes))
+}
+
 /// What moved in a person's scope between two sizes of the ledger.
 #[derive(Debug)]
 pub(crate) struct Shift<'a> {
@@ -138,7 +146,9 @@ impl Shift<'_> {
     /// Whether a record left the scope, or what of it was held may no longer be read.
     pub(crate) fn takes(&self, tx: &ReadTx<'_>, kinds: &Kinds, record: &ScopedRecord) -> Result<bool, StationError> {
         let Some(from) = self.from else { return Ok(false) };
-        if record.opened >= from.size || !from.holds(tx, record.id, record.unit)? {
+        // What was opened since is not there to be let go, unless he opened it himself.
+        let is_there = record.opened < from.size || record.opener == self.to.user;
+        if !is_there || !from.holds(tx, record.id, record.unit)? {
             return Ok(false);
         }
         if !self.to.holds(tx, record.id, record.unit)? {

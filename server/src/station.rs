@@ -1,6 +1,5 @@
 //! The station: one door for HTTP, the command line and tests. Synchronous; callers that must not wait call it on a thread of their own.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use beatbook_protocol::facts::Value;
@@ -14,16 +13,19 @@ use crate::keys::Keys;
 use crate::kinds::Kinds;
 use crate::registry::{enrol, people, tokens};
 use crate::store::Store;
-use crate::{backup, doctor, exchange, ledger, parcels, phones, rebuild, review, setup, status};
+use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
 
-pub use crate::environment::{Clock, Environment, Randomness};
+mod desk;
+
+pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
 pub use crate::phones::{PhoneOwes, PhoneStatus};
 pub use crate::registry::moves::{GrantOrder, GrantView, UnitView};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
 pub use crate::review::view::{
-    ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, EntryLine, FindingView, PersonView, QueueFilter,
-    QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap, TrackReport, WriteLine,
+    AboutView, ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, DuplicatePair, EntryLine, FindingView,
+    PersonView, QueueFilter, QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap, TrackReport,
+    WriteLine,
 };
 
 /// What a new station is called.
@@ -140,27 +142,6 @@ impl Station {
             self.count("refusals");
         }
         reply
-    }
-
-    /// The book and the units that a phone's token lets listen for hints; none without a valid one.
-    pub(crate) fn hint_scope(&self, token: &str) -> Option<(BookId, BTreeSet<UnitId>)> {
-        let now = self.env.clock.now();
-        let found = self.store.read(|tx| {
-            let Some((book, user)) = tokens::find(tx, token, now)?.and_then(|row| Some((row.book?, row.user))) else {
-                return Ok::<_, StationError>(None);
-            };
-            let Some(user) = tx.user(user)? else { return Ok(None) };
-            Ok(Some((book, tx.units_below(user.unit)?.into_iter().collect())))
-        });
-        found.unwrap_or_else(|fault| {
-            tracing::error!(%fault, "a token could not be looked up");
-            None
-        })
-    }
-
-    /// Ends the streams of hints, which would hold up a station that stops.
-    pub fn end_hints(&self) {
-        self.store.news.close();
     }
 
     /// A parcel that one phone carries for another: packed request in, packed reply out.
@@ -305,20 +286,6 @@ impl Station {
     /// Those of the store.
     pub fn search(&self, session: &Session, text: &str, limit: u32) -> Result<Vec<RecordRow>, StationError> {
         review::queue::search(self, session, text, limit)
-    }
-
-    /// The phones of the person's units and what each still owes, those that were silent longest first.
-    ///
-    /// # Errors
-    /// When the person may not see them, or those of the store.
-    pub fn phones(&self, session: &Session) -> Result<Vec<PhoneStatus>, StationError> {
-        phones::phones(self, session)
-    }
-
-    /// Asks phones for at least this version of the app; none asks for nothing. What older ones send is taken all the same.
-    #[must_use]
-    pub fn asking_for_app(self, app_min: Option<AppVersion>) -> Self {
-        Self { app_min, ..self }
     }
 
     /// How the station stands.

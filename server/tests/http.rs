@@ -8,6 +8,8 @@ mod described;
 mod desk;
 #[path = "http/hints.rs"]
 mod hints;
+#[path = "http/moves.rs"]
+mod moves;
 #[path = "http/phone.rs"]
 mod phone;
 #[path = "http/program.rs"]

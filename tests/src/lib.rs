@@ -13,3 +13,4 @@ pub mod proxy;
 pub mod seeded;
 pub mod station;
 pub mod street;
+pub mod world;

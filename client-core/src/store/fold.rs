@@ -9,7 +9,7 @@ use rusqlite::OptionalExtension;
 
 use super::records::Records;
 use super::rows::{self, Opening, joined};
-use super::{StoreError, papers, registry};
+use super::{StoreError, merges, papers, registry};
 use crate::query::segment;
 use crate::record::{Course, search_text, title};
 
@@ -138,6 +138,7 @@ impl Records<'_> {
             ":came_back": came_back,
             ":unreadable": shown.unreadable,
         })?;
+        merges::put(self.tx, record, shown.course.merged_into.filter(|target| *target != record))?;
         if let Some(kind) = kind {
             let private = shown.private.as_ref().map(|view| &view.facts);
             let text = search_text(kind, &title, &shown.view.facts, private.unwrap_or(&Facts::default()));

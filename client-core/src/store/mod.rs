@@ -20,6 +20,7 @@ pub(crate) mod give;
 pub(crate) mod identity;
 pub(crate) mod intake;
 pub(crate) mod lists;
+pub(crate) mod merges;
 pub(crate) mod outbox;
 pub(crate) mod pages;
 pub(crate) mod papers;

@@ -76,6 +76,40 @@ pub(crate) fn oldest_waiting(tx: &Tx<'_>) -> Result<Option<Vec<u8>>, StoreError>
     Ok(bytes)
 }
 
+/// Entries of one record without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WaitingOf {
+    /// The record.
+    pub(crate) record: RecordId,
+    /// How many.
+    pub(crate) entries: u64,
+    /// Whether all of them are held because the station lacks what they need.
+    pub(crate) held: bool,
+    /// The bytes of the oldest.
+    pub(crate) oldest: Vec<u8>,
+}
+
+/// The records with entries without an answer, those that wait longest first.
+pub(crate) fn waiting_by_record(tx: &Tx<'_>) -> Result<Vec<WaitingOf>, StoreError> {
+    let mut rows = tx.prepare_cached(
+        "SELECT g.record, g.entries, g.held, b.bytes FROM (
+           SELECT o.record AS record, count(*) AS entries, min(w.held) AS held, min(o.n) AS first FROM (
+             SELECT n, held_until > 0 AS held FROM queue UNION ALL
+             SELECT e.n, 0 FROM page p JOIN page_entry e ON e.life = p.life AND e.sequence = p.sequence WHERE p.state = 'sealed') w
+           JOIN outbox o ON o.n = w.n WHERE o.record IS NOT NULL GROUP BY o.record) g
+         JOIN outbox b ON b.n = g.first ORDER BY g.first",
+    )?;
+    let rows = rows.query_map([], |row| {
+        Ok(WaitingOf {
+            record: RecordId::from_bytes(row.get(0)?),
+            entries: row.get::<_, i64>(1)?.cast_unsigned(),
+            held: row.get(2)?,
+            oldest: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// What this phone owes its station beyond the first `pages` sealed pages, which the request at hand carries; none when that is nothing.
 pub(crate) fn owes(tx: &Tx<'_>, pages: usize) -> Result<Option<Owes>, StoreError> {
     let skipped = i64::try_from(pages).unwrap_or(i64::MAX);

@@ -21,6 +21,7 @@ mod seal;
 mod status;
 mod vault;
 mod verify;
+mod waiting;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -32,3 +33,4 @@ pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason
 pub(crate) use status::token;
 pub use status::{SyncStatus, WaitingBecause, is_enrolled, status, verify};
 pub use vault::{KeyVault, StoreVault};
+pub use waiting::{RecordWaiting, waiting};

@@ -2,7 +2,7 @@
 //! made with. Knows nothing of where files come from.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
 use super::lines::Step::{At, Key};
 use super::model::{FieldType, Kind};
@@ -18,6 +18,9 @@ const BUILTIN: [(&str, &str); 4] = [
     ("kinds/visit.toml", include_str!("../../kinds/visit.toml")),
 ];
 
+/// The embedded kinds, once they were asked for.
+static PARSED: OnceLock<Result<Catalogue, KindError>> = OnceLock::new();
+
 /// Kinds by code and version. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalogue {
@@ -30,8 +33,7 @@ impl Catalogue {
     /// # Errors
     /// When an embedded file is faulty, which a test rules out.
     pub fn builtin() -> Result<Self, KindError> {
-        static PARSED: LazyLock<Result<Catalogue, KindError>> = LazyLock::new(|| Catalogue::default().with(BUILTIN));
-        PARSED.clone()
+        PARSED.get_or_init(|| Self::default().with(BUILTIN)).clone()
     }
 
     /// This catalogue and further files (name, text): new kinds, or new versions of kinds. A file that is there already changes nothing.
@@ -42,7 +44,12 @@ impl Catalogue {
         let mut kinds = (*self.kinds).clone();
         let mut added = Vec::new();
         for (name, text) in files {
-            let kind = Kind::parse(text, name)?;
+            // Parsing and checking a file takes milliseconds, and each opening of an app or a station brings the same files again.
+            let builtin = PARSED.get().and_then(|parsed| parsed.as_ref().ok());
+            let kind = match self.same(text).or_else(|| builtin?.same(text)) {
+                Some(kind) => kind.clone(),
+                None => Kind::parse(text, name)?,
+            };
             let versions = kinds.entry(kind.code.clone()).or_default();
             if let Some(there) = versions.get(&kind.version) {
                 if *there == kind {
@@ -64,6 +71,10 @@ impl Catalogue {
             referred(kind, &kinds)?;
         }
         Ok(Self { kinds: Arc::new(kinds) })
+    }
+
+    fn same(&self, source: &str) -> Option<&CheckedKind> {
+        self.iter().find(|kind| kind.source() == source)
     }
 
     /// The kind of this code and version.
@@ -320,6 +331,7 @@ mod tests {
 
         let changed = old
             .replacen("version = 1", "version = 2", 1)
+            .replacen(", [\"address\"]]", "]", 1)
             .replacen("type = \"text\"", "type = \"note\"", 1);
         let fault = refused(&changed);
         assert_eq!(

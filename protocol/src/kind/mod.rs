@@ -14,6 +14,7 @@ mod catalogue;
 mod check;
 mod check_field;
 mod check_workflow;
+pub mod duplicate;
 mod expression;
 mod judged;
 mod lines;

@@ -15,6 +15,7 @@ mod decode;
 mod fault;
 mod hints;
 mod listen;
+mod merges;
 mod metrics;
 mod moves;
 mod observe;

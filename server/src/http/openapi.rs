@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, hints, moves, records, registry, review, sync};
+use super::{about, hints, merges, moves, records, registry, review, sync};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -19,6 +19,10 @@ use super::{about, hints, moves, records, registry, review, sync};
         review::approve,
         review::act,
         review::settle,
+        merges::duplicates,
+        merges::merge,
+        merges::unmerge,
+        merges::not_duplicate,
         records::list,
         records::page,
         records::history,

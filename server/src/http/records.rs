@@ -37,6 +37,9 @@ pub(crate) struct RecordQuery {
     /// Only those with conflicts.
     #[serde(default)]
     conflicted: bool,
+    /// Only those about this record, or about one that was merged into it.
+    #[param(value_type = Option<String>)]
+    about: Option<RecordId>,
     /// Go on after this place: `next` of the page before.
     after: Option<String>,
     /// Rows at most, 1 to 500; 50 unless said.
@@ -81,6 +84,10 @@ pub(crate) struct RecordBody {
     /// The `private` document, for roles that read it.
     #[schema(value_type = Option<Object>)]
     private: Option<Facts>,
+    /// The records that were merged into this one.
+    merged_here: Vec<RecordRow>,
+    /// The records that this one might be another one of.
+    duplicates: Vec<RecordRow>,
 }
 
 /// A track without its lines.
@@ -129,6 +136,7 @@ pub(crate) async fn list(
         unit: query.unit,
         author: query.author,
         conflicted: query.conflicted,
+        about: query.about,
         after: query.after,
         limit: query.limit.unwrap_or(ROWS),
     };
@@ -233,6 +241,8 @@ impl From<RecordPage> for RecordBody {
                 gaps: track.gaps,
             }),
             private: page.private,
+            merged_here: page.merged_here,
+            duplicates: page.duplicates,
         }
     }
 }

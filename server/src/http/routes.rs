@@ -12,7 +12,7 @@ use super::app::{App, Shared};
 use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
-use super::{about, access, hints, moves, observe, openapi, records, registry, review, sync};
+use super::{about, access, hints, merges, moves, observe, openapi, records, registry, review, sync};
 use crate::config::HttpConfig;
 use crate::station::Station;
 
@@ -55,6 +55,11 @@ pub fn routes() -> Vec<Route> {
         send("/api/v1/review/approve",                Person, review::approve),
         send("/api/v1/records/{id}/acts",             Person, review::act),
         send("/api/v1/records/{id}/settle",           Person, review::settle),
+        // Two records of one thing
+        read("/api/v1/duplicates",                    Person, merges::duplicates),
+        send("/api/v1/records/{id}/merge",            Person, merges::merge),
+        send("/api/v1/records/{id}/unmerge",          Person, merges::unmerge),
+        send("/api/v1/records/{id}/not-duplicate",    Person, merges::not_duplicate),
         // Records
         read("/api/v1/records",                       Person, records::list),
         read("/api/v1/records/{id}",                  Person, records::page),

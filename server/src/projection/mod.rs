@@ -5,12 +5,14 @@
 //!  leaf + entries ─► pages     (known pages, tips of chains)
 //!                 ─► registry  (units, people, books, kinds, grants)
 //!                 ─► records   (state, versions, changes, acts)  ─► touched records
+//!                    merges    (which record stands for which)
 //!                 ─► recovered (what was given back, as what it is, with a mark)
 //!  touched record ─► digests   (its digest, and the sums)
 //!                 ─► reading   (title, words, conflicts, findings; opens the documents)
 //! ```
 
 pub(crate) mod digests;
+pub(crate) mod merges;
 pub(crate) mod pages;
 pub(crate) mod reading;
 pub(crate) mod record;

@@ -42,6 +42,7 @@ pub(crate) fn enrol(station: &Station, request: &EnrolRequest) -> Result<EnrolRe
             "the code is wrong, used or run out: ask the station for a new one",
         ));
     };
+    station.env.steps.passes("book enrolled");
     station
         .store
         .read(|tx| ledger::note(tx, &station.keys))

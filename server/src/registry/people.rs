@@ -35,6 +35,7 @@ pub(crate) fn add(
         let event = RegistryEvent::User(UserEvent { user, name, roles, unit });
         write_events(tx, &station.keys, &station.env, &station.kinds, vec![event])
     })?;
+    station.env.steps.passes("person added");
     station.store.read(|tx| ledger::note(tx, &station.keys))?;
     Ok(user)
 }

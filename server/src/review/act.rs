@@ -4,12 +4,14 @@ use beatbook_protocol::document::{Document, Edit, EditError, FieldPath, ItemEdit
 use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, identity};
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{ActorId, Hash, RecordId};
+use beatbook_protocol::kind::duplicate::MERGE_INTO;
 use beatbook_protocol::kind::{
     ActGiven, CheckedKind, DocumentName, FindingSeverity, Judgement, Label, UserContext, Who, workflow,
 };
 
 use beatbook_protocol::limits::ACT_BYTES_MAX;
 
+use super::merges;
 use super::page::{self, Names};
 use super::view::{ActDone, ActOrder};
 use crate::error::{ActError, StationError};
@@ -43,6 +45,8 @@ struct Decided {
     entry: OwnEntry,
     id: Hash,
     met: u64,
+    /// The record that this one is merged into: it may have been merged into this one meanwhile, which moves nothing here.
+    merges: Option<RecordId>,
 }
 
 /// Does an act.
@@ -83,6 +87,11 @@ fn write(station: &Station, record: RecordId, decide: impl Fn() -> Result<Decide
             if tx.record_leaf(record)? != Some(decided.met) {
                 return Ok::<_, StationError>(None);
             }
+            if let Some(target) = decided.merges
+                && merges::ends_in(tx, target, record)?
+            {
+                return Ok(None);
+            }
             let entry = OwnEntry {
                 bytes: decided.entry.bytes.clone(),
                 offered: decided.entry.offered,
@@ -95,6 +104,7 @@ fn write(station: &Station, record: RecordId, decide: impl Fn() -> Result<Decide
             Ok(Some(leaf))
         })?;
         let Some(leaf) = leaf else { continue };
+        station.env.steps.passes("act appended");
         let state = station.store.read(|tx| {
             ledger::note(tx, &station.keys)?;
             Ok::<_, StationError>(tx.record(record)?)
@@ -184,6 +194,7 @@ fn decide_act(
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     check(session, &opened, order, &values)?;
+    merges::check(tx, session, opened.kind, state, order)?;
     let act = ActEntry {
         record,
         code: order.code.clone(),
@@ -200,7 +211,11 @@ fn decide_act(
         let text = format!("comment and values of an act have at most {ACT_BYTES_MAX} bytes");
         return Err(StationError::Invalid(text).into());
     }
-    Ok(decided(&Entry::Act(act), offered, state.leaf))
+    let merges = merges::named(opened.kind, order).filter(|_| order.code == MERGE_INTO);
+    Ok(Decided {
+        merges: merges.and_then(|(_, target)| target),
+        ..decided(&Entry::Act(act), offered, state.leaf)
+    })
 }
 
 /// What the act requires: a comment, values, rules over the facts. Findings on the facts as such only flag.
@@ -338,6 +353,7 @@ fn decided(entry: &Entry, offered: bool, met: u64) -> Decided {
         id: identity(&bytes),
         entry: OwnEntry { bytes, offered },
         met,
+        merges: None,
     }
 }
 

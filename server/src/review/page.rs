@@ -9,11 +9,11 @@ use beatbook_protocol::kind::{CheckedKind, DocumentName, workflow};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::track::TrackView;
 
-use super::queue;
 use super::view::{
     ActLine, ActOpen, ChangedField, ClaimView, ConflictView, EntryLine, PersonView, RecordPage, RecoveredLine, TrackGap,
     TrackReport, WriteLine,
 };
+use super::{merges, queue};
 use crate::error::StationError;
 use crate::feed::reads_private;
 use crate::kinds::{Kinds, damaged};
@@ -100,7 +100,7 @@ pub(crate) fn record(
         header,
         pinned: state.official(kind).is_some(),
         track: track(&official, kind),
-        official: official.facts,
+        official: official.into_owned().facts,
         pending,
         conflicts,
         acts: acts(tx, &names, id, None)?,
@@ -116,6 +116,8 @@ pub(crate) fn record(
             })
             .collect(),
         private: private.map(|view| view.facts),
+        merged_here: merges::rows(tx, kinds, session, tx.merged_here(id)?)?,
+        duplicates: merges::rows(tx, kinds, session, tx.duplicates_of(id, session.unit)?)?,
     }))
 }
 

@@ -3,7 +3,7 @@
 use beatbook_protocol::id::RecordId;
 use beatbook_protocol::kind::Label;
 
-use super::view::{PersonView, QueueFilter, RecordFilter, RecordRow, RowPage};
+use super::view::{AboutView, PersonView, QueueFilter, RecordFilter, RecordRow, RowPage};
 use crate::error::StationError;
 use crate::kinds::Kinds;
 use crate::scope::Scope;
@@ -32,6 +32,7 @@ pub(crate) fn records(station: &Station, session: &Session, filter: &RecordFilte
     query.unit = filter.unit;
     query.author = filter.author;
     query.conflicted = filter.conflicted;
+    query.about = filter.about;
     page(station, &query)
 }
 
@@ -73,6 +74,7 @@ fn query(session: &Session, order: ListOrder, limit: u32, after: Option<&str>) -
         unit: None,
         author: None,
         conflicted: false,
+        about: None,
         words: None,
         after: after.map(|text| place(text).ok_or_else(wrong)).transpose()?,
         limit: if limit == 0 { ROWS } else { limit.min(ROWS_MAX) },
@@ -127,6 +129,8 @@ fn row_of(kinds: &Kinds, row: ListedRecord) -> RecordRow {
         pending: row.counts.2,
         offered: row.flags.0,
         review: row.flags.1,
+        merged_into: row.merged_into,
+        about: row.about.map(|(id, title)| AboutView { id, title }),
         snippet: row.snippet.map(|snippet| words::unspaced(&snippet)),
     }
 }

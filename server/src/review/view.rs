@@ -34,6 +34,8 @@ pub struct RecordFilter {
     pub author: Option<UserId>,
     /// Only with conflicts.
     pub conflicted: bool,
+    /// Only about this record, or about one that was merged into it.
+    pub about: Option<RecordId>,
     /// Go on after this place.
     pub after: Option<String>,
     /// Rows at most; 1 to 500.
@@ -105,9 +107,37 @@ pub struct RecordRow {
     pub offered: bool,
     /// Whether it is in the review queue.
     pub review: bool,
+    /// The record that it was merged into, at the end of all merges; it then goes on there.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<RecordId>,
+    /// What it is about, as a visit is about a household; after a merge the record that stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<AboutView>,
     /// Where a search found its words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snippet: Option<String>,
+}
+
+/// A record that another one is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct AboutView {
+    /// The record.
+    #[schema(value_type = String)]
+    pub id: RecordId,
+    /// Its title, where it is of the same unit.
+    pub title: Option<String>,
+}
+
+/// Two records that may be one thing.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct DuplicatePair {
+    /// Codes of the fields in which they are alike.
+    pub alike: Vec<String>,
+    /// The one that was registered first.
+    pub older: RecordRow,
+    /// The other.
+    pub newer: RecordRow,
 }
 
 /// A record's page.
@@ -137,6 +167,10 @@ pub struct RecordPage {
     pub track: Option<TrackReport>,
     /// Whether the person's role shows him the `private` document; it is then in `private`.
     pub private: Option<Facts>,
+    /// The records that were merged into this one.
+    pub merged_here: Vec<RecordRow>,
+    /// The records that this one might be another one of.
+    pub duplicates: Vec<RecordRow>,
 }
 
 /// An entry that a colleague's phone gave back.

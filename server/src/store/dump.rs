@@ -6,7 +6,7 @@ use super::{ReadTx, StoreError, WriteTx};
 
 /// The projections and the columns that order their rows. Snapshots are left out of the dump: they say nothing that changes do not, and
 /// when they are made is a matter of speed.
-pub(crate) const PROJECTIONS: [(&str, &str); 24] = [
+pub(crate) const PROJECTIONS: [(&str, &str); 28] = [
     ("page", "hash"),
     ("book_tip", "book, incarnation"),
     ("unit", "unit"),
@@ -22,6 +22,10 @@ pub(crate) const PROJECTIONS: [(&str, &str); 24] = [
     ("act", "record, leaf, position"),
     ("conflict", "record, path"),
     ("finding", "record, number"),
+    ("about", "record"),
+    ("merged", "record"),
+    ("duplicate_key", "record, key"),
+    ("not_duplicate", "record, other"),
     ("search", "rowid"),
     ("user_at", "user, leaf, position"),
     ("unit_at", "unit, leaf, position"),

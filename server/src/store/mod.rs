@@ -13,6 +13,7 @@ mod entries;
 mod files;
 mod ledger;
 mod lists;
+mod merges;
 mod owed;
 mod records;
 mod recovered;

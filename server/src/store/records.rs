@@ -36,6 +36,10 @@ pub(crate) struct ActRow {
 /// What a record's facts say for lists and search.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct ReadingRow {
+    /// What it is about.
+    pub(crate) about: Option<RecordId>,
+    /// By what it may be told to be another one.
+    pub(crate) keys: Vec<String>,
     /// Title.
     pub(crate) title: String,
     /// Words, as the search index takes them.
@@ -238,6 +242,7 @@ impl WriteTx<'_> {
             ],
             |row| row.get(0),
         )?;
+        self.put_links(record, reading)?;
         self.run("DELETE FROM conflict WHERE record = ?1", [key])?;
         for path in &reading.conflicts {
             self.run("INSERT INTO conflict (record, path) VALUES (?1, ?2)", params![key, path])?;

@@ -78,6 +78,21 @@ impl ReadTx<'_> {
         )
     }
 
+    /// The roles that a person had when the ledger had a size, and those that he was given since.
+    pub(crate) fn roles_since(&self, user: UserId, size: u64) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<String> = self.all(
+            "SELECT roles FROM user_at WHERE user = ?1 AND leaf >= coalesce(
+               (SELECT max(leaf) FROM user_at WHERE user = ?1 AND leaf < ?2), 0) ORDER BY leaf, position",
+            params![user.as_bytes(), int(size)],
+            |row| row.get(0),
+        )?;
+        Ok(rows
+            .iter()
+            .flat_map(|roles| roles.split_whitespace())
+            .map(str::to_owned)
+            .collect())
+    }
+
     /// A unit and every one below it, by the first `size` leaves.
     pub(crate) fn units_below_at(&self, unit: UnitId, size: u64) -> Result<Vec<UnitId>, StoreError> {
         self.all(

@@ -1,6 +1,11 @@
 //! Tests of the whole station through its one door, with phones made by hand.
 
+mod batches;
 mod intake;
+mod merges;
+mod moves;
 mod operations;
 mod parcels;
+mod reconcile;
+mod restore;
 mod review;

@@ -233,6 +233,7 @@ fn talkative_act(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
         values: None,
         private_heads: None,
         on_behalf: None,
+        nonce: None,
     });
     pages(scene, vec![opening, act.to_bytes()])
 }

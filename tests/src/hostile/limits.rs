@@ -326,6 +326,7 @@ fn act(heads: usize) -> bool {
         values: None,
         private_heads: None,
         on_behalf: None,
+        nonce: None,
     });
     Entry::parse(&act.to_bytes()).is_ok()
 }

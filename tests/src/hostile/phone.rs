@@ -224,15 +224,11 @@ impl HandPhone {
     #[must_use]
     pub fn request(&self, pages: Vec<SealedPage>) -> ExchangeRequest {
         ExchangeRequest {
-            version: WIRE_VERSION,
-            book: self.book,
-            incarnation: self.incarnation,
-            cursor: None,
             pages,
             kinds: Catalogue::builtin().ok().map(|catalogue| catalogue.digest()),
             app: "by hand".into(),
             feed_bytes_max: Some(0),
-            sealing: None,
+            ..ExchangeRequest::plain(self.book, self.incarnation, None)
         }
     }
 }

@@ -3,10 +3,13 @@
 
 mod hostile;
 mod killed;
+mod kinds;
 mod live;
+mod merged;
 mod parcels;
 mod post;
 mod slow_line;
 mod tracks;
 mod two_phones;
 mod upkeep;
+mod world;

@@ -312,6 +312,10 @@ CREATE TABLE kind_in_force (
 
 -- The least version of the app that the station wants; no row while it wants none.
 CREATE TABLE app_min (one INTEGER PRIMARY KEY CHECK (one = 1), version TEXT NOT NULL) STRICT;
+
+-- Records that were merged into another, and the one that stays at the end of all merges; none while they make a loop.
+CREATE TABLE merged (record BLOB PRIMARY KEY, target BLOB NOT NULL, root BLOB) STRICT, WITHOUT ROWID;
+CREATE INDEX merged_root ON merged (root) WHERE root IS NOT NULL;
 -- Parcels: own pages for others to carry, and what is carried for others.
 
 -- The station's sealing key, as it was told last.
