@@ -144,7 +144,7 @@ impl Core {
             let (draft, heads) = drafts::get(records.tx(), id)?.ok_or_else(|| unknown(id))?;
             let record = match draft.record {
                 Some(record) => {
-                    let seen = heads.as_deref().map_or(Seen::Now, Seen::Heads);
+                    let seen = heads.as_ref().map_or(Seen::Now, Seen::Heads);
                     records.edit(record, &draft.edit, seen)?;
                     record
                 }

@@ -79,12 +79,16 @@ impl Course {
         self.pinned.as_deref().filter(|_| is_pinned)
     }
 
-    /// The opaque version of the record with these heads: it changes whenever facts, pin or acts move.
-    pub(crate) fn version(&self, heads: &[Hash]) -> String {
+    /// The opaque version of the record with these heads: it changes whenever facts, `private`, pin or acts move.
+    pub(crate) fn version(&self, heads: &[Hash], private: &[Hash]) -> String {
         let mut parts: Vec<&[u8]> = vec![beatbook_protocol::codec::domain::VERSION];
         parts.extend(self.pinned.iter().flatten().map(|head| head.as_bytes().as_slice()));
         parts.push(&[0]);
         parts.extend(heads.iter().map(|head| head.as_bytes().as_slice()));
+        if !private.is_empty() {
+            parts.push(&[1]);
+            parts.extend(private.iter().map(|head| head.as_bytes().as_slice()));
+        }
         parts.extend(self.last_act.iter().map(|act| act.as_bytes().as_slice()));
         Hash::of(&parts).to_string()
     }

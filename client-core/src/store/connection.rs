@@ -73,10 +73,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/002_sync.sql"),
     include_str!("migrations/003_desk.sql"),
     include_str!("migrations/004_parcels.sql"),
+    include_str!("migrations/005_scope.sql"),
 ];
 
-/// Statements kept prepared for each connection; there are about sixty.
-const STATEMENTS: usize = 96;
+/// Statements kept prepared for each connection; there are about a hundred.
+const STATEMENTS: usize = 160;
 
 /// An open file: one connection that writes, one that reads.
 #[derive(Debug)]

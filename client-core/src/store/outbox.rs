@@ -170,8 +170,12 @@ pub(super) fn hold(tx: &Tx<'_>, n: i64, now: UnixMillis) -> Result<(), StoreErro
     let tries: u32 = tx
         .prepare_cached("SELECT count(*) FROM page_entry WHERE n = ?1")?
         .query_row([n], |row| row.get(0))?;
-    let wait = HELD_MS.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(HELD_MS_MAX);
     tx.prepare_cached("INSERT INTO queue (n, tries, held_until) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
-        .execute((n, tries, now.plus(wait).0))?;
+        .execute((n, tries, now.plus(held_for(tries)).0))?;
     Ok(())
+}
+
+/// How long something is held after so many tries.
+pub(super) fn held_for(tries: u32) -> i64 {
+    HELD_MS.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(HELD_MS_MAX)
 }

@@ -6,14 +6,30 @@ use rusqlite::OptionalExtension;
 
 use super::{StoreError, Tx};
 
-/// A person as he is from now on.
-pub(crate) fn put_person(tx: &Tx<'_>, user: UserId, name: &str, roles: &[String], unit: UnitId) -> Result<(), StoreError> {
-    tx.prepare_cached(
-        "INSERT INTO person (user, name, roles, unit) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (user) DO UPDATE SET name = excluded.name, roles = excluded.roles, unit = excluded.unit",
-    )?
-    .execute((user.as_bytes(), name, roles.join(" "), unit.as_bytes()))?;
-    Ok(())
+/// A person as he is from now on; tells whether that is news. `leaf` says where the ledger said so: of two the later counts, and the
+/// answer to an enrolment, which is on no leaf, before both.
+pub(crate) fn put_person(
+    tx: &Tx<'_>,
+    user: UserId,
+    name: &str,
+    roles: &[String],
+    unit: UnitId,
+    leaf: Option<u64>,
+) -> Result<bool, StoreError> {
+    let changed = tx
+        .prepare_cached(
+            "INSERT INTO person (user, name, roles, unit, leaf) VALUES (?1, ?2, ?3, ?4, coalesce(?5, -1))
+             ON CONFLICT (user) DO UPDATE SET name = excluded.name, roles = excluded.roles, unit = excluded.unit,
+               leaf = coalesce(?5, leaf) WHERE ?5 IS NULL OR ?5 >= leaf",
+        )?
+        .execute((
+            user.as_bytes(),
+            name,
+            roles.join(" "),
+            unit.as_bytes(),
+            leaf.map(u64::cast_signed),
+        ))?;
+    Ok(changed > 0)
 }
 
 /// A book and whose it is.
@@ -23,13 +39,19 @@ pub(crate) fn put_book(tx: &Tx<'_>, book: BookId, user: UserId) -> Result<(), St
     Ok(())
 }
 
-/// A unit and its name.
-pub(crate) fn put_unit(tx: &Tx<'_>, unit: UnitId, name: &str, parent: Option<UnitId>) -> Result<(), StoreError> {
+/// A unit and its name, unless a later leaf has said otherwise.
+pub(crate) fn put_unit(tx: &Tx<'_>, unit: UnitId, name: &str, parent: Option<UnitId>, leaf: u64) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT INTO unit (unit, name, parent) VALUES (?1, ?2, ?3)
-         ON CONFLICT (unit) DO UPDATE SET name = excluded.name, parent = excluded.parent",
+        "INSERT INTO unit (unit, name, parent, leaf) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (unit) DO UPDATE SET name = excluded.name, parent = excluded.parent, leaf = excluded.leaf
+         WHERE excluded.leaf >= unit.leaf",
     )?
-    .execute((unit.as_bytes(), name, parent.map(|parent| *parent.as_bytes())))?;
+    .execute((
+        unit.as_bytes(),
+        name,
+        parent.map(|parent| *parent.as_bytes()),
+        leaf.cast_signed(),
+    ))?;
     Ok(())
 }
 

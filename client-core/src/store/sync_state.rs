@@ -127,8 +127,9 @@ pub(crate) fn begin_book(tx: &Tx<'_>, begun: &BegunBook, now: UnixMillis) -> Res
     Ok(())
 }
 
-/// The book is enrolled, and is the one in use from now on. With another station the cursor begins anew.
-pub(crate) fn enrol_book(tx: &Tx<'_>, book: BookId, response: &EnrolResponse, now: UnixMillis) -> Result<(), StoreError> {
+/// The book is enrolled, and is the one in use from now on. With another station the cursor begins anew; tells whether it is another
+/// than before.
+pub(crate) fn enrol_book(tx: &Tx<'_>, book: BookId, response: &EnrolResponse, now: UnixMillis) -> Result<bool, StoreError> {
     let before: Option<String> = tx
         .query_row("SELECT origin FROM own_book WHERE state = 'enrolled'", [], |row| row.get(0))
         .optional()?;
@@ -148,7 +149,7 @@ pub(crate) fn enrol_book(tx: &Tx<'_>, book: BookId, response: &EnrolResponse, no
     }
     set_token(tx, &response.token)?;
     tx.execute("UPDATE exchange SET contact_at = ?1, fault_at = NULL, fault = NULL", [now.0])?;
-    Ok(())
+    Ok(before.is_some_and(|before| before != response.origin))
 }
 
 /// How far the file is with its station.

@@ -104,7 +104,7 @@ impl Enrolment {
             key: key.to_bytes(),
             proof: signer.sign(&enrol_message(code, book, &key.to_bytes()))?,
             device: device.to_owned(),
-            app: super::machine::APP.to_owned(),
+            app: super::APP.to_owned(),
         };
         let begun = BegunBook {
             book,
@@ -187,7 +187,9 @@ fn take_in(
     now: UnixMillis,
 ) -> Result<(), StoreError> {
     let tx = records.tx();
-    sync_state::enrol_book(tx, me.book, response, now)?;
+    if sync_state::enrol_book(tx, me.book, response, now)? {
+        records.unplace_all()?;
+    }
     if let Some(offer) = &response.sealing {
         parcels::set_sealing_key(tx, &response.origin, &SealingPublicKey::from_bytes(offer.key), now)?;
     }

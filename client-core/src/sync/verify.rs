@@ -47,6 +47,15 @@ pub(super) fn check(reply: &ExchangeResponse, known: &Known<'_>) -> Result<Stand
         return Err(unbelievable("its sealing key is not signed by the station".to_owned()));
     }
     let position = known.cursor.map(|cursor| cursor.position);
+    let size = new
+        .as_ref()
+        .or(held.as_ref())
+        .map_or(0, |checkpoint| checkpoint.position.size);
+    if reply.fill.iter().flatten().any(|leaf| leaf.leaf >= size) {
+        return Err(unbelievable(
+            "it fills in what is not on the ledger of its checkpoint".to_owned(),
+        ));
+    }
     match (new, held) {
         (None, _) => check_unmoved(reply, position),
         (Some(new), Some(held)) if new == held => check_cursor(reply, position, new.position),

@@ -9,7 +9,7 @@ use super::ParcelError;
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::{pages, parcels, sync_state};
-use crate::sync::{KeyVault, SyncError, machine, seal};
+use crate::sync::{APP, KeyVault, SyncError, seal};
 
 /// A parcel's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,11 +63,11 @@ pub fn make(core: &Core, vault: &dyn KeyVault) -> Result<Vec<ParcelMade>, Parcel
         let secret = core.platform().bytes();
         let content = ParcelContent {
             book: book.book,
-            incarnation: incarnation.ok_or(SyncError::NotEnrolled)?,
+            incarnation: incarnation.ok_or(SyncError::NotEnrolled)?.0,
             pages,
             answer_key: *SealingKey::from_bytes(&secret).public_key().as_bytes(),
             made_at: now,
-            app: machine::APP.to_owned(),
+            app: APP.to_owned(),
         };
         let file = Parcel::seal(&content, &book.origin, signer.as_ref(), &station, &core.platform().bytes())?;
         let parcel = parcel_hash(&file);
