@@ -1,6 +1,6 @@
 # The commands of the house. Each part of the tree has a target of its own (test-rust, ...); `test` is their sum.
 #
-# One profile, dev, serves demo, lints and tests: dependencies, which it optimises, are built once. Only `bench` builds release.
+# One profile, dev, serves demo, lints and tests: dependencies, which it optimises, are built once. Only `bench` and `sim` build release.
 
 # A build machine must not resolve other versions than those that were tested.
 LOCKED := $(if $(CI),--locked)
@@ -15,9 +15,16 @@ DEMO_FLAGS ?=
 RECORDS ?=
 DELAY_MS ?=
 
+# make sim: SEEDS worlds beginning with FROM, or one SEED with its story; JOBS at a time.
+SEEDS ?= 1000
+FROM ?= 1
+SEED ?=
+JOBS ?=
+
 JSON_FLAG := $(if $(JSON),--json)
 
-.PHONY: help demo test test-rust python check format-check lint docs bench bench-capture bench-sync bench-server needs
+.PHONY: help demo test test-rust python check format-check lint docs bench bench-capture bench-sync bench-hostile bench-bulk bench-load \
+	bench-server fuzz sim needs
 .NOTPARALLEL:
 
 help:
@@ -25,6 +32,8 @@ help:
 	@echo "make test    everything that must hold, after installing what it needs"
 	@echo "make check   formatting, lints and documentation alone"
 	@echo "make bench   what it costs: [RECORDS=n] [DELAY_MS=n] [JSON=1]"
+	@echo "make fuzz    any bytes at all, with a nightly compiler and cargo-fuzz: [TARGET=guard] [SECONDS_EACH=60]"
+	@echo "make sim     worlds by their seeds: [SEEDS=n] [FROM=n] [JOBS=n], or one with its story: SEED=n"
 
 demo: needs
 	@cargo build $(LOCKED) -p beatbook-server -p beatbook-tests --bin beatbook-server --bin beatbook-demo
@@ -52,7 +61,7 @@ lint:
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
 
-bench: bench-capture bench-sync
+bench: bench-capture bench-sync bench-hostile
 
 bench-capture: needs bench-server
 	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- capture --records $(or $(RECORDS),10000) $(JSON_FLAG)
@@ -61,9 +70,27 @@ bench-sync: needs bench-server
 	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- sync --records $(or $(RECORDS),1000) \
 		$(if $(DELAY_MS),--delay-ms $(DELAY_MS)) $(JSON_FLAG)
 
+bench-hostile: needs bench-server
+	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- hostile $(JSON_FLAG)
+
+# Needs a nightly compiler and cargo-fuzz, and fails without them. TARGET=guard|page|wire|gpx, SECONDS_EACH=60.
+fuzz:
+	@TARGET="$(TARGET)" SECONDS_EACH="$(SECONDS_EACH)" .ci/fuzz
+
+# What the station bears: bulk pushes (RECORDS), and PHONES that come home at once.
+bench-bulk: needs bench-server
+	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- bulk --records $(or $(RECORDS),100000) $(JSON_FLAG)
+
+bench-load: needs bench-server
+	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- load --phones $(or $(PHONES),300) $(JSON_FLAG)
+
 # The station is a process of its own, in the benchmarks as in the field.
 bench-server: needs
 	@cargo build $(LOCKED) --release -p beatbook-server --bin beatbook-server
+
+sim: needs
+	@cargo run $(LOCKED) --quiet --release -p beatbook-tests --bin sim -- \
+		$(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM)) $(if $(JOBS),--jobs $(JOBS))
 
 needs:
 	@.ci/needs

@@ -10,7 +10,8 @@ use crate::error::{CoreError, Fault};
 use crate::office::{Office, Pen};
 use crate::platform::Platform;
 use crate::store::records::Records;
-use crate::store::{Outcome, Store, StoreError, Tx, open_or_set_aside, suspect};
+use crate::store::{Outcome, Store, StoreError, Tx, identity, open_or_set_aside, suspect};
+use crate::sync::APP;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,7 +72,24 @@ impl Core {
             recorder: Mutex::new(None),
         };
         core.recover_blobs()?;
+        // A full disk must not keep the owner out: what is unread stays so until the next opening.
+        if let Err(error) = core.read_again() {
+            tracing::warn!(%error, "what an earlier app could not read was not read again");
+        }
         Ok(Opened { core, recovered })
+    }
+
+    /// Reads again what another app, or other kinds, could not read.
+    fn read_again(&self) -> Result<(), CoreError> {
+        let reader = format!("{APP} {}", self.office().kinds.digest());
+        let before = self.read(identity::reader)?;
+        if before.as_ref() == Some(&reader) {
+            return Ok(());
+        }
+        self.write(|records| {
+            records.read_again()?;
+            identity::set_reader(records.tx(), &reader)
+        })
     }
 
     /// The device's clocks and randomness.
@@ -106,7 +124,7 @@ impl Core {
         let done = self.store.write(|tx| {
             let mut records = Records::new(tx, &mut pen, self.platform.clock.wall());
             let done = work(&mut records).map_err(Into::into)?;
-            records.finish()?;
+            records.fold_touched()?;
             Ok::<T, Fault>(done)
         });
         if done.is_err() || pen.is_spent {

@@ -51,6 +51,10 @@ pub enum CoreError {
     /// `offer_again`, which opens it anew.
     #[error("the station refused to open record {0}; save its values again with `offer_again`")]
     OpeningRefused(RecordId),
+    /// The record is no longer in this user's scope and stays only until his own work on it is dealt with: nothing new can be written in
+    /// it. Show what waits, what was refused and the drafts on it.
+    #[error("record {0} is no longer in your charge: nothing new can be written in it")]
+    LeftScope(RecordId),
     /// No such record on this phone.
     #[error("record {0} is not on this phone")]
     UnknownRecord(RecordId),

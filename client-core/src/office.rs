@@ -1,12 +1,12 @@
 //! What every call needs to know beside the records: whose file this is, what he may do, and the kinds in force. Read at the opening
 //! and after a reply that changed it; parsed once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use beatbook_protocol::document::{DocumentError, Shape};
-use beatbook_protocol::id::{ActorId, UserId};
-use beatbook_protocol::kind::{Catalogue, CheckedKind, DocumentName, Who, workflow};
+use beatbook_protocol::id::{ActorId, Hash, UserId};
+use beatbook_protocol::kind::{Catalogue, CheckedKind, DocumentName, Who, set_digest, workflow};
 
 use crate::store::identity::{self, Identity};
 use crate::store::{StoreError, Tx, registry};
@@ -18,8 +18,12 @@ pub(crate) struct Office {
     pub(crate) me: Option<Identity>,
     /// What he is in his unit.
     pub(crate) roles: Vec<Who>,
-    /// The kinds in force.
+    /// Every kind that can be read here: the station's, and those of this app.
     pub(crate) kinds: Catalogue,
+    /// Those of them that the station has in force; none before its first word.
+    in_force: Option<BTreeSet<(String, u32)>>,
+    /// The digest of the set that the station has in force, files that cannot be read here included; before its first word that of this app.
+    pub(crate) kinds_digest: Hash,
     shapes: Shapes,
 }
 
@@ -49,20 +53,39 @@ impl Office {
             .transpose()?
             .unwrap_or_default();
         let roles = codes.iter().filter_map(|code| Who::from_code(code)).collect();
-        let mut kinds = Catalogue::builtin().map_err(|error| StoreError::Damaged(error.to_string()))?;
-        for (kind, version, source) in registry::kinds(tx)? {
-            match kinds.with([(format!("{kind} {version}").as_str(), source.as_str())]) {
-                Ok(more) => kinds = more,
-                // A kind of a later file format: its records stay unreadable until the app is updated, and everything else works.
-                Err(error) => tracing::warn!(%error, kind, version, "a kind cannot be read"),
-            }
-        }
+        let kinds = catalogue(&registry::kinds(tx)?)?;
+        let in_force = registry::in_force(tx)?;
+        let kinds_digest = if in_force.is_empty() {
+            kinds.digest()
+        } else {
+            set_digest(in_force.iter().map(|(_, _, digest)| *digest))
+        };
+        let in_force: BTreeSet<_> = in_force.into_iter().map(|(kind, version, _)| (kind, version)).collect();
         Ok(Self {
             me,
             roles,
             kinds,
+            in_force: Some(in_force).filter(|set| !set.is_empty()),
+            kinds_digest,
             shapes: Shapes::default(),
         })
+    }
+
+    /// The kind under which new records are made: the newest version that the station has in force, as far as it can be read here. A newer
+    /// one that this app brings waits for the station: it would refuse what is made under it.
+    pub(crate) fn newest(&self, code: &str) -> Option<&CheckedKind> {
+        match &self.in_force {
+            None => self.kinds.newest(code),
+            Some(set) => {
+                let versions = set.iter().rev().filter(|(kind, _)| kind == code);
+                versions.filter_map(|(kind, version)| self.kinds.get(kind, *version)).next()
+            }
+        }
+    }
+
+    /// Whether the station has said which kinds it has in force.
+    pub(crate) fn knows_kinds(&self) -> bool {
+        self.in_force.is_some()
     }
 
     /// The shape of a kind's document.
@@ -87,4 +110,38 @@ impl Office {
     pub(crate) fn user(&self) -> UserId {
         self.me.as_ref().map_or(UserId::from_bytes([0; 16]), |me| me.user)
     }
+}
+
+/// The station's kinds before those of this app: records are judged there by the station's word, should one version have two texts.
+fn catalogue(sent: &[(String, u32, String)]) -> Result<Catalogue, StoreError> {
+    let builtin = Catalogue::builtin().map_err(|error| StoreError::Damaged(error.to_string()))?;
+    let named: Vec<(String, &str)> = sent
+        .iter()
+        .map(|(kind, version, source)| (format!("{kind} {version}"), source.as_str()))
+        .collect();
+    let is_sent = |kind: &CheckedKind| {
+        sent.iter()
+            .any(|(code, version, _)| *code == kind.code && *version == kind.version)
+    };
+    let own = builtin
+        .iter()
+        .filter(|kind| !is_sent(kind))
+        .map(|kind| (kind.code.as_str(), kind.source()));
+    let all: Vec<(&str, &str)> = named
+        .iter()
+        .map(|(name, source)| (name.as_str(), *source))
+        .chain(own)
+        .collect();
+    if let Ok(kinds) = Catalogue::default().with(all) {
+        return Ok(kinds);
+    }
+    let mut kinds = builtin;
+    for (name, source) in &named {
+        match kinds.with([(name.as_str(), *source)]) {
+            Ok(more) => kinds = more,
+            // A kind of a later file format: its records stay unreadable until the app is updated, and everything else works.
+            Err(error) => tracing::warn!(%error, name, "a kind cannot be read"),
+        }
+    }
+    Ok(kinds)
 }

@@ -8,7 +8,7 @@ use crate::codec::{self, CodecError, domain};
 use crate::facts::Value;
 use crate::id::{BookId, Hash, RecordId, UnitId, UserId};
 use crate::kind::DocumentName;
-use crate::limits::{ENTRY_BYTES_MAX, HEADS_MAX};
+use crate::limits::{ENTRY_BYTES_MAX, HEADS_MAX, RECOVERED_FRAME_BYTES};
 use crate::time::UnixMillis;
 
 /// What a book writes.
@@ -18,8 +18,10 @@ pub enum Entry {
     Change(ChangeEntry),
     /// A signed step on a record.
     Act(ActEntry),
-    /// Something the station says about units, people, books or kinds.
+    /// Something the station says about units, people, books, kinds or grants.
     Registry(RegistryEvent),
+    /// What another book wrote, as somebody gave it back to a station that had lost it.
+    Recovered(RecoveredEntry),
     /// A sort of entry of a later version: kept as it is, never interpreted.
     Other(u32),
 }
@@ -97,6 +99,9 @@ pub struct ActEntry {
     /// The person, when a station's book writes for a signed-in person.
     #[n(8)]
     pub on_behalf: Option<UserId>,
+    /// Random, so that the same act of two people is two entries.
+    #[cbor(n(9), with = "minicbor::bytes")]
+    pub nonce: Option<[u8; 8]>,
 }
 
 impl ActEntry {
@@ -137,7 +142,7 @@ impl DocumentCode {
     }
 }
 
-/// What a station writes about units, people, books and kinds: the registry is a projection of these.
+/// What a station writes about units, people, books, kinds and grants: the registry is a projection of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegistryEvent {
     /// A unit is there, or has changed.
@@ -148,6 +153,8 @@ pub enum RegistryEvent {
     Book(BookEvent),
     /// A kind is in force.
     Kind(KindEvent),
+    /// A record is in somebody's scope, or no longer.
+    Grant(GrantEvent),
     /// An event of a later version.
     Other(u32),
 }
@@ -221,6 +228,65 @@ pub struct KindEvent {
     pub source: String,
 }
 
+/// A record comes into the scope of a person or a unit beside that of its own unit, or leaves it again. Exactly one of `user` and
+/// `unit` says whose.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct GrantEvent {
+    /// The record.
+    #[n(0)]
+    pub record: RecordId,
+    /// To a person.
+    #[n(1)]
+    pub user: Option<UserId>,
+    /// To a unit and those below it.
+    #[n(2)]
+    pub unit: Option<UnitId>,
+    /// `assigned` or `shared`.
+    #[n(3)]
+    pub reason: String,
+    /// Whether it ends here.
+    #[n(4)]
+    pub ended: Option<bool>,
+    /// The person, when a station's book writes for a signed-in person.
+    #[n(5)]
+    pub on_behalf: Option<UserId>,
+}
+
+/// An entry that a restored station had lost, as a phone gave it back. It rests on the giver's word until its author's page returns.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RecoveredEntry {
+    /// The entry's bytes; its identity is theirs.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub entry: Vec<u8>,
+    /// Whose book it is said to come from.
+    #[n(1)]
+    pub book: BookId,
+    /// Whose book gave it back.
+    #[n(2)]
+    pub giver: BookId,
+    /// When the station is said to have taken it in.
+    #[n(3)]
+    pub received: UnixMillis,
+}
+
+impl RecoveredEntry {
+    /// The entry itself.
+    ///
+    /// # Errors
+    /// When it is no change and no act, or not of an entry's shape.
+    pub fn inner(&self) -> Result<Entry, CodecError> {
+        match Entry::parse(&self.entry)? {
+            entry @ (Entry::Change(_) | Entry::Act(_)) => Ok(entry),
+            Entry::Registry(_) | Entry::Recovered(_) | Entry::Other(_) => Err(CodecError::Malformed {
+                what: "recovered entry",
+                fault: "only changes and acts are given back".into(),
+            }),
+        }
+    }
+}
+
 /// The identity of an entry: the hash of its whole bytes.
 #[must_use]
 pub fn identity(bytes: &[u8]) -> Hash {
@@ -239,13 +305,14 @@ impl Entry {
     /// # Errors
     /// When the bytes are too long, not deterministic, or not of an entry's shape. Unknown sorts of entries are `Other`.
     pub fn parse(bytes: &[u8]) -> Result<Self, CodecError> {
-        if bytes.len() > ENTRY_BYTES_MAX {
-            return Err(CodecError::TooLong {
-                what: "entry",
-                max: ENTRY_BYTES_MAX,
-            });
+        let too_long = |max| CodecError::TooLong { what: "entry", max };
+        if bytes.len() > ENTRY_BYTES_MAX + RECOVERED_FRAME_BYTES {
+            return Err(too_long(ENTRY_BYTES_MAX));
         }
         let entry: Self = codec::from_bytes("entry", bytes)?;
+        if bytes.len() > ENTRY_BYTES_MAX && !matches!(entry, Self::Recovered(_)) {
+            return Err(too_long(ENTRY_BYTES_MAX));
+        }
         if let Self::Act(act) = &entry {
             let ascending = act.heads.is_sorted_by(|a, b| a < b) && act.heads.len() <= HEADS_MAX;
             let named_once = act.values.as_ref().is_none_or(|values| values.is_sorted_by(|a, b| a.0 < b.0));
@@ -261,10 +328,11 @@ impl Entry {
 
     /// The record it is about, if it is about one.
     #[must_use]
-    pub const fn record(&self) -> Option<RecordId> {
+    pub fn record(&self) -> Option<RecordId> {
         match self {
             Self::Change(change) => Some(change.record),
             Self::Act(act) => Some(act.record),
+            Self::Recovered(recovered) => recovered.inner().ok()?.record(),
             Self::Registry(_) | Self::Other(_) => None,
         }
     }
@@ -273,11 +341,13 @@ impl Entry {
 const CHANGE: u32 = 0;
 const ACT: u32 = 1;
 const REGISTRY: u32 = 2;
+const RECOVERED: u32 = 3;
 
 const UNIT: u32 = 0;
 const USER: u32 = 1;
 const BOOK: u32 = 2;
 const KIND: u32 = 3;
+const GRANT: u32 = 4;
 
 impl<C> Encode<C> for Entry {
     fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), encode::Error<W::Error>> {
@@ -286,6 +356,7 @@ impl<C> Encode<C> for Entry {
             Self::Change(change) => e.u32(CHANGE)?.encode_with(change, ctx)?.ok(),
             Self::Act(act) => e.u32(ACT)?.encode_with(act, ctx)?.ok(),
             Self::Registry(event) => e.u32(REGISTRY)?.encode_with(event, ctx)?.ok(),
+            Self::Recovered(recovered) => e.u32(RECOVERED)?.encode_with(recovered, ctx)?.ok(),
             Self::Other(_) => Err(encode::Error::message(
                 "an entry of a later version is kept as bytes, never written",
             )),
@@ -300,6 +371,7 @@ impl<'b, C> Decode<'b, C> for Entry {
             CHANGE => Self::Change(d.decode_with(ctx)?),
             ACT => Self::Act(d.decode_with(ctx)?),
             REGISTRY => Self::Registry(d.decode_with(ctx)?),
+            RECOVERED => Self::Recovered(d.decode_with(ctx)?),
             other => {
                 d.skip()?;
                 Self::Other(other)
@@ -316,6 +388,7 @@ impl<C> Encode<C> for RegistryEvent {
             Self::User(user) => e.u32(USER)?.encode_with(user, ctx)?.ok(),
             Self::Book(book) => e.u32(BOOK)?.encode_with(book, ctx)?.ok(),
             Self::Kind(kind) => e.u32(KIND)?.encode_with(kind, ctx)?.ok(),
+            Self::Grant(grant) => e.u32(GRANT)?.encode_with(grant, ctx)?.ok(),
             Self::Other(_) => Err(encode::Error::message(
                 "an event of a later version is kept as bytes, never written",
             )),
@@ -331,6 +404,7 @@ impl<'b, C> Decode<'b, C> for RegistryEvent {
             USER => Self::User(d.decode_with(ctx)?),
             BOOK => Self::Book(d.decode_with(ctx)?),
             KIND => Self::Kind(d.decode_with(ctx)?),
+            GRANT => Self::Grant(d.decode_with(ctx)?),
             other => {
                 d.skip()?;
                 Self::Other(other)

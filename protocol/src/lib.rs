@@ -7,13 +7,16 @@
 //!                                  ▼
 //!                    entry ──► page ──► ledger ──► wire
 //!                    (identity) (sealed) (leaves,   (one file per call)
-//!                                         proofs)
+//!                                   │     proofs)
+//!                                   ▼
+//!                                 parcel (sealed to the station, for others to carry)
 //! ```
 //!
 //! No IO, no clock, no randomness: the same bytes give the same answer on a phone, on a station, and in a simulation.
 
 pub mod blob;
 pub mod codec;
+pub mod digest;
 pub mod document;
 pub mod entry;
 pub mod facts;
@@ -22,6 +25,7 @@ pub mod kind;
 pub mod ledger;
 pub mod limits;
 pub mod page;
+pub mod parcel;
 pub mod place;
 pub mod time;
 pub mod track;

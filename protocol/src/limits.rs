@@ -6,8 +6,10 @@ pub const PAGE_ENTRIES_MAX: usize = 256;
 pub const PAGE_BYTES_SEAL: usize = 128 * 1024;
 /// Bytes of one entry: the largest change plus its frame.
 pub const ENTRY_BYTES_MAX: usize = CHANGE_BYTES_MAX + 4 * 1024;
+/// Bytes that a station adds to an entry that was given back to it: its frame, two books and a time.
+pub const RECOVERED_FRAME_BYTES: usize = 128;
 /// Bytes of entries in one page at most: what is sealed at `PAGE_BYTES_SEAL` may overshoot by one entry.
-pub const PAGE_BYTES_MAX: usize = PAGE_BYTES_SEAL + ENTRY_BYTES_MAX;
+pub const PAGE_BYTES_MAX: usize = PAGE_BYTES_SEAL + ENTRY_BYTES_MAX + RECOVERED_FRAME_BYTES;
 /// Bytes of one automerge change: a four-hour track segment is under 20 KB, a long note under 64 KB.
 pub const CHANGE_BYTES_MAX: usize = 96 * 1024;
 /// Operations in one change: a note of 20,000 characters written anew is 40,000 (each character out, each in), a form of 100 fields
@@ -39,6 +41,10 @@ pub const EXCHANGE_BYTES_MAX: usize = 8 * EXCHANGE_WIRE_BYTES_MAX;
 pub const EXCHANGE_PAGES_MAX: usize = 1_024;
 /// Bytes of entries after which a reply stops and says that there is more.
 pub const REPLY_BYTES: usize = 2 * 1024 * 1024;
+/// Entries that one request gives back to a restored station.
+pub const GIVEN_MAX: usize = 2_048;
+/// Records that one request wants whole.
+pub const WANTED_MAX: usize = 4_096;
 /// Nesting of CBOR: our deepest message has eight levels.
 pub const CBOR_DEPTH_MAX: usize = 16;
 /// Bytes of one act's comment and values together.
@@ -53,6 +59,14 @@ pub const EXPRESSION_CHARS_MAX: usize = 2_000;
 pub const EXPRESSION_LOOPS_MAX: usize = 2;
 /// Bytes of a GPX file that is read: 100 MB of text is a million fixes; more is not one patrol.
 pub const GPX_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Characters of what an app calls its version, as far as a station keeps them.
+pub const APP_CHARS_MAX: usize = 64;
+/// Bytes of entries in one parcel, before compression: what one exchange takes up; the pages beyond it go into a further parcel.
+pub const PARCEL_ENTRY_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of a parcel's file, or of the answer's: a parcel of incompressible entries with its seals, and room in a message to carry it.
+pub const PARCEL_BYTES_MAX: usize = 3 * 1024 * 1024;
+/// Parcels that one phone carries at most: colleagues of a shift, and no more than 48 MiB of somebody else's.
+pub const PARCELS_CARRIED_MAX: usize = 16;
 /// Bytes of one blob: a minute of video as phones record it, or five hours of speech; more is not evidence but an archive.
 pub const BLOB_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Bytes of one upload request or download range that a phone works with: on the line for eight seconds at 1 Mbit/s, and in memory once.

@@ -78,6 +78,7 @@ pub(crate) fn backup(station: &Station, to: &Path) -> Result<BackupReport, Stati
 pub(crate) fn restore(backup: &Path, data: &Path, keys_dir: &Path, env: &Environment) -> Result<RestoreReport, StationError> {
     refuse_nested(data, keys_dir)?;
     refuse_filled(data)?;
+    Keys::complete(keys_dir, env)?;
     let keys = Keys::open(keys_dir)?;
     let beside = manifest_path(backup);
     let text = fs::read_to_string(&beside).map_err(io(&beside))?;
@@ -126,6 +127,7 @@ fn begin_epoch(store: &Store, keys: &Keys, env: &Environment) -> Result<RestoreR
             size: found.size,
             follows: Some(follows),
         })?;
+        tx.clear_alarm()?;
         // The chain that the lost pages went on must not be gone on from here a second time.
         tx.put_station(&StationRow {
             incarnation,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use beatbook_protocol::wire::AppVersion;
 use serde::Deserialize;
 
 /// Configuration that cannot be used.
@@ -43,6 +44,9 @@ pub enum ConfigError {
     /// A limit of nothing would serve nobody.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
+    /// Not a version of an app.
+    #[error("app_min {0:?} is no version: write it as 1.4.0")]
+    Version(String),
 }
 
 /// Where the station lives: table `[station]`.
@@ -58,6 +62,9 @@ pub struct StationSettings {
     /// Directory of kind files (*.toml) beside the built-in ones.
     #[arg(long, value_name = "DIR", env = "BEATBOOK_KINDS")]
     pub kinds: Option<PathBuf>,
+    /// Least version of the app that phones are asked to have, as 1.4.0; what older ones send is taken all the same.
+    #[arg(long, value_name = "VERSION", env = "BEATBOOK_APP_MIN")]
+    pub app_min: Option<String>,
 }
 
 /// How the station is reached: table `[http]`.
@@ -155,6 +162,8 @@ pub struct Config {
     pub keys: PathBuf,
     /// Kind files beside the built-in ones.
     pub kinds: Option<PathBuf>,
+    /// Least version of the app that phones are asked to have.
+    pub app_min: Option<AppVersion>,
     /// How the station is reached.
     pub http: HttpConfig,
     /// Form of the log.
@@ -180,6 +189,8 @@ pub struct HttpConfig {
     pub idle_max: Duration,
     /// Time that a whole request may take: 4 MiB at 2G's worst (20 KB/s) need 200 s.
     pub request_max: Duration,
+    /// After this long without a hint a stream says that it is there, and looks whether its token still holds.
+    pub hint_beat: Duration,
 }
 
 impl Default for HttpConfig {
@@ -192,6 +203,8 @@ impl Default for HttpConfig {
             header_max: Duration::from_secs(10),
             idle_max: Duration::from_secs(20),
             request_max: Duration::from_secs(300),
+            // Under the half minute after which mobile networks begin to forget a silent connection.
+            hint_beat: Duration::from_secs(20),
         }
     }
 }
@@ -219,6 +232,7 @@ impl Settings {
                 env: "KEYS",
             })?,
             kinds: station.kinds.or(file.station.kinds),
+            app_min: app_min(station.app_min.or(file.station.app_min))?,
             http: self.http.over(file.http)?,
             log_format: log.log_format.or(file.log.log_format).unwrap_or_default(),
             log_level: log.log_level.or(file.log.log_level).unwrap_or_default(),
@@ -277,8 +291,14 @@ impl HttpSettings {
                 self.request_ms_max.or(file.request_ms_max),
                 default.request_max,
             )?,
+            hint_beat: default.hint_beat,
         })
     }
+}
+
+fn app_min(said: Option<String>) -> Result<Option<AppVersion>, ConfigError> {
+    said.map(|text| AppVersion::parse(&text).ok_or(ConfigError::Version(text)))
+        .transpose()
 }
 
 fn line_of(text: &str, at: usize) -> usize {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use beatbook_protocol::id::Hash;
 
+use crate::alarm;
 use crate::blobs::{FOLDER, kept};
 use crate::error::StationError;
 use crate::keys::{Keys, loose_permissions, refuse_nested};
@@ -67,6 +68,7 @@ pub(crate) fn doctor(data: &Path, keys_dir: &Path) -> Vec<Check> {
     ));
     if let (true, Ok(keys)) = (whole, &keys) {
         checks.push(ledger_check(&file, keys));
+        checks.extend(word_checks(&file));
     }
     if whole {
         checks.push(blobs_check(data, &file));
@@ -125,6 +127,34 @@ fn blobs_check(data: &Path, file: &Path) -> Check {
             )
         }
         Err(fault) => check("blobs", false, fault.to_string()),
+    }
+}
+
+/// What the station has been shown or given since a restore.
+fn word_checks(file: &Path) -> Vec<Check> {
+    let found = Store::open(file).and_then(|store| store.read(|tx| Ok((tx.alarm()?, tx.recovered_records()?))));
+    match found {
+        Ok((alarm, recovered)) => vec![
+            check(
+                "history",
+                alarm.is_none(),
+                alarm.as_ref().map_or(
+                    "nobody has shown another history under this station's key".into(),
+                    alarm::text,
+                ),
+            ),
+            check(
+                "recovered",
+                true,
+                match recovered {
+                    0 => "nothing rests on a colleague's word".into(),
+                    records => format!(
+                        "{records} record(s) hold entries that rest on a colleague's word since a restore, until their authors' phones sync"
+                    ),
+                },
+            ),
+        ],
+        Err(fault) => vec![check("history", false, crate::error::StationError::from(fault).to_string())],
     }
 }
 

@@ -20,6 +20,12 @@ pub trait Randomness: Send + Sync + Debug {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), std::io::Error>;
 }
 
+/// Is told of the steps between which a crash must lose nothing and double nothing.
+pub trait Steps: Send + Sync + Debug {
+    /// The station has come to this step. A simulation may end it here; nothing else happens.
+    fn passes(&self, step: &'static str);
+}
+
 /// What a station needs of the world around it.
 #[derive(Debug, Clone)]
 pub struct Environment {
@@ -27,6 +33,8 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Randomness>,
+    /// Who is told of its steps.
+    pub steps: Arc<dyn Steps>,
 }
 
 impl Environment {
@@ -36,6 +44,7 @@ impl Environment {
         Self {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandomness),
+            steps: Arc::new(Unwatched),
         }
     }
 
@@ -69,4 +78,12 @@ impl Randomness for SystemRandomness {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), std::io::Error> {
         getrandom::fill(bytes).map_err(std::io::Error::other)
     }
+}
+
+/// Nobody is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Unwatched;
+
+impl Steps for Unwatched {
+    fn passes(&self, _step: &'static str) {}
 }

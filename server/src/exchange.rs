@@ -1,20 +1,26 @@
 //! One exchange: pages in, verdicts and feed out, in one round trip. Every reply is complete in itself; any request may come again.
 
 use beatbook_protocol::codec::CodecError;
-use beatbook_protocol::id::Hash;
-use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
-use beatbook_protocol::page::BookPublicKey;
+use beatbook_protocol::id::BookId;
+use beatbook_protocol::limits::{EXCHANGE_PAGES_MAX, GIVEN_MAX};
+use beatbook_protocol::page::{BookPublicKey, SealedPage, header_hash};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    Challenged, Cursor, ExchangeRequest, ExchangeResponse, PageAnswer, Receipt, Refusal, RefusalCode, WIRE_VERSION,
-    exchange_message, pack, read, receipt_root, unpack,
+    AppVersion, Challenged, Cursor, ExchangeRequest, ExchangeResponse, Refusal, RefusalCode, WIRE_VERSION, exchange_message,
+    pack, read, runs, unpack,
 };
 
+use crate::alarm;
 use crate::error::StationError;
-use crate::feed::{self, Asker};
-use crate::intake::{Author, take_in};
+use crate::intake::{Author, take_in_all};
 use crate::ledger::{self, OldPosition};
+use crate::parcels;
+use crate::phones;
+use crate::reconcile;
+use crate::recovered::{self, Giver};
 use crate::registry::tokens;
+use crate::reply::{Answered, Wish, reply};
+use crate::scope::Scope;
 use crate::station::Station;
 use crate::store::{BookRow, Contact, ReadTx};
 
@@ -47,6 +53,12 @@ pub(crate) fn exchange(
     }
     if request.pages.len() > EXCHANGE_PAGES_MAX {
         return Err(Refusal::new(&RefusalCode::TooLarge, "too many pages in one request"));
+    }
+    if request.given.as_ref().is_some_and(|given| given.len() > GIVEN_MAX) {
+        return Err(Refusal::new(
+            &RefusalCode::TooLarge,
+            "too many entries are given back in one request",
+        ));
     }
     let admitted = let_in(station, &request, packed, token, challenged)?;
     let reply = answer(station, request, &admitted).map_err(|fault| refusal_of(&fault))??;
@@ -130,13 +142,86 @@ fn let_in(
     Err(refusal)
 }
 
+/// What is known of the asker before anything is taken in.
+struct Asker {
+    author: Author,
+    contact: Option<Contact>,
+    wish: Wish,
+    is_old_copy: bool,
+    /// Whether he says that he holds something else than he should.
+    disagrees: bool,
+}
+
 fn answer(
     station: &Station,
-    request: ExchangeRequest,
+    mut request: ExchangeRequest,
     admitted: &Admitted,
 ) -> Result<Result<ExchangeResponse, Refusal>, StationError> {
     let now = station.env.clock.now();
-    let (author, cursor, contact) = station.store.read(|tx| {
+    let asker = match meet(station, &request, admitted, now)? {
+        Ok(asker) => asker,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let Asker { author, wish, .. } = &asker;
+    phones::note(station, author.book, &request.app, request.owes.as_ref(), now)?;
+    let token = if admitted.renew {
+        Some(tokens::issue(station, author.user, Some(author.book))?)
+    } else {
+        None
+    };
+    station.env.steps.passes("token issued");
+    if asker.is_old_copy {
+        tracing::warn!(book = %author.book, incarnation = %request.incarnation, "an old copy of a phone: it goes on under a new incarnation");
+        station.count("renewals");
+        let cursor = match request.cursor {
+            Some(cursor) => cursor,
+            None => station.store.read(beginning)?,
+        };
+        return Ok(Ok(ExchangeResponse {
+            renew: Some(true),
+            token,
+            ..ExchangeResponse::plain(now, cursor)
+        }));
+    }
+    let pages = std::mem::take(&mut request.pages);
+    let brings = !pages.is_empty();
+    let answered = take_all(station, author, &request, pages, now)?;
+    let reply = station.store.read(|tx| {
+        let scope = Scope::now(tx, author.user)?;
+        reply(station, tx, &scope, wish, answered, now)
+    })?;
+    station.env.steps.passes("checkpoint signed");
+    // Without anything brought, what he must hold now is what he must have held.
+    let disagrees = asker.disagrees || is_news(wish, brings, &request, &reply);
+    note_digest(station, author, disagrees, wish, now)?;
+    touch(station, author, asker.contact, wish.held(), now)?;
+    station.env.steps.passes("reply ready");
+    let is_older = |wanted: &AppVersion| AppVersion::parse(&request.app).is_none_or(|has| has < *wanted);
+    Ok(Ok(ExchangeResponse {
+        token,
+        app_min: station.app_min.filter(is_older).map(|wanted| wanted.to_string()),
+        sealing: (request.sealing == Some(true)).then(|| parcels::sealing_offer(station)),
+        ..reply
+    }))
+}
+
+/// Whether a reply to a phone that brought nothing and had everything says that it holds something else.
+fn is_news(wish: &Wish, brings: bool, request: &ExchangeRequest, reply: &ExchangeResponse) -> bool {
+    let had_all = !brings && request.given.is_none() && wish.is_at(reply.cursor.position.size);
+    had_all && wish.digest.is_some() && reply.digest.is_some()
+}
+
+/// Looks at the asker: is his history ours, is he an old copy of himself, does he hold what he should?
+fn meet(
+    station: &Station,
+    request: &ExchangeRequest,
+    admitted: &Admitted,
+    now: UnixMillis,
+) -> Result<Result<Asker, Refusal>, StationError> {
+    let met = station.store.read(|tx| {
+        if tx.alarm()?.is_some() {
+            return Ok::<_, StationError>(Err(Strange::Alarm));
+        }
         let contact = tx.contact(admitted.book.book)?;
         let confirmed = match &contact {
             Some(contact) => tx
@@ -145,135 +230,128 @@ fn answer(
             None => 0,
         };
         let author = Author::of(tx, &admitted.book, confirmed)?;
-        let cursor = request
-            .cursor
-            .as_ref()
-            .map(|cursor| ledger::place_of(tx, &cursor.position))
-            .transpose()?;
-        Ok::<_, StationError>((author, cursor, contact))
-    })?;
-    if cursor == Some(OldPosition::Strange) {
-        tracing::error!(book = %author.book, cursor = ?request.cursor, "a phone names a history that this ledger does not have");
-        let code = RefusalCode::Other("unknown_history".into());
-        return Ok(Err(Refusal::new(
-            &code,
-            "this station does not know the history that the phone has seen: tell its operator",
-        )));
-    }
-    let ExchangeRequest {
-        incarnation,
-        cursor: sent,
-        pages,
-        kinds,
-        feed_bytes_max,
-        ..
-    } = request;
-    let mut answers = Vec::with_capacity(pages.len());
-    for page in pages {
-        answers.push(take_in(&station.store, &station.kinds, &author, &page, now)?);
-    }
-    station.count_answers(&answers);
-    let token = if admitted.renew {
-        Some(tokens::issue(station, author.user, Some(author.book))?)
-    } else {
-        None
-    };
-    let reply = station.store.read(|tx| {
-        let unit = tx
-            .user(author.user)?
-            .ok_or_else(|| StationError::Damaged("a user is missing".into()))?
-            .unit;
-        let asker = Asker {
-            own: (author.book, incarnation),
-            user: author.user,
-            roles: &author.roles,
-            unit,
+        let cursor = request.cursor.as_ref();
+        let place = cursor.map(|cursor| ledger::place_of(tx, &cursor.position)).transpose()?;
+        if let Some(note) = &request.witness
+            && alarm::proves_another(station, tx, note)?
+        {
+            return Ok(Err(Strange::Proven(author.book, note.clone())));
+        }
+        if place == Some(OldPosition::Strange) {
+            return Ok(Err(Strange::Said(author.book)));
+        }
+        let wish = Wish::of(request, place);
+        let brings = !request.pages.is_empty() || request.given.is_some();
+        let disagrees = match wish.digest {
+            Some(digest) if brings && wish.is_at(tx.size()?) => {
+                reconcile::digest(tx, &station.kinds, &Scope::now(tx, author.user)?)? != digest
+            }
+            Some(_) | None => false,
         };
-        let wish = Wish {
-            sent: sent.as_ref(),
-            place: cursor,
-            kinds,
-            feed_bytes_max,
-        };
-        reply(station, tx, &asker, &wish, answers, now)
+        Ok(Ok(Asker {
+            is_old_copy: is_old_copy(tx, &author, request)?,
+            author,
+            contact,
+            wish,
+            disagrees,
+        }))
     })?;
-    touch(station, &author, contact, cursor, now)?;
-    Ok(Ok(ExchangeResponse { token, ..reply }))
-}
-
-/// What a phone has and wants.
-struct Wish<'a> {
-    sent: Option<&'a Cursor>,
-    place: Option<OldPosition>,
-    kinds: Option<Hash>,
-    feed_bytes_max: Option<u32>,
-}
-
-fn reply(
-    station: &Station,
-    tx: &ReadTx<'_>,
-    asker: &Asker<'_>,
-    wish: &Wish<'_>,
-    answers: Vec<PageAnswer>,
-    now: UnixMillis,
-) -> Result<ExchangeResponse, StationError> {
-    let (position, note) = ledger::sign(tx, &station.keys, &station.origin)?;
-    let from = match wish.place {
-        Some(OldPosition::Beginning(size) | OldPosition::Lost(size)) => size,
-        Some(OldPosition::Strange) | None => 0,
-    };
-    let feed = feed::feed(tx, &station.kinds, asker, (from, position.size), wish.feed_bytes_max)?;
-    let moved = wish.sent.is_none_or(|sent| sent.position != position);
-    let consistency = match wish.place {
-        Some(OldPosition::Beginning(size)) if moved => Some(ledger::consistency(tx, size, position.size)?),
-        _ => None,
-    };
-    let is_behind = feed.reaches < position.size;
-    let digest = station.kinds.digest();
-    let has_items = !answers.is_empty() || !feed.leaves.is_empty();
-    let receipt = has_items.then(|| Receipt::sign(receipt_root(&answers, &feed.leaves), &station.keys.receipt));
-    let backed_up_to = if moved || has_items {
-        tx.station()?.map(|row| row.backed_up_to).filter(|size| *size > 0)
-    } else {
-        None
-    };
-    Ok(ExchangeResponse {
-        version: WIRE_VERSION,
-        server_time: now,
-        answers,
-        feed: feed.leaves,
-        cursor: Cursor {
-            position: ledger::position_at(tx, feed.reaches)?,
-            fill: None,
-        },
-        more: is_behind.then_some(true),
-        checkpoint: moved.then_some(note),
-        consistency,
-        cursor_consistency: if is_behind {
-            Some(ledger::consistency(tx, feed.reaches, position.size)?)
-        } else {
-            None
-        },
-        kinds: (wish.kinds != Some(digest)).then(|| station.kinds.files()),
-        token: None,
-        next_ms: None,
-        receipt,
-        backed_up_to,
+    Ok(match met {
+        Ok(asker) => Ok(asker),
+        Err(Strange::Alarm) => Err(alarm::refusal()),
+        Err(Strange::Proven(book, note)) => {
+            alarm::raise(station, book, &note, now)?;
+            Err(alarm::refusal())
+        }
+        Err(Strange::Said(book)) => {
+            tracing::error!(%book, cursor = ?request.cursor, "a phone names a history that this ledger does not have");
+            Err(Refusal::new(
+                &RefusalCode::Other("unknown_history".into()),
+                "this station does not know the history that the phone has seen: show its newest checkpoint as witness, tell the operator",
+            ))
+        }
     })
 }
 
-/// Notes when a book was heard of and what it confirmed; without news only every few minutes, so that a no-op writes nothing.
-fn touch(
+/// Why nothing is taken from an asker.
+enum Strange {
+    /// The station's history is in doubt already.
+    Alarm,
+    /// He shows another history, signed by this station.
+    Proven(BookId, String),
+    /// He names another history; that proves nothing.
+    Said(BookId),
+}
+
+/// Whether a request comes from an old copy of a phone's file: its next page, or one that it sends, has a number that was used already.
+fn is_old_copy(tx: &ReadTx<'_>, author: &Author, request: &ExchangeRequest) -> Result<bool, StationError> {
+    let Some(next) = request.next else { return Ok(false) };
+    if next < tx.tip(author.book, request.incarnation)?.next {
+        return Ok(true);
+    }
+    for page in &request.pages {
+        let Ok(header) = page.header() else { continue };
+        let is_used = header.book == author.book && header.sequence < tx.tip(author.book, header.incarnation)?.next;
+        if is_used && tx.page_leaf(&header_hash(&page.header))?.is_none() && page.clone().verify(&author.key).is_ok() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Takes in what a phone brings: what it gives back first, since its own pages may build on that; what did not fit then, after them.
+fn take_all(
     station: &Station,
     author: &Author,
-    before: Option<Contact>,
-    cursor: Option<OldPosition>,
+    request: &ExchangeRequest,
+    pages: Vec<SealedPage>,
     now: UnixMillis,
-) -> Result<(), StationError> {
-    let size = match cursor {
-        Some(OldPosition::Beginning(size) | OldPosition::Lost(size)) => size,
-        Some(OldPosition::Strange) | None => 0,
+) -> Result<Answered, StationError> {
+    let giver = Giver {
+        book: author.book,
+        user: author.user,
     };
+    let witness = request.witness.as_deref();
+    let give = |before| match &request.given {
+        Some(given) => recovered::take_back(station, giver, given, witness, before, now).map(Some),
+        None => Ok(None),
+    };
+    let first = give(None)?;
+    let answers = take_in_all(&station.store, &station.kinds, author, pages, now)?;
+    station.env.steps.passes("pages taken in");
+    station.count_answers(&answers);
+    let given = if answers.is_empty() { first } else { give(first)? };
+    Ok(Answered {
+        pages: answers,
+        given: given.map(|verdicts| runs(&verdicts)),
+    })
+}
+
+/// The cursor of a phone that holds nothing.
+fn beginning(tx: &ReadTx<'_>) -> Result<Cursor, StationError> {
+    Ok(Cursor {
+        position: ledger::position_at(tx, 0)?,
+        fill: None,
+    })
+}
+
+/// Notes whether a phone that said what it holds holds what it should.
+fn note_digest(station: &Station, author: &Author, disagrees: bool, wish: &Wish, now: UnixMillis) -> Result<(), StationError> {
+    if disagrees {
+        tracing::warn!(book = %author.book, "a phone holds something else than it should: it will reconcile");
+        station.count("digests_disagreeing");
+    }
+    let compared =
+        disagrees || (wish.digest.is_some() && wish.is_at(station.store.read(|tx| Ok::<_, StationError>(tx.size()?))?));
+    if compared {
+        phones::note_digest(station, author.book, !disagrees, now)
+    } else {
+        Ok(())
+    }
+}
+
+/// Notes when a book was heard of and what it confirmed; without news only every few minutes, so that a no-op writes nothing.
+fn touch(station: &Station, author: &Author, before: Option<Contact>, size: u64, now: UnixMillis) -> Result<(), StationError> {
     station.count("exchanges");
     if before.is_some_and(|before| before.size == size && now.since(before.at) < CONTACT_MS) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The keys directory: what signs checkpoints, receipts and the station's own book, and the log of what was signed. It lies apart from
+//! The keys directory: what signs checkpoints, receipts and the station's own book, what opens parcels, and the log of what was signed. It lies apart from
 //! the data, so that a copy of one is not a copy of the other, and so that an old database is known for one.
 
 use std::fs::{self, File, OpenOptions};
@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::ledger::{Position, StationKey};
 use beatbook_protocol::page::{BookKey, Signer};
+use beatbook_protocol::parcel::SealingKey;
 
 use crate::environment::Environment;
 use crate::error::StationError;
@@ -17,6 +18,7 @@ use crate::error::StationError;
 const CHECKPOINT: &str = "checkpoint.key";
 const RECEIPT: &str = "receipt.key";
 const BOOK: &str = "book.key";
+const SEALING: &str = "sealing.key";
 const LOG: &str = "log";
 
 /// The keys, open.
@@ -27,6 +29,8 @@ pub(crate) struct Keys {
     pub(crate) receipt: StationKey,
     /// Signs pages of the station's own book.
     pub(crate) book: BookKey,
+    /// Opens parcels.
+    pub(crate) sealing: SealingKey,
     log: Mutex<SignedLog>,
 }
 
@@ -52,13 +56,26 @@ impl Keys {
             .create(dir)
             .map_err(io(dir))?;
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(io(dir))?;
-        for name in [CHECKPOINT, RECEIPT, BOOK] {
-            let secret = draw(name, env)?;
-            write_new(&dir.join(name), format!("{}\n", Hash::from_bytes(secret)).as_bytes())?;
+        for name in [CHECKPOINT, RECEIPT, BOOK, SEALING] {
+            write_secret(dir, name, env)?;
         }
         write_new(&dir.join(LOG), b"")?;
         sync_dir(dir)?;
         Self::open(dir)
+    }
+
+    /// Draws the keys that a directory made by an earlier version lacks. A key that is there is never touched.
+    pub(crate) fn complete(dir: &Path, env: &Environment) -> Result<(), StationError> {
+        if !dir.join(CHECKPOINT).is_file() || dir.join(SEALING).exists() {
+            return Ok(());
+        }
+        write_secret(dir, SEALING, env)?;
+        sync_dir(dir)?;
+        tracing::info!(
+            file = SEALING,
+            "a key was drawn that this keys directory lacked: back the directory up again"
+        );
+        Ok(())
     }
 
     /// Opens the keys of a station. A torn last line of the log is cut off: its signature never left.
@@ -69,10 +86,17 @@ impl Keys {
                 dir.display()
             )));
         }
+        if !dir.join(SEALING).is_file() {
+            return Err(StationError::Keys(format!(
+                "{} lacks {SEALING}, which serve draws when it is opened",
+                dir.display()
+            )));
+        }
         let book = BookKey::from_secret(&secret(&dir.join(BOOK))?).map_err(|fault| StationError::Keys(fault.to_string()))?;
         Ok(Self {
             checkpoint: StationKey::from_bytes(&secret(&dir.join(CHECKPOINT))?),
             receipt: StationKey::from_bytes(&secret(&dir.join(RECEIPT))?),
+            sealing: SealingKey::from_bytes(&secret(&dir.join(SEALING))?),
             book,
             log: Mutex::new(SignedLog::open(&dir.join(LOG))?),
         })
@@ -99,7 +123,7 @@ pub(crate) fn loose_permissions(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (path, allowed) in [(dir.to_owned(), 0o700)]
         .into_iter()
-        .chain([CHECKPOINT, RECEIPT, BOOK, LOG].map(|name| (dir.join(name), 0o600)))
+        .chain([CHECKPOINT, RECEIPT, BOOK, SEALING, LOG].map(|name| (dir.join(name), 0o600)))
     {
         match fs::metadata(&path) {
             Ok(meta) if meta.permissions().mode() & 0o777 & !allowed != 0 => {
@@ -162,6 +186,19 @@ fn parse(line: &str) -> Option<Position> {
         root: parts.next()?.parse().ok()?,
     };
     parts.next().is_none().then_some(position)
+}
+
+/// A file of that name is whole or not there: a half written key would lock the station.
+fn write_secret(dir: &Path, name: &str, env: &Environment) -> Result<(), StationError> {
+    let secret = draw(name, env)?;
+    let begun = dir.join(format!("{name}.new"));
+    match fs::remove_file(&begun) {
+        Ok(()) => {}
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {}
+        Err(fault) => return Err(io(&begun)(fault)),
+    }
+    write_new(&begun, format!("{}\n", Hash::from_bytes(secret)).as_bytes())?;
+    fs::rename(&begun, dir.join(name)).map_err(io(&begun))
 }
 
 fn draw(name: &str, env: &Environment) -> Result<[u8; 32], StationError> {

@@ -85,13 +85,7 @@ impl Kinds {
         name: DocumentName,
         actor: ActorId,
     ) -> Result<Document, StationError> {
-        let opens = &state.opening.opens;
-        let shape = self.shapes.get(&(opens.kind.clone(), opens.version, name)).ok_or_else(|| {
-            StationError::Kind(format!(
-                "the file of kind {} version {} is missing",
-                opens.kind, opens.version
-            ))
-        })?;
+        let shape = self.shape(state, name)?;
         let snapshot = tx.snapshot(state.id, name)?;
         let after = snapshot.as_ref().map(|(leaf, _)| *leaf);
         let changes = tx
@@ -107,6 +101,21 @@ impl Kinds {
             .collect::<Result<Vec<_>, _>>()?;
         Document::open_as(shape, actor, snapshot.as_ref().map(|(_, bytes)| bytes.as_slice()), &changes)
             .map_err(|fault| damaged(state, &fault))
+    }
+
+    /// A document of a record that nobody has written in yet.
+    pub(crate) fn begin(&self, state: &RecordState, name: DocumentName) -> Result<Document, StationError> {
+        Ok(Document::begin(self.shape(state, name)?, READER))
+    }
+
+    fn shape(&self, state: &RecordState, name: DocumentName) -> Result<&Shape, StationError> {
+        let opens = &state.opening.opens;
+        self.shapes.get(&(opens.kind.clone(), opens.version, name)).ok_or_else(|| {
+            StationError::Kind(format!(
+                "the file of kind {} version {} is missing",
+                opens.kind, opens.version
+            ))
+        })
     }
 }
 

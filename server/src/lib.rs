@@ -8,6 +8,7 @@
 //!
 //! [`station::Station`] is the door to all of it. `store` alone knows SQL, `keys` alone the secrets.
 
+mod alarm;
 mod backup;
 mod blobs;
 pub mod cli;
@@ -18,16 +19,24 @@ pub mod environment;
 pub mod error;
 mod exchange;
 mod feed;
+mod fill;
 pub mod http;
 mod intake;
 mod keys;
 mod kinds;
 mod ledger;
+mod news;
+mod parcels;
+pub mod phones;
 mod projection;
 mod rebuild;
+mod reconcile;
+mod recovered;
 mod registry;
+mod reply;
 pub mod report;
 pub mod review;
+mod scope;
 mod setup;
 pub mod station;
 mod status;

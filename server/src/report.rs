@@ -29,6 +29,10 @@ pub struct StationStatus {
     pub quarantined: u64,
     /// Records with conflicts.
     pub conflicts: u64,
+    /// Records with entries that rest on a colleague's word since a restore, until their author's page returns.
+    pub recovered: u64,
+    /// Why nothing is signed any more, and what to do; none while all is well.
+    pub alarm: Option<String>,
     /// Ledger size up to which there is a backup.
     pub backed_up_to: u64,
     /// The books, by id.

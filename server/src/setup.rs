@@ -14,6 +14,7 @@ use crate::error::StationError;
 use crate::keys::{Keys, io, refuse_filled, refuse_nested, sync_dir};
 use crate::kinds::Kinds;
 use crate::ledger;
+use crate::rebuild;
 use crate::registry::{tokens, write_events};
 use crate::station::{DATABASE, InitOptions, Initialised};
 use crate::store::{EpochRow, ReadTx, StationRow, Store};
@@ -133,6 +134,7 @@ pub(crate) fn open(data: &Path, keys_dir: &Path, files: &[(String, String)], env
     if !file.is_file() {
         return Err(StationError::NoStation(data.to_owned()));
     }
+    Keys::complete(keys_dir, env)?;
     let keys = Keys::open(keys_dir)?;
     let store = Store::open(&file)?;
     let (row, kinds, new) = store.read(|tx| {
@@ -150,6 +152,13 @@ pub(crate) fn open(data: &Path, keys_dir: &Path, files: &[(String, String)], env
             .collect();
         Ok((row, kinds, new))
     })?;
+    if store.read(|tx| Ok::<_, StationError>(tx.is_stale()?))? {
+        tracing::info!("the projections were made by an older version: folding them again");
+        store.write(|tx| {
+            rebuild::rebuild(tx, &kinds)?;
+            Ok::<_, StationError>(tx.clear_stale()?)
+        })?;
+    }
     if !new.is_empty() {
         let event = |file: beatbook_protocol::wire::KindFile| {
             RegistryEvent::Kind(KindEvent {

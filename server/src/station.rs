@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{BookId, RecordId, UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{Challenged, EnrolRequest, EnrolResponse, KindFile, PageAnswer, Refusal};
+use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolResponse, KindFile, PageAnswer, Refusal};
 use serde::Serialize;
 
 use crate::blobs::Blobs;
@@ -14,14 +14,19 @@ use crate::keys::Keys;
 use crate::kinds::Kinds;
 use crate::registry::{enrol, people, tokens};
 use crate::store::Store;
-use crate::{backup, doctor, exchange, ledger, rebuild, review, setup, status};
+use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
 
-pub use crate::environment::{Clock, Environment, Randomness};
+mod desk;
+
+pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
+pub use crate::phones::{PhoneOwes, PhoneStatus};
+pub use crate::registry::moves::{GrantOrder, GrantView, UnitView};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
 pub use crate::review::view::{
-    ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, EntryLine, FileLine, FindingView, PersonView,
-    QueueFilter, QueuePage, RecordFilter, RecordPage, RecordRow, RowPage, TrackGap, TrackReport, WriteLine,
+    AboutView, ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, DuplicatePair, EntryLine, FileLine,
+    FindingView, PersonView, QueueFilter, QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap,
+    TrackReport, WriteLine,
 };
 
 /// What a new station is called.
@@ -86,6 +91,7 @@ pub struct Station {
     pub(crate) origin: String,
     pub(crate) book: BookId,
     pub(crate) counters: Counters,
+    pub(crate) app_min: Option<AppVersion>,
 }
 
 /// The database's file in the data directory.
@@ -117,6 +123,7 @@ impl Station {
             origin: parts.row.origin,
             book: parts.row.book,
             counters: Counters::default(),
+            app_min: None,
         })
     }
 
@@ -137,6 +144,16 @@ impl Station {
         if reply.is_err() {
             self.count("refusals");
         }
+        reply
+    }
+
+    /// A parcel that one phone carries for another: packed request in, packed reply out.
+    ///
+    /// # Errors
+    /// What the carrier is to be told; nothing of the parcel was stored.
+    pub fn deliver(&self, packed: &[u8], token: Option<&str>) -> Result<Vec<u8>, Refusal> {
+        let reply = parcels::deliver(self, packed, token);
+        self.count(if reply.is_ok() { "parcels" } else { "parcels_refused" });
         reply
     }
 

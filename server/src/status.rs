@@ -1,5 +1,6 @@
 //! How the station stands, counted from its rows.
 
+use crate::alarm;
 use crate::error::StationError;
 use crate::ledger;
 use crate::report::{BookStatus, StationStatus};
@@ -37,6 +38,8 @@ pub(crate) fn status(station: &Station) -> Result<StationStatus, StationError> {
             pages: tx.pages()?,
             quarantined: tx.quarantined(None)?,
             conflicts: totals.conflicted,
+            recovered: tx.recovered_records()?,
+            alarm: tx.alarm()?.as_ref().map(alarm::text),
             backed_up_to: tx.station()?.map_or(0, |row| row.backed_up_to),
             books,
             counters: station.counters.all(),

@@ -1,5 +1,6 @@
 //! A station in a directory of its own, for tests, with a clock and randomness that give the same day each time.
 
+mod held;
 mod phone;
 
 use std::collections::BTreeMap;
@@ -12,11 +13,13 @@ use beatbook_protocol::entry::identity;
 use beatbook_protocol::id::{ActorId, BookId, Hash, IncarnationId, RecordId, UnitId, UserId};
 use beatbook_protocol::page::{BookKey, P256_SHA256, SealedPage, Signer};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{EnrolRequest, ExchangeResponse, Verdict, WIRE_VERSION, enrol_message, pack, verdict_of};
+use beatbook_protocol::wire::{
+    EnrolRequest, ExchangeRequest, ExchangeResponse, Verdict, WIRE_VERSION, enrol_message, pack, verdict_of,
+};
 pub(crate) use phone::Phone;
 use tempfile::TempDir;
 
-use crate::environment::{Clock, Environment, Randomness};
+use crate::environment::{Clock, Environment, Randomness, Unwatched};
 use crate::station::{InitOptions, Session, Station};
 
 /// A clock that a test moves.
@@ -66,6 +69,7 @@ impl World {
         let env = Environment {
             clock: clock.clone(),
             random: Arc::new(TestRandomness(AtomicU64::new(0))),
+            steps: Arc::new(Unwatched),
         };
         let options = InitOptions {
             station_name: "朝阳派出所".into(),
@@ -132,6 +136,9 @@ impl World {
             documents: BTreeMap::new(),
             wall: 1_764_000_000_000,
             kinds: BTreeMap::new(),
+            held: held::Held::default(),
+            heard: Vec::new(),
+            note: None,
         }
     }
 
@@ -145,9 +152,31 @@ impl World {
 
     /// Sends pages and takes in the reply.
     pub(crate) fn send(&self, phone: &mut Phone, pages: Vec<SealedPage>) -> ExchangeResponse {
-        let packed = pack(&phone.request(pages)).unwrap();
+        let request = phone.request(pages);
+        self.ask(phone, &request)
+    }
+
+    /// Sends a request and takes in the reply.
+    pub(crate) fn ask(&self, phone: &mut Phone, request: &ExchangeRequest) -> ExchangeResponse {
+        let packed = pack(request).unwrap();
         let reply = self.station.exchange(&packed, Some(&phone.enrolled.token), None).unwrap();
-        phone.receive(&reply)
+        let reply = phone.receive(&reply);
+        phone.settle(&request.pages, &reply);
+        reply
+    }
+
+    /// Asks again and again, with this many bytes of feed at a time, until there is no more; the last reply.
+    pub(crate) fn sync(&self, phone: &mut Phone, budget: Option<u32>) -> ExchangeResponse {
+        for _ in 0..10_000 {
+            let mut request = phone.request(vec![]);
+            request.feed_bytes_max = budget;
+            request.digest = Some(phone.digest());
+            let reply = self.ask(phone, &request);
+            if reply.more.is_none() {
+                return reply;
+            }
+        }
+        panic!("there is always more");
     }
 
     /// Sends entries as one page; the verdicts.

@@ -8,6 +8,10 @@ mod blobs;
 mod described;
 #[path = "http/desk.rs"]
 mod desk;
+#[path = "http/hints.rs"]
+mod hints;
+#[path = "http/moves.rs"]
+mod moves;
 #[path = "http/phone.rs"]
 mod phone;
 #[path = "http/program.rs"]

@@ -6,8 +6,11 @@
 
 pub mod bench;
 pub mod day;
+pub mod fuzz;
+pub mod hostile;
 pub mod phone;
 pub mod proxy;
 pub mod seeded;
 pub mod station;
 pub mod street;
+pub mod world;

@@ -79,7 +79,7 @@ impl Core {
             ),
             None => None,
         };
-        office.kinds.newest(kind).ok_or_else(|| CoreError::Unknown {
+        office.newest(kind).ok_or_else(|| CoreError::Unknown {
             what: format!("kind {kind}"),
         })?;
         let id = DraftId(self.platform().item_id());
@@ -144,7 +144,7 @@ impl Core {
             let (draft, heads) = drafts::get(records.tx(), id)?.ok_or_else(|| unknown(id))?;
             let record = match draft.record {
                 Some(record) => {
-                    let seen = heads.as_deref().map_or(Seen::Now, Seen::Heads);
+                    let seen = heads.as_ref().map_or(Seen::Now, Seen::Heads);
                     records.edit(record, &draft.edit, seen)?;
                     record
                 }

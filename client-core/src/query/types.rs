@@ -23,8 +23,10 @@ pub struct Filter {
     pub came_back: bool,
     /// With conflicting values.
     pub conflicts: bool,
-    /// About this record (visits of a household).
+    /// About this record (visits of a household), or about one that was merged into it.
     pub about: Option<RecordId>,
+    /// Merged into this record, at the end of all merges.
+    pub merged_into: Option<RecordId>,
     /// With these words; the records that came last are first then.
     pub text: Option<String>,
     /// After this place of a list that was shown before.
@@ -66,7 +68,7 @@ pub struct RecordRow {
     pub state: String,
     /// What it is called.
     pub title: Label,
-    /// The record that it is about.
+    /// The record that it is about; after a merge the one that stays.
     pub about: Option<RecordId>,
     /// When it was opened.
     pub opened_at: UnixMillis,
@@ -86,6 +88,8 @@ pub struct RecordRow {
     pub came_back: bool,
     /// Why it cannot be read in full.
     pub unreadable: Option<String>,
+    /// The record that it was merged into, at the end of all merges: there it goes on.
+    pub merged_into: Option<RecordId>,
 }
 
 /// Who wrote something.
@@ -124,6 +128,8 @@ pub struct RecordView {
     pub may_write: bool,
     /// What the kind finds missing or wrong.
     pub findings: Vec<Finding>,
+    /// The records that were merged into this one.
+    pub merged_here: Vec<RecordId>,
 }
 
 /// Who wrote the value that is shown at a place.

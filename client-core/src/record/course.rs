@@ -1,7 +1,8 @@
 //! Where a record's acts have led it: state, pinned view, what is on offer. Acts come in the ledger's order, own pending ones last.
 
 use beatbook_protocol::entry::ActEntry;
-use beatbook_protocol::id::{BookId, Hash};
+use beatbook_protocol::id::{BookId, Hash, RecordId};
+use beatbook_protocol::kind::duplicate::{MERGE_INTO, merge_target};
 use beatbook_protocol::kind::{Judgement, Kind, Who, workflow};
 
 /// One act of a record.
@@ -32,6 +33,8 @@ pub(crate) struct Course {
     pub(crate) last_act: Option<Hash>,
     /// The act that led to the state, by its place.
     pub(crate) led_by: Option<usize>,
+    /// The record that it was merged into.
+    pub(crate) merged_into: Option<RecordId>,
 }
 
 impl Course {
@@ -49,6 +52,11 @@ impl Course {
             }
             match workflow::judge(kind, &course.state, &step.act.code, &Who::ALL) {
                 Judgement::Accepted { to, pins } => {
+                    if step.act.code == MERGE_INTO && !kind.duplicate_key.is_empty() {
+                        course.merged_into = merge_target(&step.act);
+                    } else if to != course.state {
+                        course.merged_into = None;
+                    }
                     if to != course.state {
                         course.led_by = Some(place);
                     }
@@ -71,12 +79,16 @@ impl Course {
         self.pinned.as_deref().filter(|_| is_pinned)
     }
 
-    /// The opaque version of the record with these heads: it changes whenever facts, pin or acts move.
-    pub(crate) fn version(&self, heads: &[Hash]) -> String {
+    /// The opaque version of the record with these heads: it changes whenever facts, `private`, pin or acts move.
+    pub(crate) fn version(&self, heads: &[Hash], private: &[Hash]) -> String {
         let mut parts: Vec<&[u8]> = vec![beatbook_protocol::codec::domain::VERSION];
         parts.extend(self.pinned.iter().flatten().map(|head| head.as_bytes().as_slice()));
         parts.push(&[0]);
         parts.extend(heads.iter().map(|head| head.as_bytes().as_slice()));
+        if !private.is_empty() {
+            parts.push(&[1]);
+            parts.extend(private.iter().map(|head| head.as_bytes().as_slice()));
+        }
         parts.extend(self.last_act.iter().map(|act| act.as_bytes().as_slice()));
         Hash::of(&parts).to_string()
     }

@@ -71,11 +71,14 @@ impl From<CodecError> for StoreError {
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001_records.sql"),
     include_str!("migrations/002_sync.sql"),
-    include_str!("migrations/003_blobs.sql"),
+    include_str!("migrations/003_desk.sql"),
+    include_str!("migrations/004_parcels.sql"),
+    include_str!("migrations/005_scope.sql"),
+    include_str!("migrations/006_blobs.sql"),
 ];
 
-/// Statements kept prepared for each connection; there are about sixty.
-const STATEMENTS: usize = 96;
+/// Statements kept prepared for each connection; there are about a hundred.
+const STATEMENTS: usize = 160;
 
 /// An open file: one connection that writes, one that reads.
 #[derive(Debug)]

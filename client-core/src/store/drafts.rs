@@ -10,7 +10,16 @@ use crate::capture::draft::{Draft, DraftId};
 use crate::error::{CoreError, Fault};
 
 /// A draft with the heads that its author had before him.
-type Kept = (Draft, Option<Vec<Hash>>);
+type Kept = (Draft, Option<SeenHeads>);
+
+/// The heads of a record's documents that somebody had before him.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SeenHeads {
+    /// Of `facts`.
+    pub(crate) facts: Vec<Hash>,
+    /// Of `private`; none in a draft of an app that did not keep them.
+    pub(crate) private: Option<Vec<Hash>>,
+}
 
 /// Saves a draft. The heads of the version it is based on are kept with it, as long as that version was here once.
 pub(crate) fn save(tx: &Tx<'_>, draft: &Draft, now: UnixMillis) -> Result<(), Fault> {
@@ -23,11 +32,11 @@ pub(crate) fn save(tx: &Tx<'_>, draft: &Draft, now: UnixMillis) -> Result<(), Fa
         why: error.to_string(),
     })?;
     tx.prepare_cached(
-        "INSERT INTO draft (draft, record, kind, edit, based_on, based_heads, answers, saved_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO draft (draft, record, kind, edit, based_on, based_heads, answers, saved_at, based_private)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (draft) DO UPDATE SET record = excluded.record, kind = excluded.kind, edit = excluded.edit,
            based_on = excluded.based_on, based_heads = excluded.based_heads, answers = excluded.answers,
-           saved_at = excluded.saved_at",
+           saved_at = excluded.saved_at, based_private = excluded.based_private",
     )?
     .execute((
         draft.id.as_bytes(),
@@ -35,9 +44,10 @@ pub(crate) fn save(tx: &Tx<'_>, draft: &Draft, now: UnixMillis) -> Result<(), Fa
         &draft.kind,
         edit,
         &draft.based_on,
-        heads.as_deref().map(joined),
+        heads.as_ref().map(|heads| joined(&heads.facts)),
         draft.answers.as_ref().map(Hash::as_bytes),
         now.0,
+        heads.as_ref().and_then(|heads| heads.private.as_deref()).map(joined),
     ))?;
     Ok(())
 }
@@ -45,7 +55,7 @@ pub(crate) fn save(tx: &Tx<'_>, draft: &Draft, now: UnixMillis) -> Result<(), Fa
 /// All drafts, the latest first.
 pub(crate) fn all(tx: &Tx<'_>) -> Result<Vec<Draft>, StoreError> {
     let mut rows = tx.prepare_cached(
-        "SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at FROM draft
+        "SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at, based_private FROM draft
          ORDER BY saved_at DESC, draft DESC",
     )?;
     let rows = rows.query_map([], |row| Ok(read(row)))?;
@@ -54,10 +64,12 @@ pub(crate) fn all(tx: &Tx<'_>) -> Result<Vec<Draft>, StoreError> {
 
 /// One draft.
 pub(crate) fn get(tx: &Tx<'_>, id: DraftId) -> Result<Option<Kept>, StoreError> {
-    tx.prepare_cached("SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at FROM draft WHERE draft = ?1")?
-        .query_row([id.as_bytes()], |row| Ok(read(row)))
-        .optional()?
-        .transpose()
+    tx.prepare_cached(
+        "SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at, based_private FROM draft WHERE draft = ?1",
+    )?
+    .query_row([id.as_bytes()], |row| Ok(read(row)))
+    .optional()?
+    .transpose()
 }
 
 /// Ends a draft.
@@ -67,21 +79,21 @@ pub(crate) fn remove(tx: &Tx<'_>, id: DraftId) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn heads_of(tx: &Tx<'_>, draft: DraftId, record: RecordId, version: &str) -> Result<Vec<Hash>, Fault> {
-    let kept: Option<Option<Vec<u8>>> = tx
-        .prepare_cached("SELECT based_heads FROM draft WHERE draft = ?1 AND record = ?2 AND based_on = ?3")?
-        .query_row((draft.as_bytes(), record.as_bytes(), version), |row| row.get(0))
+fn heads_of(tx: &Tx<'_>, draft: DraftId, record: RecordId, version: &str) -> Result<SeenHeads, Fault> {
+    let kept = tx
+        .prepare_cached("SELECT based_heads, based_private FROM draft WHERE draft = ?1 AND record = ?2 AND based_on = ?3")?
+        .query_row((draft.as_bytes(), record.as_bytes(), version), |row| heads(row, 0, 1))
         .optional()?;
     if let Some(heads) = kept.flatten() {
-        return Ok(split(&heads)?);
+        return Ok(heads?);
     }
-    let now: Option<(String, Vec<u8>)> = tx
-        .prepare_cached("SELECT shown_version, heads FROM record WHERE record = ?1")?
-        .query_row([record.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+    let now = tx
+        .prepare_cached("SELECT shown_version, heads, coalesce(private_heads, x'') FROM record WHERE record = ?1")?
+        .query_row([record.as_bytes()], |row| Ok((row.get::<_, String>(0)?, heads(row, 1, 2)?)))
         .optional()?;
     match now {
         None => Err(CoreError::UnknownRecord(record).into()),
-        Some((now, heads)) if now == version => Ok(split(&heads)?),
+        Some((now, Some(heads))) if now == version => Ok(heads?),
         Some((now, _)) => Err(CoreError::Moved {
             version: now,
             paths: Vec::new(),
@@ -90,9 +102,22 @@ fn heads_of(tx: &Tx<'_>, draft: DraftId, record: RecordId, version: &str) -> Res
     }
 }
 
+/// Heads out of two columns; none when there are none of `facts`.
+fn heads(row: &Row<'_>, facts: usize, private: usize) -> rusqlite::Result<Option<Result<SeenHeads, StoreError>>> {
+    let (facts, private): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(facts)?, row.get(private)?);
+    let both = |facts: &[u8]| {
+        let private = private.as_deref().map(split).transpose()?;
+        Ok(SeenHeads {
+            facts: split(facts)?,
+            private,
+        })
+    };
+    Ok(facts.as_deref().map(both))
+}
+
 fn read(row: &Row<'_>) -> Result<Kept, StoreError> {
     let edit: String = row.get(3)?;
-    let heads: Option<Vec<u8>> = row.get(5)?;
+    let heads = heads(row, 5, 8)?.transpose()?;
     let draft = Draft {
         id: DraftId::from_bytes(row.get(0)?),
         record: row.get::<_, Option<[u8; 16]>>(1)?.map(RecordId::from_bytes),
@@ -102,5 +127,5 @@ fn read(row: &Row<'_>) -> Result<Kept, StoreError> {
         answers: row.get::<_, Option<[u8; 32]>>(6)?.map(Hash::from_bytes),
         saved_at: UnixMillis(row.get(7)?),
     };
-    Ok((draft, heads.as_deref().map(split).transpose()?))
+    Ok((draft, heads))
 }

@@ -9,7 +9,7 @@ use rusqlite::OptionalExtension;
 
 use super::records::Records;
 use super::rows::{self, Opening, joined};
-use super::{StoreError, blobs, papers, registry};
+use super::{StoreError, blobs, merges, papers, registry};
 use crate::query::segment;
 use crate::record::{Course, search_text, title};
 
@@ -29,7 +29,7 @@ impl Records<'_> {
     /// Folds one record anew. A record whose opening has not come yet stays unseen; its entries wait.
     pub(super) fn refold(&mut self, record: RecordId, at: UnixMillis) -> Result<(), StoreError> {
         let Some(opening) = rows::opening(self.tx, record)? else {
-            return Ok(());
+            return self.hide(record);
         };
         let kind = self.pen.office.kinds.get(&opening.opens.kind, opening.opens.version).cloned();
         let Some(kind) = kind else {
@@ -110,6 +110,7 @@ impl Records<'_> {
             },
             |kind| title(kind, &shown.view.facts),
         );
+        let private_heads = shown.private.as_ref().map_or(&[][..], |view| view.heads.as_slice());
         let conflicts = shown.view.conflicts.len() + shown.private.as_ref().map_or(0, |view| view.conflicts.len());
         let about = kind.and_then(|kind| about(kind, &shown.view.facts));
         let fields = serde_json::to_string(&shown.view.facts.fields).map_err(|error| StoreError::Damaged(error.to_string()))?;
@@ -131,13 +132,15 @@ impl Records<'_> {
             ":pinned": shown.course.pinned.as_deref().map(joined),
             ":offered": shown.course.offered.as_deref().map(joined),
             ":last_act": shown.course.last_act.as_ref().map(Hash::as_bytes),
-            ":shown_version": shown.course.version(&shown.view.heads),
+            ":private_heads": shown.private.as_ref().map(|view| joined(&view.heads)),
+            ":shown_version": shown.course.version(&shown.view.heads, private_heads),
             ":conflicts": i64::try_from(conflicts).unwrap_or(i64::MAX),
             ":came_back": came_back,
             ":unreadable": shown.unreadable,
         })?;
         let documents = [Some(&shown.view.facts), shown.private.as_ref().map(|view| &view.facts)];
         blobs::put_files(self.tx, record, documents)?;
+        merges::put(self.tx, record, shown.course.merged_into.filter(|target| *target != record))?;
         if let Some(kind) = kind {
             let private = shown.private.as_ref().map(|view| &view.facts);
             let text = search_text(kind, &title, &shown.view.facts, private.unwrap_or(&Facts::default()));
@@ -171,10 +174,10 @@ impl Records<'_> {
 
 const UPSERT: &str = "
 INSERT INTO record (record, kind, version, unit, opener_book, opener_user, opened_at, updated_at, state, title_zh, title_en,
-                    about, facts, heads, pinned, offered, last_act, shown_version, waiting, refused, conflicts, came_back,
-                    unreadable)
+                    about, facts, heads, private_heads, pinned, offered, last_act, shown_version, waiting, refused, conflicts,
+                    came_back, unreadable)
 VALUES (:record, :kind, :version, :unit, :book, :user, :opened_at, :updated_at, :state, :title_zh, :title_en,
-        :about, :facts, :heads, :pinned, :offered, :last_act, :shown_version,
+        :about, :facts, :heads, :private_heads, :pinned, :offered, :last_act, :shown_version,
         (SELECT count(*) FROM change WHERE record = :record AND document IN (0, 1) AND folded = 0 AND status = 1)
           + (SELECT count(*) FROM act WHERE record = :record AND status = 1),
         (SELECT count(*) FROM change WHERE record = :record AND document IN (0, 1) AND folded = 0 AND status = 2)
@@ -184,7 +187,7 @@ ON CONFLICT (record) DO UPDATE SET
   kind = excluded.kind, version = excluded.version, unit = excluded.unit, opener_book = excluded.opener_book,
   opener_user = excluded.opener_user, opened_at = excluded.opened_at, updated_at = max(updated_at, excluded.updated_at),
   state = excluded.state, title_zh = excluded.title_zh, title_en = excluded.title_en, about = excluded.about,
-  facts = excluded.facts, heads = excluded.heads, pinned = excluded.pinned, offered = excluded.offered,
+  facts = excluded.facts, heads = excluded.heads, private_heads = excluded.private_heads, pinned = excluded.pinned, offered = excluded.offered,
   last_act = excluded.last_act, shown_version = excluded.shown_version, waiting = excluded.waiting,
   refused = excluded.refused, conflicts = excluded.conflicts, came_back = excluded.came_back,
   unreadable = excluded.unreadable";

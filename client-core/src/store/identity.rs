@@ -36,6 +36,29 @@ pub(crate) fn set_identity(tx: &Tx<'_>, me: &Identity, name: &str, roles: &[Stri
          ON CONFLICT (one) DO UPDATE SET user = excluded.user, unit = excluded.unit, book = excluded.book",
         (me.user.as_bytes(), me.unit.as_bytes(), me.book.as_bytes()),
     )?;
-    super::registry::put_person(tx, me.user, name, roles, me.unit)?;
+    super::registry::put_person(tx, me.user, name, roles, me.unit, None)?;
     super::registry::put_book(tx, me.book, me.user)
+}
+
+/// The unit that his new records belong to from now on.
+pub(crate) fn set_unit(tx: &Tx<'_>, unit: UnitId) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE identity SET unit = ?1")?
+        .execute([unit.as_bytes()])?;
+    Ok(())
+}
+
+/// Which app read this file last.
+pub(crate) fn reader(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
+    let app = tx
+        .prepare_cached("SELECT app FROM reader")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(app)
+}
+
+/// This app has read all of the file that it can read.
+pub(crate) fn set_reader(tx: &Tx<'_>, app: &str) -> Result<(), StoreError> {
+    tx.prepare_cached("INSERT INTO reader (one, app) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET app = excluded.app")?
+        .execute([app])?;
+    Ok(())
 }

@@ -10,9 +10,15 @@ use super::rows::user;
 use super::{StoreError, Tx};
 use crate::query::{Filter, Mark, RecordPage, RecordRow, segment};
 
-const COLUMNS: &str = "r.n, r.record, r.kind, r.version, r.unit, r.opener_user, r.state, r.title_zh, r.title_en, r.about, \
+const COLUMNS: &str = "r.n, r.record, r.kind, r.version, r.unit, r.opener_user, r.state, r.title_zh, r.title_en, coalesce(m.root, r.about), \
                        r.opened_at, r.updated_at, r.facts, r.shown_version, r.waiting, r.refused, r.conflicts, r.came_back, \
-                       r.unreadable, a.title_zh, a.title_en";
+                       r.unreadable, a.title_zh, a.title_en, o.root";
+/// A record, what it is about after all merges, and what it was merged into itself.
+const JOINS: &str = "LEFT JOIN merged m ON m.record = r.about LEFT JOIN record a ON a.record = coalesce(m.root, r.about) \
+                     LEFT JOIN merged o ON o.record = r.record";
+/// About a record, or about one that ended in it.
+const ABOUT: &str = "r.about IN (WITH one (record) AS (SELECT ?) SELECT record FROM one UNION ALL \
+                     SELECT merged.record FROM merged JOIN one ON merged.root = one.record)";
 const ROWS_DEFAULT: u32 = 50;
 const ROWS_MAX: u32 = 500;
 
@@ -49,7 +55,7 @@ pub(crate) fn list(tx: &Tx<'_>, filter: &Filter, me: UserId) -> Result<RecordPag
         "r.updated_at DESC, r.n DESC"
     };
     let mut rows = tx.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM {from} LEFT JOIN record a ON a.record = r.about {conditions} ORDER BY {order} LIMIT ?"
+        "SELECT {COLUMNS} FROM {from} {JOINS} {conditions} ORDER BY {order} LIMIT ?"
     ))?;
     let by_search = key == "search.rowid";
     let rows = rows.query_map(params_from_iter(values), |row| {
@@ -72,18 +78,19 @@ pub(crate) fn list(tx: &Tx<'_>, filter: &Filter, me: UserId) -> Result<RecordPag
 
 /// One record's row.
 pub(crate) fn one(tx: &Tx<'_>, record: RecordId) -> Result<Option<RecordRow>, StoreError> {
-    tx.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM record r LEFT JOIN record a ON a.record = r.about WHERE r.record = ?1"
-    ))?
-    .query_row([record.as_bytes()], |row| Ok(read(row)))
-    .optional()?
-    .transpose()
+    tx.prepare_cached(&format!("SELECT {COLUMNS} FROM record r {JOINS} WHERE r.record = ?1"))?
+        .query_row([record.as_bytes()], |row| Ok(read(row)))
+        .optional()?
+        .transpose()
 }
 
 /// The last record of a kind about another one.
 pub(crate) fn last_about(tx: &Tx<'_>, kind: &str, about: RecordId) -> Result<Option<RecordId>, StoreError> {
     let record: Option<[u8; 16]> = tx
-        .prepare_cached("SELECT record FROM record WHERE kind = ?1 AND about = ?2 ORDER BY opened_at DESC, n DESC LIMIT 1")?
+        .prepare_cached(
+            "SELECT record FROM record WHERE kind = ?1 AND about IN (SELECT ?2 UNION ALL SELECT record FROM merged WHERE root = ?2)
+             ORDER BY opened_at DESC, n DESC LIMIT 1",
+        )?
         .query_row((kind, about.as_bytes()), |row| row.get(0))
         .optional()?;
     Ok(record.map(RecordId::from_bytes))
@@ -100,7 +107,11 @@ fn conditions(filter: &Filter, me: UserId) -> (Vec<String>, Vec<Sql>) {
     };
     given("r.kind = ?", filter.kind.clone().map(Sql::Text));
     given("r.state = ?", filter.state.clone().map(Sql::Text));
-    given("r.about = ?", filter.about.map(|about| Sql::Blob(about.as_bytes().to_vec())));
+    given(ABOUT, filter.about.map(|about| Sql::Blob(about.as_bytes().to_vec())));
+    given(
+        "o.root = ?",
+        filter.merged_into.map(|into| Sql::Blob(into.as_bytes().to_vec())),
+    );
     given("r.opener_user = ?", filter.mine.then(|| Sql::Blob(me.as_bytes().to_vec())));
     for (asked, condition) in [
         (filter.waiting, "r.waiting > 0"),
@@ -148,6 +159,7 @@ fn read(row: &Row<'_>) -> Result<RecordRow, StoreError> {
         conflicts: row.get(16)?,
         came_back: row.get(17)?,
         unreadable: row.get(18)?,
+        merged_into: row.get::<_, Option<[u8; 16]>>(21)?.map(RecordId::from_bytes),
     })
 }
 

@@ -5,6 +5,8 @@
 //!  change    changes of documents: accepted, pending, parked      act   signed steps, likewise
 //!  outbox, queue, page, incarnation   own entries in order, until the station has them
 //!  own_book, vault, exchange, receipt  the file's book and where the exchange stands
+//!  digest, wanted, give    what both ends must hold, what differs, what a restored station lost
+//!  sealing, parcel_made, parcel_carried   files for others to carry, and those of others
 //!  blob, blob_outbox, blob_wanted, record_file  photos and recordings: what is here, waits, is wanted, is named by records
 //!  draft     what is being typed
 //!  patrol, fix  the patrol that is going on                       search  full text
@@ -13,13 +15,18 @@
 
 pub(crate) mod blobs;
 mod connection;
+pub(crate) mod digests;
 pub(crate) mod drafts;
 mod fold;
+pub(crate) mod give;
 pub(crate) mod identity;
+pub(crate) mod intake;
 pub(crate) mod lists;
+pub(crate) mod merges;
 pub(crate) mod outbox;
 pub(crate) mod pages;
 pub(crate) mod papers;
+pub(crate) mod parcels;
 pub(crate) mod patrols;
 pub(crate) mod records;
 mod recovery;
@@ -27,6 +34,7 @@ pub(crate) mod registry;
 mod restored;
 pub(crate) mod returns;
 pub(crate) mod rows;
+pub(crate) mod scope;
 pub(crate) mod sync_state;
 pub(crate) mod views;
 pub(crate) mod write;

@@ -11,6 +11,9 @@ use rusqlite::{OptionalExtension, Row};
 use super::outbox::{gather, hold};
 use super::{StoreError, Tx};
 
+/// Why a life was left: another copy of this file had gone on in it.
+const OLD_COPY: &str = "old_copy";
+
 /// What a header needs beside its entries.
 #[derive(Debug)]
 pub(crate) struct Sealing {
@@ -67,9 +70,9 @@ pub(crate) fn begin_life(
     Ok(())
 }
 
-/// The life that is written in.
-pub(crate) fn incarnation(tx: &Tx<'_>) -> Result<Option<IncarnationId>, StoreError> {
-    Ok(life(tx)?.map(|life| life.incarnation))
+/// The life that is written in, and the number of its next page.
+pub(crate) fn incarnation(tx: &Tx<'_>) -> Result<Option<(IncarnationId, u64)>, StoreError> {
+    Ok(life(tx)?.map(|life| (life.incarnation, life.next.cast_unsigned())))
 }
 
 /// Makes one page of the queue's beginning: its header is stored, unsigned. Nothing when nothing waits. Call until it says false.
@@ -128,11 +131,21 @@ pub(crate) fn sign(tx: &Tx<'_>, page: &Hash, signature: &[u8]) -> Result<(), Sto
 
 /// Signed pages without an answer, in order: at least one if there is one, then up to so many pages and bytes of entries.
 pub(crate) fn to_send(tx: &Tx<'_>, pages_max: usize, bytes_max: usize) -> Result<Vec<SealedPage>, StoreError> {
+    to_send_after(tx, 0, pages_max, bytes_max)
+}
+
+/// Likewise, without the first `passed` of them.
+pub(crate) fn to_send_after(
+    tx: &Tx<'_>,
+    passed: usize,
+    pages_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<SealedPage>, StoreError> {
     let mut rows = tx.prepare_cached(
         "SELECT life, sequence, header, signature, seed FROM page
-         WHERE state = 'sealed' AND signature IS NOT NULL ORDER BY life, sequence",
+         WHERE state = 'sealed' AND signature IS NOT NULL ORDER BY life, sequence LIMIT -1 OFFSET ?1",
     )?;
-    let mut rows = rows.query([])?;
+    let mut rows = rows.query([i64::try_from(passed).unwrap_or(i64::MAX)])?;
     let (mut pages, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let entries = entries(tx, row.get(0)?, row.get(1)?)?;
@@ -224,17 +237,30 @@ pub(crate) fn quarantine(tx: &Tx<'_>, page: &Hash, fault: &str, next: Incarnatio
 
 /// A new book goes on in this file: pages that its predecessor could not deliver are sealed again.
 pub(crate) fn change_book(tx: &Tx<'_>, book: BookId, next: IncarnationId) -> Result<(), StoreError> {
+    begin_anew(tx, Some(book), next, "new_book")
+}
+
+/// The file is an old copy of itself: it goes on in a new life, in which all that has no answer is sealed again.
+pub(crate) fn renew(tx: &Tx<'_>, next: IncarnationId) -> Result<(), StoreError> {
+    begin_anew(tx, None, next, OLD_COPY)
+}
+
+fn begin_anew(tx: &Tx<'_>, book: Option<BookId>, next: IncarnationId, reason: &str) -> Result<(), StoreError> {
     let lives: Vec<i64> = tx
         .prepare("SELECT life FROM incarnation ORDER BY life")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for life in &lives {
-        give_up(tx, *life, 0, "new_book")?;
+        give_up(tx, *life, 0, reason)?;
     }
-    let follows = self::life(tx)?.map(|life| Break {
+    let current = self::life(tx)?;
+    let Some(book) = book.or(current.as_ref().map(|life| life.book)) else {
+        return Ok(());
+    };
+    let follows = current.map(|life| Break {
         incarnation: life.incarnation,
         sequence: life.next.cast_unsigned(),
-        reason: "new_book".to_owned(),
+        reason: reason.to_owned(),
     });
     begin_life(tx, next, book, follows.as_ref())
 }

@@ -1,40 +1,22 @@
-//! Records within one transaction: entries come in from the ledger, own ones get their verdict, and what was touched is folded anew,
+//! Records within one transaction: own entries get their verdict, what came is judged by the guard, and what was touched is folded anew,
 //! once. Knows nothing of pages, networks and screens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use beatbook_protocol::document::Document;
 use beatbook_protocol::document::guard::{self, Incoming, Outcome, Unknown};
-use beatbook_protocol::entry::{self, Entry, RegistryEvent};
-use beatbook_protocol::id::{BookId, Hash, RecordId};
+use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::kind::{CheckedKind, DocumentName};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::Verdict;
 
 use super::identity::Identity;
-use super::rows::{self, ChangeRow, NewChange, Status};
-use super::{StoreError, Tx, identity, registry};
+use super::rows::{self, ChangeRow, Status};
+use super::{StoreError, Tx, identity};
 use crate::office::{Office, Pen};
 
 /// The code of what was parked because it was built on something refused.
 pub(crate) const DESCENDANT: &str = "descendant";
-
-/// An entry from the ledger, as the feed shows it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FeedItem<'a> {
-    /// The leaf's number.
-    pub(crate) leaf: u64,
-    /// Number within its page.
-    pub(crate) position: u32,
-    /// Whose book.
-    pub(crate) book: BookId,
-    /// When the station took it in.
-    pub(crate) received: UnixMillis,
-    /// The entry's bytes.
-    pub(crate) bytes: &'a [u8],
-    /// Whether an act was taken in as an offer only.
-    pub(crate) offered: bool,
-}
 
 /// The records of one transaction.
 #[derive(Debug)]
@@ -46,6 +28,8 @@ pub(crate) struct Records<'a> {
     pub(super) touched: BTreeMap<RecordId, UnixMillis>,
     /// Documents that are open already, as they will be stored.
     pub(super) documents: BTreeMap<(RecordId, DocumentName), Document>,
+    /// Records of which accepted entries moved: their digests are counted anew.
+    pub(super) moved: BTreeSet<RecordId>,
 }
 
 impl<'a> Records<'a> {
@@ -57,6 +41,7 @@ impl<'a> Records<'a> {
             now,
             touched: BTreeMap::new(),
             documents: BTreeMap::new(),
+            moved: BTreeSet::new(),
         }
     }
 
@@ -68,46 +53,6 @@ impl<'a> Records<'a> {
     /// The phone's wall clock at the beginning of this transaction.
     pub(crate) fn now(&self) -> UnixMillis {
         self.now
-    }
-
-    /// Takes in an entry from the feed. Bytes that we cannot read are kept, and their record is marked; an entry that is here already
-    /// (an own one that comes back to a restored phone) is accepted from now on.
-    pub(crate) fn take_in(&mut self, item: &FeedItem<'_>) -> Result<(), StoreError> {
-        let entry = entry::identity(item.bytes);
-        let place = (item.leaf, item.position);
-        if self.settle_known(&entry, place, item.offered)? {
-            return Ok(());
-        }
-        match Entry::parse(item.bytes) {
-            Ok(Entry::Change(change)) => {
-                let envelope = guard::envelope(&change.change).ok();
-                let row = NewChange {
-                    entry,
-                    record: change.record,
-                    document: change.document,
-                    hash: envelope.as_ref().map(|envelope| envelope.hash),
-                    deps: envelope.as_ref().map_or(&[], |envelope| &envelope.deps),
-                    bytes: &change.change,
-                    opens: change.opens.as_ref(),
-                    settles: change.settles == Some(true),
-                    book: item.book,
-                    at: change.at,
-                    status: Status::Arrived,
-                    place: Some(place),
-                };
-                rows::put_change(self.tx, &row)?;
-                self.touch(change.record, change.at.min(item.received));
-            }
-            Ok(Entry::Act(act)) => {
-                let stands = (Status::Accepted, Some(place), item.offered);
-                rows::put_act(self.tx, &entry, &act, item.bytes, item.book, stands)?;
-                self.touch(act.record, act.at.min(item.received));
-            }
-            Ok(Entry::Registry(event)) => self.register(&event)?,
-            Ok(Entry::Other(sort)) => self.keep_unread(&entry, item, &format!("entry of sort {sort}, from a newer version"))?,
-            Err(error) => self.keep_unread(&entry, item, &error.to_string())?,
-        }
-        Ok(())
     }
 
     /// Takes in the station's verdict on an own entry. Again is no harm.
@@ -142,25 +87,6 @@ impl<'a> Records<'a> {
         identity::set_identity(self.tx, me, name, roles)
     }
 
-    /// Takes in a kind file from a reply, and reads the records that waited for it.
-    pub(crate) fn put_kind(&mut self, kind: &str, version: u32, source: &str) -> Result<(), StoreError> {
-        registry::put_kind(self.tx, kind, version, source)?;
-        match self.pen.office.kinds.with([(format!("{kind} {version}").as_str(), source)]) {
-            Ok(kinds) => self.pen.office.kinds = kinds,
-            Err(error) => tracing::warn!(%error, kind, version, "a kind cannot be read"),
-        }
-        self.pen.is_outdated = true;
-        let mut waiting = self.tx.prepare_cached(
-            "SELECT record, updated_at FROM record WHERE kind = ?1 AND version = ?2 AND unreadable IS NOT NULL",
-        )?;
-        let waiting = waiting.query_map((kind, version), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        for row in waiting {
-            let (record, at) = row?;
-            self.touch(RecordId::from_bytes(record), UnixMillis(at));
-        }
-        Ok(())
-    }
-
     /// Whose file it is, and the kinds as they are now.
     pub(crate) fn office(&self) -> Office {
         self.pen.office.clone()
@@ -189,15 +115,14 @@ impl<'a> Records<'a> {
         Ok(found)
     }
 
-    /// Folds every touched record anew, once. [`crate::Core`] calls it before it commits.
-    pub(crate) fn finish(mut self) -> Result<(), StoreError> {
+    /// Folds every touched record anew, once, and counts their digests. [`crate::Core`] calls it before it commits.
+    pub(crate) fn fold_touched(&mut self) -> Result<(), StoreError> {
         while let Some((record, at)) = self.touched.pop_first() {
             self.refold(record, at)?;
             // One record's documents at a time: a long feed must not fill a phone's memory.
-            self.documents.remove(&(record, DocumentName::Facts));
-            self.documents.remove(&(record, DocumentName::Private));
+            self.forget(record);
         }
-        Ok(())
+        self.count_moved()
     }
 
     pub(super) fn touch(&mut self, record: RecordId, at: UnixMillis) {
@@ -262,7 +187,12 @@ impl<'a> Records<'a> {
             let rows = rows::changes(self.tx, record, name)?;
             let mut fallen: Vec<Hash> = rows
                 .iter()
-                .filter(|row| matches!(row.status, Status::Parked | Status::Answered | Status::Unreadable))
+                .filter(|row| {
+                    matches!(
+                        row.status,
+                        Status::Parked | Status::Answered | Status::Unreadable | Status::Lost
+                    )
+                })
                 .filter_map(|row| row.hash)
                 .collect();
             if fallen.is_empty() {
@@ -292,56 +222,34 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
-    fn register(&mut self, event: &RegistryEvent) -> Result<(), StoreError> {
-        match event {
-            RegistryEvent::Unit(unit) => registry::put_unit(self.tx, unit.unit, &unit.name, unit.parent)?,
-            RegistryEvent::User(user) => {
-                registry::put_person(self.tx, user.user, &user.name, &user.roles, user.unit)?;
-                self.pen.is_outdated |= self.pen.office.user() == user.user;
-            }
-            RegistryEvent::Book(book) => registry::put_book(self.tx, book.book, book.user)?,
-            RegistryEvent::Kind(kind) => self.put_kind(&kind.kind, kind.version, &kind.source)?,
-            RegistryEvent::Other(event) => tracing::info!(event, "a registry event of a newer version"),
-        }
-        Ok(())
-    }
-
-    fn keep_unread(&self, entry: &Hash, item: &FeedItem<'_>, why: &str) -> Result<(), StoreError> {
-        tracing::warn!(%entry, why, "an entry cannot be read");
-        self.tx
-            .prepare_cached(
-                "INSERT INTO unread (entry, bytes, book, leaf, position, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-            )?
-            .execute((
-                entry.as_bytes(),
-                item.bytes,
-                item.book.as_bytes(),
-                item.leaf.cast_signed(),
-                item.position,
-                why,
-            ))?;
-        Ok(())
-    }
-
     /// Marks an entry that is here as accepted; tells whether it is here.
-    fn settle_known(&mut self, entry: &Hash, (leaf, position): (u64, u32), offered: bool) -> Result<bool, StoreError> {
-        // What the guard has still to see, or would not have, stays so; a parked change may have been admitted later.
+    pub(super) fn settle_known(&mut self, entry: &Hash, (leaf, position): (u64, u32), offered: bool) -> Result<bool, StoreError> {
+        // What the guard has still to see, or would not have, stays so; a parked change may have been admitted later, and one that was
+        // lost is seen by the guard again. Of two places the first counts, else an act would move behind later ones.
         let place = (entry.as_bytes(), leaf.cast_signed(), position);
         let mut found = self.returned(
-            "UPDATE change SET status = CASE WHEN status IN (3, 4) THEN status ELSE 0 END, leaf = ?2, position = ?3,
+            "UPDATE change SET status = CASE WHEN status IN (3, 4) THEN status WHEN status = 6 THEN 4 ELSE 0 END,
+                    leaf = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?2, leaf),
+                    position = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?3, position),
                     code = CASE WHEN status = 3 THEN code END, text = CASE WHEN status = 3 THEN text END
              WHERE entry = ?1 RETURNING record, at",
             place,
         )?;
         if found.is_empty() {
             found = self.returned(
-                "UPDATE act SET status = 0, offered = ?4, leaf = ?2, position = ?3, code = NULL, text = NULL
+                "UPDATE act SET status = 0, offered = ?4,
+                    leaf = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?2, leaf),
+                    position = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?3, position), code = NULL, text = NULL
                  WHERE entry = ?1 RETURNING record, at",
                 (place.0, place.1, place.2, offered),
             )?;
         }
+        if !found.is_empty() {
+            self.gave(entry)?;
+        }
         for (record, at) in &found {
             self.forget(*record);
+            self.moved.insert(*record);
             self.touch(*record, *at);
         }
         Ok(!found.is_empty())
@@ -382,10 +290,5 @@ impl<'a> Records<'a> {
             .prepare_cached("UPDATE change SET status = ?2, code = ?3, text = ?4 WHERE n = ?1")?
             .execute((n, status.code(), code, text))?;
         Ok(())
-    }
-
-    fn forget(&mut self, record: RecordId) {
-        self.documents.remove(&(record, DocumentName::Facts));
-        self.documents.remove(&(record, DocumentName::Private));
     }
 }

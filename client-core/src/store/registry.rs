@@ -1,19 +1,35 @@
 //! The registry as the station told it: people, their books, units, kinds.
 
-use beatbook_protocol::id::{BookId, UnitId, UserId};
+use beatbook_protocol::id::{BookId, Hash, UnitId, UserId};
 
 use rusqlite::OptionalExtension;
 
 use super::{StoreError, Tx};
 
-/// A person as he is from now on.
-pub(crate) fn put_person(tx: &Tx<'_>, user: UserId, name: &str, roles: &[String], unit: UnitId) -> Result<(), StoreError> {
-    tx.prepare_cached(
-        "INSERT INTO person (user, name, roles, unit) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (user) DO UPDATE SET name = excluded.name, roles = excluded.roles, unit = excluded.unit",
-    )?
-    .execute((user.as_bytes(), name, roles.join(" "), unit.as_bytes()))?;
-    Ok(())
+/// A person as he is from now on; tells whether that is news. `leaf` says where the ledger said so: of two the later counts, and the
+/// answer to an enrolment, which is on no leaf, before both.
+pub(crate) fn put_person(
+    tx: &Tx<'_>,
+    user: UserId,
+    name: &str,
+    roles: &[String],
+    unit: UnitId,
+    leaf: Option<u64>,
+) -> Result<bool, StoreError> {
+    let changed = tx
+        .prepare_cached(
+            "INSERT INTO person (user, name, roles, unit, leaf) VALUES (?1, ?2, ?3, ?4, coalesce(?5, -1))
+             ON CONFLICT (user) DO UPDATE SET name = excluded.name, roles = excluded.roles, unit = excluded.unit,
+               leaf = coalesce(?5, leaf) WHERE ?5 IS NULL OR ?5 >= leaf",
+        )?
+        .execute((
+            user.as_bytes(),
+            name,
+            roles.join(" "),
+            unit.as_bytes(),
+            leaf.map(u64::cast_signed),
+        ))?;
+    Ok(changed > 0)
 }
 
 /// A book and whose it is.
@@ -23,13 +39,19 @@ pub(crate) fn put_book(tx: &Tx<'_>, book: BookId, user: UserId) -> Result<(), St
     Ok(())
 }
 
-/// A unit and its name.
-pub(crate) fn put_unit(tx: &Tx<'_>, unit: UnitId, name: &str, parent: Option<UnitId>) -> Result<(), StoreError> {
+/// A unit and its name, unless a later leaf has said otherwise.
+pub(crate) fn put_unit(tx: &Tx<'_>, unit: UnitId, name: &str, parent: Option<UnitId>, leaf: u64) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT INTO unit (unit, name, parent) VALUES (?1, ?2, ?3)
-         ON CONFLICT (unit) DO UPDATE SET name = excluded.name, parent = excluded.parent",
+        "INSERT INTO unit (unit, name, parent, leaf) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (unit) DO UPDATE SET name = excluded.name, parent = excluded.parent, leaf = excluded.leaf
+         WHERE excluded.leaf >= unit.leaf",
     )?
-    .execute((unit.as_bytes(), name, parent.map(|parent| *parent.as_bytes())))?;
+    .execute((
+        unit.as_bytes(),
+        name,
+        parent.map(|parent| *parent.as_bytes()),
+        leaf.cast_signed(),
+    ))?;
     Ok(())
 }
 
@@ -38,6 +60,23 @@ pub(crate) fn put_kind(tx: &Tx<'_>, kind: &str, version: u32, source: &str) -> R
     tx.prepare_cached("INSERT INTO kind (kind, version, source) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
         .execute((kind, version, source))?;
     Ok(())
+}
+
+/// The set of kinds that the station has in force from now on, with the digests of their files as it has them.
+pub(crate) fn put_in_force<'k>(tx: &Tx<'_>, set: impl IntoIterator<Item = (&'k str, u32, Hash)>) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM kind_in_force", [])?;
+    let mut put = tx.prepare_cached("INSERT OR REPLACE INTO kind_in_force (kind, version, digest) VALUES (?1, ?2, ?3)")?;
+    for (kind, version, digest) in set {
+        put.execute((kind, version, digest.as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// The kinds that the station has in force, by code and version, with the digests of their files; empty before its first word.
+pub(crate) fn in_force(tx: &Tx<'_>) -> Result<Vec<(String, u32, Hash)>, StoreError> {
+    let mut rows = tx.prepare_cached("SELECT kind, version, digest FROM kind_in_force ORDER BY kind, version")?;
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, Hash::from_bytes(row.get(2)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The kind files that the station sent.

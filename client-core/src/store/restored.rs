@@ -11,7 +11,7 @@ const LOST: &str = "status = 0 AND leaf >= ?1 AND entry IN (
 
 impl Records<'_> {
     /// The station's ledger has lost all from `size` on: own pages from there are sent again, as they were, and their entries are
-    /// pending, since the station may decide otherwise now.
+    /// pending, since the station may decide otherwise now. What others wrote there is to be given back.
     pub(crate) fn send_again_from(&mut self, size: u64) -> Result<(), StoreError> {
         let size = size.cast_signed();
         // A snapshot cannot give a change back: it is made anew once the verdict is there.
@@ -33,9 +33,11 @@ impl Records<'_> {
             format!("UPDATE act SET status = 1, offered = 0, leaf = NULL, position = NULL WHERE {LOST} RETURNING record, at"),
         ] {
             for (record, at) in self.returned(&sql, [size])? {
+                self.moved.insert(record);
                 self.touch(record, at);
             }
         }
+        self.lose_from(size.cast_unsigned())?;
         pages::send_again_from(self.tx, size.cast_unsigned())
     }
 }

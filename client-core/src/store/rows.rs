@@ -7,7 +7,7 @@ use beatbook_protocol::kind::DocumentName;
 use beatbook_protocol::time::UnixMillis;
 use rusqlite::{OptionalExtension, Row};
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, give};
 use crate::record::Step;
 
 /// Where an entry stands. The numbers are in the file.
@@ -25,6 +25,8 @@ pub(crate) enum Status {
     Arrived = 4,
     /// Parked, and its author has dealt with it.
     Answered = 5,
+    /// Accepted once, and a restored station would not have it back.
+    Lost = 6,
 }
 
 impl Status {
@@ -42,6 +44,7 @@ impl Status {
             3 => Self::Unreadable,
             4 => Self::Arrived,
             5 => Self::Answered,
+            6 => Self::Lost,
             _ => return None,
         })
     }
@@ -72,12 +75,24 @@ pub(crate) struct NewChange<'a> {
     pub(crate) at: UnixMillis,
     /// Where it stands.
     pub(crate) status: Status,
+    /// How it came from the station, if it did.
+    pub(crate) came: Option<Came<'a>>,
+}
+
+/// How an entry came from the station.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Came<'a> {
     /// Its place in the ledger.
-    pub(crate) place: Option<(u64, u32)>,
+    pub(crate) place: (u64, u32),
+    /// When the station took it in.
+    pub(crate) received: UnixMillis,
+    /// Its bytes.
+    pub(crate) bytes: &'a [u8],
 }
 
 /// Stores a change.
 pub(crate) fn put_change(tx: &Tx<'_>, change: &NewChange<'_>) -> Result<(), StoreError> {
+    let place = change.came.map(|came| came.place);
     tx.prepare_cached(
         "INSERT INTO change (entry, record, document, change_hash, deps, bytes, opens, settles, book, at, status, leaf, position)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
@@ -94,9 +109,17 @@ pub(crate) fn put_change(tx: &Tx<'_>, change: &NewChange<'_>) -> Result<(), Stor
         change.book.as_bytes(),
         change.at.0,
         change.status.code(),
-        change.place.map(|(leaf, _)| leaf.cast_signed()),
-        change.place.map(|(_, position)| position),
+        place.map(|(leaf, _)| leaf.cast_signed()),
+        place.map(|(_, position)| position),
     ))?;
+    let Some(came) = change.came else { return Ok(()) };
+    let again = change.document.name().map(|document| {
+        let (at, opens) = (change.at, change.opens.cloned());
+        give::made_again(change.record, document, change.bytes.to_vec(), at, change.settles, opens)
+    });
+    let whole = (again.as_deref() != Some(came.bytes)).then_some(came.bytes);
+    tx.prepare_cached("UPDATE change SET received = ?2, whole = ?3 WHERE n = ?1")?
+        .execute((tx.last_insert_rowid(), came.received.0, whole))?;
     Ok(())
 }
 
@@ -107,11 +130,12 @@ pub(crate) fn put_act(
     act: &ActEntry,
     bytes: &[u8],
     book: BookId,
-    (status, place, offered): (Status, Option<(u64, u32)>, bool),
+    (status, came, offered): (Status, Option<Came<'_>>, bool),
 ) -> Result<(), StoreError> {
+    let place = came.map(|came| came.place);
     tx.prepare_cached(
-        "INSERT INTO act (entry, record, bytes, book, at, status, offered, leaf, position)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO act (entry, record, bytes, book, at, status, offered, leaf, position, received)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute((
         entry.as_bytes(),
@@ -123,6 +147,7 @@ pub(crate) fn put_act(
         offered,
         place.map(|(leaf, _)| leaf.cast_signed()),
         place.map(|(_, position)| position),
+        came.map(|came| came.received.0),
     ))?;
     Ok(())
 }
@@ -152,7 +177,7 @@ pub(crate) struct Opening {
 pub(crate) fn opening(tx: &Tx<'_>, record: RecordId) -> Result<Option<Opening>, StoreError> {
     let row: Option<(Vec<u8>, [u8; 16], i64)> = tx
         .prepare_cached(
-            "SELECT opens, book, at FROM change WHERE record = ?1 AND opens IS NOT NULL
+            "SELECT opens, book, at FROM change WHERE record = ?1 AND opens IS NOT NULL AND status <> 6
              ORDER BY CASE status WHEN 0 THEN 0 WHEN 4 THEN 0 WHEN 1 THEN 1 ELSE 2 END, n LIMIT 1",
         )?
         .query_row([record.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
@@ -232,7 +257,7 @@ pub(crate) fn changes(tx: &Tx<'_>, record: RecordId, document: DocumentName) -> 
 pub(crate) fn steps(tx: &Tx<'_>, record: RecordId) -> Result<Vec<Step>, StoreError> {
     let mut rows = tx.prepare_cached(
         "SELECT entry, bytes, book, offered, status FROM act WHERE record = ?1 AND status <= 1
-         ORDER BY status, leaf, position, n",
+         ORDER BY status, leaf IS NULL, leaf, position, n",
     )?;
     let rows = rows.query_map([record.as_bytes()], |row| {
         Ok((

@@ -127,8 +127,9 @@ pub(crate) fn begin_book(tx: &Tx<'_>, begun: &BegunBook, now: UnixMillis) -> Res
     Ok(())
 }
 
-/// The book is enrolled, and is the one in use from now on. With another station the cursor begins anew.
-pub(crate) fn enrol_book(tx: &Tx<'_>, book: BookId, response: &EnrolResponse, now: UnixMillis) -> Result<(), StoreError> {
+/// The book is enrolled, and is the one in use from now on. With another station the cursor begins anew; tells whether it is another
+/// than before.
+pub(crate) fn enrol_book(tx: &Tx<'_>, book: BookId, response: &EnrolResponse, now: UnixMillis) -> Result<bool, StoreError> {
     let before: Option<String> = tx
         .query_row("SELECT origin FROM own_book WHERE state = 'enrolled'", [], |row| row.get(0))
         .optional()?;
@@ -148,7 +149,7 @@ pub(crate) fn enrol_book(tx: &Tx<'_>, book: BookId, response: &EnrolResponse, no
     }
     set_token(tx, &response.token)?;
     tx.execute("UPDATE exchange SET contact_at = ?1, fault_at = NULL, fault = NULL", [now.0])?;
-    Ok(())
+    Ok(before.is_some_and(|before| before != response.origin))
 }
 
 /// How far the file is with its station.
@@ -194,6 +195,28 @@ pub(crate) fn set_checkpoint(tx: &Tx<'_>, note: &str) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Keeps the least version of the app that the station wants; none when it wants none.
+pub(crate) fn set_app_min(tx: &Tx<'_>, version: Option<&str>) -> Result<(), StoreError> {
+    match version {
+        Some(version) => tx
+            .prepare_cached(
+                "INSERT INTO app_min (one, version) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET version = excluded.version
+                 WHERE version <> excluded.version",
+            )?
+            .execute([version])?,
+        None => tx.prepare_cached("DELETE FROM app_min")?.execute([])?,
+    };
+    Ok(())
+}
+
+/// The least version of the app that the station wants, by its last word.
+pub(crate) fn app_min(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
+    Ok(tx
+        .prepare_cached("SELECT version FROM app_min")?
+        .query_row([], |row| row.get(0))
+        .optional()?)
+}
+
 /// Keeps a token.
 pub(crate) fn set_token(tx: &Tx<'_>, token: &str) -> Result<(), StoreError> {
     tx.prepare_cached("INSERT INTO exchange (one, token) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET token = excluded.token")?
@@ -226,6 +249,15 @@ pub(crate) fn put_receipt(tx: &Tx<'_>, root: &Hash, signature: &[u8], items: &[u
     tx.prepare_cached("INSERT INTO receipt (root, signature, items, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
         .execute((root.as_bytes(), signature, items, now.0))?;
     Ok(())
+}
+
+/// How long a sealing key is believed to be the station's before it is asked for again.
+const SEALING_KEY_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Whether the station's sealing key is to be asked for: there is none, or it was told long ago, or under a clock that was ahead.
+pub(crate) fn wants_sealing_key(tx: &Tx<'_>, origin: &str, now: UnixMillis) -> Result<bool, StoreError> {
+    let told = super::parcels::sealing_key(tx, origin)?.map(|(_, told_at)| told_at);
+    Ok(told.is_none_or(|told_at| !(0..SEALING_KEY_MS).contains(&now.since(told_at))))
 }
 
 /// Keeps a book's private key.

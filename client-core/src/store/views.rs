@@ -3,13 +3,15 @@
 use beatbook_protocol::document::{Conflict, Document, View, Write};
 use beatbook_protocol::facts::Facts;
 use beatbook_protocol::id::{ActorId, BookId, Hash, RecordId};
-use beatbook_protocol::kind::{CheckedKind, DocumentName, Judged, UTC_OFFSET_MINUTES, UserContext, validate, workflow};
+use beatbook_protocol::kind::{
+    CheckedKind, DocumentName, FieldType, Judged, UTC_OFFSET_MINUTES, UserContext, validate, workflow,
+};
 use beatbook_protocol::time::UnixMillis;
 use rusqlite::OptionalExtension;
 
 use super::papers::SHOWN;
 use super::rows;
-use super::{StoreError, Tx, lists, papers, registry, write};
+use super::{StoreError, Tx, lists, merges, papers, registry, write};
 use crate::office::Office;
 use crate::query::{ActView, Author, ClaimView, ConflictView, HistoryView, RecordRow, RecordView, WrittenView};
 use crate::record::{Course, Step};
@@ -79,6 +81,7 @@ pub(crate) fn record(tx: &Tx<'_>, office: &Office, record: RecordId, now: UnixMi
         acts: acts_of(tx, &steps)?,
         acts_open,
         findings,
+        merged_here: merges::merged_here(tx, record)?,
         row,
     }))
 }
@@ -163,6 +166,12 @@ pub(crate) fn starting_point(tx: &Tx<'_>, office: &Office, kind: &str, about: Re
             }
         }
     }
+    // The last visit may have been to a record that was merged into this one.
+    if let Some(field) = kind.fields.iter().find(|field| field.field_type == FieldType::Reference)
+        && let Some(value) = start.fields.get_mut(&field.code)
+    {
+        *value = about.to_string().as_str().into();
+    }
     Ok(start)
 }
 
@@ -180,6 +189,7 @@ fn unread(tx: &Tx<'_>, row: RecordRow) -> Result<RecordView, StoreError> {
         acts_open: Vec::new(),
         may_write: false,
         findings: Vec::new(),
+        merged_here: Vec::new(),
         row,
     })
 }

@@ -11,6 +11,7 @@ use beatbook_protocol::kind::{
 };
 use beatbook_protocol::limits::{ACT_BYTES_MAX, HEADS_MAX};
 
+use super::drafts::SeenHeads;
 use super::identity::Identity;
 use super::records::Records;
 use super::rows::{self, NewChange, RecordHead, Status};
@@ -50,7 +51,7 @@ pub(crate) enum Seen<'s> {
     /// This version of the record, or nothing.
     Version(&'s str),
     /// These heads: only what others have written meanwhile at the same places is in the way.
-    Heads(&'s [Hash]),
+    Heads(&'s SeenHeads),
 }
 
 impl Records<'_> {
@@ -106,8 +107,12 @@ impl Records<'_> {
             let shape = self.pen.office.shape(&kind, name)?;
             let document = self.take_document(record, &kind, name)?;
             let mut document = document.unwrap_or_else(|| Document::begin(&shape, self.pen.actor));
-            if let (Seen::Heads(heads), DocumentName::Facts) = (seen, name) {
-                overtaken(&document, heads, &part, &head)?;
+            if let Seen::Heads(heads) = seen {
+                let heads = match name {
+                    DocumentName::Facts => Some(&heads.facts),
+                    DocumentName::Private => heads.private.as_ref(),
+                };
+                heads.map_or(Ok(()), |heads| overtaken(&document, heads, &part, &head))?;
             }
             let deps = document.heads();
             match document.edit(&part, self.now) {
@@ -185,6 +190,8 @@ impl Records<'_> {
             values: (!values.is_empty()).then_some(values),
             private_heads: private.as_ref().map(Document::heads),
             on_behalf: None,
+            // Random for each opened file, which is what tells two people's equal acts apart.
+            nonce: self.pen.actor.as_bytes().first_chunk().copied(),
         };
         let entry = Some(self.put_act(&me, act)?);
         Ok(ActDone {
@@ -206,7 +213,7 @@ impl Records<'_> {
 
     /// The kind under which new records are made.
     pub(crate) fn kind_in_force(&self, code: &str) -> Result<CheckedKind, CoreError> {
-        let kind = self.pen.office.kinds.newest(code).cloned();
+        let kind = self.pen.office.newest(code).cloned();
         kind.ok_or_else(|| CoreError::Unknown {
             what: format!("kind {code}"),
         })
@@ -223,13 +230,6 @@ impl Records<'_> {
         kind.ok_or_else(|| CoreError::Unknown {
             what: format!("kind {} version {}", head.kind, head.kind_version),
         })
-    }
-
-    fn may_build_on(&self, record: RecordId) -> Result<(), Fault> {
-        if rows::is_opening_refused(self.tx, record)? {
-            return Err(CoreError::OpeningRefused(record).into());
-        }
-        Ok(())
     }
 
     fn may_write_record(&self, kind: &CheckedKind, head: &RecordHead) -> Result<(), CoreError> {
@@ -284,7 +284,7 @@ impl Records<'_> {
             book: me.book,
             at: self.now,
             status: Status::Pending,
-            place: None,
+            came: None,
         };
         rows::put_change(self.tx, &row)?;
         outbox::put(self.tx, &entry, Some(record), &bytes)?;

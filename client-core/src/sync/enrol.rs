@@ -3,6 +3,7 @@
 
 use beatbook_protocol::id::{BookId, IncarnationId, UnitId, UserId};
 use beatbook_protocol::ledger::StationPublicKey;
+use beatbook_protocol::parcel::SealingPublicKey;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{self, EnrolRequest, EnrolResponse, Refusal, RefusalCode, WIRE_VERSION, enrol_message};
 
@@ -12,7 +13,7 @@ use crate::error::CoreError;
 use crate::store::identity::Identity;
 use crate::store::records::Records;
 use crate::store::sync_state::{self, BegunBook};
-use crate::store::{StoreError, pages};
+use crate::store::{StoreError, pages, parcels};
 use crate::transport::{Outcome, OutgoingRequest, TransportFault};
 
 /// Where enrolments go.
@@ -103,7 +104,7 @@ impl Enrolment {
             key: key.to_bytes(),
             proof: signer.sign(&enrol_message(code, book, &key.to_bytes()))?,
             device: device.to_owned(),
-            app: super::machine::APP.to_owned(),
+            app: super::APP.to_owned(),
         };
         let begun = BegunBook {
             book,
@@ -162,12 +163,18 @@ fn read(packed: &[u8]) -> Result<EnrolResponse, SyncError> {
     let unbelievable = |why: String| SyncError::Reply(why);
     let bytes = wire::unpack(packed).map_err(|fault| unbelievable(fault.to_string()))?;
     let response: EnrolResponse = wire::read("enrolment", &bytes).map_err(|fault| unbelievable(fault.to_string()))?;
-    for key in [&response.checkpoint_key, &response.receipt_key] {
-        let key: &[u8; 32] = key
-            .as_slice()
+    let key = |bytes: &[u8]| {
+        let bytes: &[u8; 32] = bytes
             .try_into()
             .map_err(|_| unbelievable("a station's key has 32 bytes".to_owned()))?;
-        StationPublicKey::from_bytes(key).map_err(|fault| unbelievable(fault.to_string()))?;
+        StationPublicKey::from_bytes(bytes).map_err(|fault| unbelievable(fault.to_string()))
+    };
+    key(&response.checkpoint_key)?;
+    let receipt_key = key(&response.receipt_key)?;
+    if let Some(offer) = &response.sealing
+        && offer.verify(&response.origin, &receipt_key).is_none()
+    {
+        return Err(unbelievable("its sealing key is not signed by the station".to_owned()));
     }
     Ok(response)
 }
@@ -180,7 +187,12 @@ fn take_in(
     now: UnixMillis,
 ) -> Result<(), StoreError> {
     let tx = records.tx();
-    sync_state::enrol_book(tx, me.book, response, now)?;
+    if sync_state::enrol_book(tx, me.book, response, now)? {
+        records.unplace_all()?;
+    }
+    if let Some(offer) = &response.sealing {
+        parcels::set_sealing_key(tx, &response.origin, &SealingPublicKey::from_bytes(offer.key), now)?;
+    }
     records.enrol(me, &response.user_name, &response.roles)?;
     pages::change_book(tx, me.book, life)
 }

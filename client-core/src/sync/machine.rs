@@ -4,28 +4,28 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use beatbook_protocol::codec;
+use beatbook_protocol::id::IncarnationId;
 use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
-use beatbook_protocol::page::{SealedPage, Signer};
+use beatbook_protocol::page::Signer;
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{
-    self, Challenged, ExchangeRequest, ExchangeResponse, Refusal, RefusalCode, WIRE_VERSION, exchange_message,
-};
+use beatbook_protocol::wire::{self, Challenged, ExchangeResponse, Refusal, RefusalCode, exchange_message};
 
 use super::apply::{self, Applied};
+use super::ask::{self, Asked, Said, Wish};
+use super::rounds::Next;
 use super::verify::{self, Known, Standing, read_refusal};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 use crate::core::Core;
-use crate::error::CoreError;
-use crate::store::pages;
 use crate::store::sync_state::{self, OwnBook};
+use crate::store::{digests, pages};
 use crate::transport::{Outcome, OutgoingRequest};
 
 /// Where exchanges go.
 const PATH: &str = "/sync/v1/exchange";
 /// The refusal of a station that does not know the history our cursor is of.
 const UNKNOWN_HISTORY: &str = "unknown_history";
-/// What the phone calls its version.
-pub(super) const APP: &str = concat!("beatbook/", env!("CARGO_PKG_VERSION"));
+/// The refusal of a station that knows that its history is in doubt.
+const HISTORY_ALARM: &str = "history_alarm";
 /// The first wait after a failure; doubled with each further one.
 const BACKOFF_MS: i64 = 1_000;
 /// The longest wait of our own.
@@ -62,6 +62,7 @@ pub struct SyncMachine<'c> {
     pages_max: usize,
     answered: u32,
     resealed: u32,
+    next: Next,
     report: SyncReport,
 }
 
@@ -71,15 +72,6 @@ enum State {
     Waiting { until: UnixMillis, why: WaitReason },
     Asked(Asked),
     Done,
-}
-
-/// A request that is out.
-#[derive(Debug, Clone)]
-struct Asked {
-    packed: Vec<u8>,
-    pages: usize,
-    token: Option<String>,
-    signature: Option<String>,
 }
 
 impl std::fmt::Debug for SyncMachine<'_> {
@@ -99,7 +91,7 @@ impl<'c> SyncMachine<'c> {
     pub fn open(core: &'c Core, vault: &dyn KeyVault, budget: Budget) -> Result<Self, SyncError> {
         let book = core.read(sync_state::own_book)?.ok_or(SyncError::NotEnrolled)?;
         let signer = vault.load(&book.key_handle)?;
-        let exchanged = core.read(sync_state::exchanged)?;
+        let (exchanged, agreement) = core.read(|tx| Ok((sync_state::exchanged(tx)?, digests::agreement(tx)?)))?;
         let state = match exchanged.not_before {
             Some(until) => State::Waiting {
                 until,
@@ -117,6 +109,7 @@ impl<'c> SyncMachine<'c> {
             pages_max: EXCHANGE_PAGES_MAX,
             answered: 0,
             resealed: 0,
+            next: Next::begin(digests::is_due(&agreement, core.platform().clock.wall())),
             report: SyncReport::default(),
         })
     }
@@ -171,7 +164,7 @@ impl<'c> SyncMachine<'c> {
         let events = match outcome {
             Outcome::Reply(packed) => {
                 self.report.bytes_down += packed.len() as u64;
-                self.take_reply(now, &packed)
+                self.take_reply(now, &packed, &asked.said)
             }
             Outcome::Refused { status, bytes } => {
                 self.report.bytes_down += bytes.len() as u64;
@@ -190,72 +183,30 @@ impl<'c> SyncMachine<'c> {
         events
     }
 
-    /// Seals what waits and packs a request.
     fn ask(&mut self, now: UnixMillis) -> Result<Asked, SyncError> {
-        self.seal(now)?;
-        let exchanged = self.core.read(sync_state::exchanged)?;
-        let kinds = Some(self.core.office().kinds.digest());
-        loop {
-            let (incarnation, pages, sealed) = self.core.read(|tx| {
-                let pages = pages::to_send(tx, self.pages_max, self.budget.bytes_up_max)?;
-                Ok((pages::incarnation(tx)?, pages, pages::sealed(tx)?))
-            })?;
-            let count = pages.len();
-            // What happened elsewhere is learnt after the last sealed page is sent: the station holds the cursor against the author.
-            let is_last = count >= sealed;
-            let request = ExchangeRequest {
-                version: WIRE_VERSION,
-                book: self.book.book,
-                incarnation: incarnation.ok_or(SyncError::NotEnrolled)?,
-                cursor: exchanged.cursor.clone(),
-                pages,
-                kinds,
-                app: APP.to_owned(),
-                feed_bytes_max: if is_last { self.budget.feed_bytes_max } else { Some(0) },
-            };
-            match wire::pack(&request) {
-                Ok(packed) => {
-                    return Ok(Asked {
-                        packed,
-                        pages: count,
-                        token: exchanged.token,
-                        signature: None,
-                    });
-                }
-                Err(_) if count > 1 => self.pages_max = count / 2,
-                Err(fault) => return Err(CoreError::Internal(fault.to_string()).into()),
-            }
+        let (compares, recounts) = self.next.comparison(self.answered == 0);
+        if recounts {
+            self.core.write(|records| records.count_all())?;
         }
+        let mut wish = Wish {
+            pages_max: self.pages_max,
+            budget: self.budget,
+            compares,
+            gives: self.next.has_caught_up,
+            shows_witness: self.next.shows_witness,
+        };
+        let asked = ask::ask(self.core, &self.book, self.signer.as_ref(), &mut wish, now)?;
+        self.pages_max = wish.pages_max;
+        Ok(asked)
     }
 
-    fn seal(&self, now: UnixMillis) -> Result<(), SyncError> {
-        let core = self.core;
-        let unsigned = core.write(|records| {
-            let tx = records.tx();
-            apply::draft_all(core, tx, &self.book, now)?;
-            pages::unsigned(tx)
-        })?;
-        if unsigned.is_empty() {
-            return Ok(());
-        }
-        let mut signed = Vec::with_capacity(unsigned.len());
-        for page in unsigned {
-            let sealed = SealedPage::seal(page.header, [0; 32], Vec::new(), self.signer.as_ref())?;
-            signed.push((page.hash, sealed.signature));
-        }
-        core.write(|records| {
-            let tx = records.tx();
-            signed
-                .iter()
-                .try_for_each(|(page, signature)| pages::sign(tx, page, signature))
-        })?;
-        Ok(())
-    }
-
-    fn take_reply(&mut self, now: UnixMillis, packed: &[u8]) -> Result<Vec<SyncEvent>, SyncError> {
+    fn take_reply(&mut self, now: UnixMillis, packed: &[u8], said: &Said) -> Result<Vec<SyncEvent>, SyncError> {
         let unbelievable = |fault: codec::CodecError| SyncError::Reply(fault.to_string());
         let bytes = wire::unpack(packed).map_err(unbelievable)?;
         let reply: ExchangeResponse = wire::read("reply", &bytes).map_err(unbelievable)?;
+        if reply.renew == Some(true) {
+            return self.renew(now);
+        }
         let exchanged = self.core.read(sync_state::exchanged)?;
         let known = Known {
             book: &self.book,
@@ -263,13 +214,15 @@ impl<'c> SyncMachine<'c> {
             checkpoint: exchanged.checkpoint.as_deref(),
         };
         let standing = verify::check(&reply, &known)?;
-        apply::check_answers(self.core, &reply)?;
+        apply::check_answers(self.core, &reply.answers)?;
         self.answered += 1;
+        self.next.shows_witness = false;
         self.pages_max = self.pages_max.saturating_mul(2).min(EXCHANGE_PAGES_MAX);
         let applied = match standing {
-            Standing::GoesOn => apply::apply(self.core, &self.book, &reply, now)?,
+            Standing::GoesOn => apply::apply(self.core, &self.book, &reply, said, now)?,
             Standing::Restored { epoch, common } => {
                 apply::begin_again(self.core, &self.book, &reply, common, now)?;
+                self.next.compare_all();
                 Applied {
                     moved: true,
                     to_send: true,
@@ -278,17 +231,26 @@ impl<'c> SyncMachine<'c> {
                 }
             }
         };
-        self.count(now, applied, reply.more == Some(true))
+        let more = reply.more == Some(true) || reply.cursor.fill.is_some();
+        self.count(now, applied, more, said)
     }
 
-    fn count(&mut self, now: UnixMillis, applied: Applied, more: bool) -> Result<Vec<SyncEvent>, SyncError> {
-        let report = &mut self.report;
-        report.pages += applied.pages;
-        report.entries += applied.entries;
-        report.accepted += applied.accepted;
-        report.refused += applied.refused;
-        report.feed_entries += applied.feed_entries;
-        report.events.extend(applied.events.iter().cloned());
+    /// This file is an old copy of itself: it goes on in a new life. Nothing of the request was taken in.
+    fn renew(&mut self, now: UnixMillis) -> Result<Vec<SyncEvent>, SyncError> {
+        let next = IncarnationId::from_parts(now, self.core.platform().bytes());
+        self.core.write(|records| pages::renew(records.tx(), next))?;
+        self.answered += 1;
+        self.report.events.push(SyncEvent::OldCopy);
+        self.resealed += 1;
+        if self.resealed <= RESEALED_MAX {
+            self.state = State::Ready;
+        } else {
+            self.retry(now, WaitReason::NoProgress, None)?;
+        }
+        Ok(vec![SyncEvent::OldCopy])
+    }
+
+    fn count(&mut self, now: UnixMillis, mut applied: Applied, more: bool, said: &Said) -> Result<Vec<SyncEvent>, SyncError> {
         // A station that takes no page at all would have them sealed anew for ever.
         self.resealed = if applied.pages > 0 {
             0
@@ -299,7 +261,19 @@ impl<'c> SyncMachine<'c> {
         if moved {
             self.failures = 0;
         }
-        if !more && !applied.to_send {
+        let has_caught_up = !more && !applied.to_send;
+        self.next.has_caught_up = has_caught_up;
+        let goes_on = has_caught_up && self.next.go_on(&mut applied, said);
+        let report = &mut self.report;
+        report.pages += applied.pages;
+        report.entries += applied.entries;
+        report.accepted += applied.accepted;
+        report.refused += applied.refused;
+        report.feed_entries += applied.feed_entries;
+        report.events.extend(applied.events.iter().cloned());
+        if goes_on {
+            self.state = State::Ready;
+        } else if has_caught_up {
             self.report.complete = applied.complete;
             self.finish(now, None)?;
         } else if moved {
@@ -337,7 +311,17 @@ impl<'c> SyncMachine<'c> {
             RefusalCode::UnknownBook => self.finish(now, Some(SyncFault::UnknownBook)),
             RefusalCode::Version => self.finish(now, Some(SyncFault::UpgradeRequired)),
             // Its own word that our cursor is on no ledger of its: what `verify` would say of its reply.
-            RefusalCode::Other(code) if code == UNKNOWN_HISTORY => Err(SyncError::StationChanged(refusal.text)),
+            RefusalCode::Other(code) if code == UNKNOWN_HISTORY => {
+                // It is shown its own signature once, so that whoever runs it is told.
+                self.next.shows_witness = !asked.said.witness;
+                if asked.said.witness {
+                    return Err(SyncError::StationChanged(refusal.text));
+                }
+                self.state = State::Ready;
+                Ok(())
+            }
+            // Others have proved it to the station: it takes nothing from anybody until its operator has looked.
+            RefusalCode::Other(code) if code == HISTORY_ALARM => Err(SyncError::StationChanged(refusal.text)),
             RefusalCode::Malformed | RefusalCode::TooLarge | RefusalCode::EnrolmentCode | RefusalCode::Other(_) => {
                 let Refusal { code, text, .. } = refusal;
                 self.finish(now, Some(SyncFault::Refused { code, text }))

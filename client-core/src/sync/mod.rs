@@ -9,20 +9,29 @@
 //! What a reply may do is decided before anything of it is stored: it must be this station's word (checkpoint and receipt signed by the
 //! keys of the enrolment) on a ledger that begins with the one that the phone has seen.
 
+mod agree;
 mod apply;
+mod ask;
 mod enrol;
 mod machine;
+pub mod parcel;
 mod report;
+mod rounds;
+mod seal;
 mod status;
 mod vault;
 mod verify;
+mod waiting;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use ask::APP;
 pub use enrol::{EnrolError, Enrolled, Enrolment};
 pub use machine::{Step, SyncMachine};
 pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
-pub use status::{SyncStatus, WaitingBecause, is_enrolled, status};
+pub(crate) use status::token;
+pub use status::{SyncStatus, WaitingBecause, is_enrolled, status, verify};
 pub use vault::{KeyVault, StoreVault};
 pub(crate) use verify::read_refusal;
+pub use waiting::{RecordWaiting, waiting};

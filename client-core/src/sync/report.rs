@@ -4,6 +4,7 @@ use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::page::KeyError;
 use beatbook_protocol::time::UnixMillis;
 
+use super::parcel::Deliveries;
 use crate::error::CoreError;
 use crate::transport::TransportFault;
 
@@ -83,11 +84,33 @@ pub enum SyncEvent {
         /// The station's code for what was wrong.
         fault: String,
     },
-    /// The station was restored from a backup; what it lost of ours is sent again.
+    /// The station was restored from a backup; what it lost of ours is sent again, and what it lost of others' is given back.
     StationRestored {
         /// The new life of its ledger.
         epoch: u64,
     },
+    /// Another copy of this file had gone on where this one stood: it goes on in a new life, and all of both is kept.
+    OldCopy,
+    /// A record left this user's scope.
+    LeftScope {
+        /// Which.
+        record: RecordId,
+        /// Whether it is here still, since own work hangs on it; it goes when that is dealt with.
+        is_kept: bool,
+    },
+    /// A restored station would not have back what it lost: kept here, and shown no longer.
+    NotTakenBack {
+        /// Its record.
+        record: RecordId,
+        /// The entry.
+        entry: Hash,
+        /// Why, as a code.
+        code: String,
+        /// Why, for people.
+        text: String,
+    },
+    /// This phone and the station hold different records, and comparing them did not help: tell the operator.
+    DigestsDiffer,
 }
 
 /// Why a sync ended before all was done. Everything is kept; the text says what to do.
@@ -143,6 +166,8 @@ pub struct SyncReport {
     pub complete: bool,
     /// Why not, if not.
     pub fault: Option<SyncFault>,
+    /// What became of the parcels that this phone carries for others; their requests and bytes are not in the figures above.
+    pub parcels: Deliveries,
 }
 
 /// A sync that cannot go on. Nothing of the reply at hand was stored, and everything before it was.

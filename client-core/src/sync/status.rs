@@ -1,12 +1,16 @@
-//! What waits, since when, and why. "Synced" is said only when nothing waits and the last exchange left nothing on either side.
+//! What waits, since when, and why. "Synced" is said only when nothing waits, the last exchange left nothing on either side, and both
+//! held the same after it.
 
-use beatbook_protocol::entry::Entry;
+use beatbook_protocol::id::RecordId;
 use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::AppVersion;
 
+use super::APP;
+use super::parcel::{self, ParcelCounts};
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::sync_state;
-use crate::store::{StoreError, Tx, outbox};
+use crate::store::{StoreError, Tx, digests, give, outbox, scope};
 
 /// Where this phone stands with its station.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +25,21 @@ pub struct SyncStatus {
     pub contact_at: Option<UnixMillis>,
     /// The last time that nothing was left to do on either side.
     pub complete_at: Option<UnixMillis>,
-    /// Whether the station has all that this phone has, and this phone all that the station had for it at the last contact.
+    /// The last time that phone and station were seen to hold the same.
+    pub agreed_at: Option<UnixMillis>,
+    /// Since when they have been seen to hold different records; none when they agree.
+    pub differs_since: Option<UnixMillis>,
+    /// Entries that the station lost when it was restored, and that this phone gives back.
+    pub to_give_back: u64,
+    /// Records that left this user's scope and are here still, since own work hangs on them: what waits, what was refused, a draft.
+    pub left: Vec<RecordId>,
+    /// Whether the station has all that this phone has, and this phone all that the station had for it at the last contact: nothing waits,
+    /// the last exchange left nothing on either side, and both digests agreed after it.
     pub synced: bool,
+    /// The least version of the app that the station wants, when this one is older. All that was captured goes up all the same.
+    pub upgrade_required: Option<String>,
+    /// Parcels that are carried for others, and own ones whose answer has not come.
+    pub parcels: ParcelCounts,
 }
 
 /// Why own entries wait.
@@ -50,7 +67,13 @@ pub enum WaitingBecause {
 /// # Errors
 /// Those of the store.
 pub fn status(core: &Core) -> Result<SyncStatus, CoreError> {
-    core.read(read_status)
+    let now = core.platform().clock.wall();
+    core.read(|tx| read_status(tx, now))
+}
+
+/// The bearer token of the last reply that had one.
+pub(crate) fn token(core: &Core) -> Result<Option<String>, CoreError> {
+    core.read(|tx| Ok(sync_state::exchanged(tx)?.token))
 }
 
 /// Whether this file has its book: before that nothing can be written or exchanged.
@@ -61,12 +84,25 @@ pub fn is_enrolled(core: &Core) -> Result<bool, CoreError> {
     core.read(|tx| Ok(sync_state::own_book(tx)?.is_some()))
 }
 
-fn read_status(tx: &Tx<'_>) -> Result<SyncStatus, StoreError> {
+/// Asks for a comparison of all records with the station's; the next sync makes it.
+///
+/// # Errors
+/// When storage is full.
+pub fn verify(core: &Core) -> Result<(), CoreError> {
+    core.write(|records| digests::ask_verify(records.tx()))
+}
+
+fn read_status(tx: &Tx<'_>, now: UnixMillis) -> Result<SyncStatus, StoreError> {
     let exchanged = sync_state::exchanged(tx)?;
     let on_the_way = outbox::waiting(tx)?;
     let waiting = on_the_way.queued + on_the_way.sealed;
-    let since = outbox::oldest_waiting(tx)?.and_then(|bytes| written_at(&bytes));
+    let since = outbox::oldest_waiting(tx)?.and_then(|bytes| outbox::written_at(&bytes));
+    let agreement = digests::agreement(tx)?;
+    let (to_give_back, _) = give::waiting(tx, now)?;
     let synced = waiting == 0
+        && to_give_back == 0
+        && agreement.differs_since.is_none()
+        && agreement.agreed_at == exchanged.contact_at
         && exchanged.fault.is_none()
         && exchanged.complete_at.is_some()
         && exchanged.complete_at == exchanged.contact_at;
@@ -88,14 +124,17 @@ fn read_status(tx: &Tx<'_>) -> Result<SyncStatus, StoreError> {
         why,
         contact_at: exchanged.contact_at,
         complete_at: exchanged.complete_at,
+        agreed_at: agreement.agreed_at,
+        differs_since: agreement.differs_since,
+        to_give_back,
+        left: scope::leaving(tx)?,
         synced,
+        upgrade_required: sync_state::app_min(tx)?.filter(|wanted| is_newer(wanted)),
+        parcels: parcel::counts(tx)?,
     })
 }
 
-fn written_at(bytes: &[u8]) -> Option<UnixMillis> {
-    match Entry::parse(bytes).ok()? {
-        Entry::Change(change) => Some(change.at),
-        Entry::Act(act) => Some(act.at),
-        Entry::Registry(_) | Entry::Other(_) => None,
-    }
+/// Whether this version is newer than this app: after an update the station's last word may still name the one before.
+fn is_newer(wanted: &str) -> bool {
+    AppVersion::parse(wanted) > AppVersion::parse(APP)
 }

@@ -41,7 +41,21 @@ pub(super) fn check(reply: &ExchangeResponse, known: &Known<'_>) -> Result<Stand
     let held = known.checkpoint.map(|note| verified(note, known)).transpose()?;
     let new = reply.checkpoint.as_deref().map(|note| verified(note, known)).transpose()?;
     check_receipt(reply, known)?;
+    if let Some(offer) = &reply.sealing
+        && offer.verify(&known.book.origin, &known.book.receipt_key).is_none()
+    {
+        return Err(unbelievable("its sealing key is not signed by the station".to_owned()));
+    }
     let position = known.cursor.map(|cursor| cursor.position);
+    let size = new
+        .as_ref()
+        .or(held.as_ref())
+        .map_or(0, |checkpoint| checkpoint.position.size);
+    if reply.fill.iter().flatten().any(|leaf| leaf.leaf >= size) {
+        return Err(unbelievable(
+            "it fills in what is not on the ledger of its checkpoint".to_owned(),
+        ));
+    }
     match (new, held) {
         (None, _) => check_unmoved(reply, position),
         (Some(new), Some(held)) if new == held => check_cursor(reply, position, new.position),
@@ -67,8 +81,13 @@ fn verified(note: &str, known: &Known<'_>) -> Result<Checkpoint, SyncError> {
 /// Whatever a reply wants stored is under the station's receipt.
 fn check_receipt(reply: &ExchangeResponse, known: &Known<'_>) -> Result<(), SyncError> {
     let holds = match &reply.receipt {
-        Some(receipt) => receipt.holds(&reply.answers, &reply.feed, &known.book.receipt_key),
-        None => reply.answers.is_empty() && reply.feed.is_empty(),
+        Some(receipt) => receipt.holds(
+            &reply.answers,
+            &reply.feed,
+            reply.fill.as_deref().unwrap_or_default(),
+            &known.book.receipt_key,
+        ),
+        None => reply.answers.is_empty() && reply.feed.is_empty() && reply.fill.is_none(),
     };
     if holds {
         Ok(())

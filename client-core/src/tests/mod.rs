@@ -1,11 +1,14 @@
 //! Phones on real files, and a station of a few lines that hands entries round: enough to try the store through the core's own door.
 //! What a real station refuses and why is tried where the real one is.
 
+mod agreement;
 mod capture;
 mod faults;
+mod left;
 mod lists;
 mod records;
 mod refusals;
+mod restored;
 mod search;
 
 use std::path::PathBuf;
@@ -22,7 +25,7 @@ use crate::core::{Core, OpenOptions, Opened};
 use crate::error::{CoreError, Fault};
 use crate::platform::{Clock, Platform, Randomness};
 use crate::store::identity::Identity;
-use crate::store::records::FeedItem;
+use crate::store::intake::FeedItem;
 use crate::store::write::ActOrder;
 
 /// 2026-11-23 09:00 in Beijing.

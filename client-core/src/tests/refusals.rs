@@ -10,7 +10,7 @@ use beatbook_protocol::wire::Verdict;
 use super::{Station, outbox, visit};
 use crate::error::{CoreError, Fault};
 use crate::query::{CameBackWhy, RefusedWhat};
-use crate::store::records::FeedItem;
+use crate::store::intake::FeedItem;
 
 fn refused(code: &str) -> Verdict {
     Verdict::Refused {

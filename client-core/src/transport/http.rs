@@ -6,13 +6,15 @@ use std::time::Duration;
 use beatbook_protocol::limits::EXCHANGE_WIRE_BYTES_MAX;
 use beatbook_protocol::wire::MEDIA_TYPE;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Client, Method, StatusCode, redirect};
+use reqwest::{Client, Method, Response, StatusCode, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::hints::EventReader;
 use super::{
-    Answer, BlobTransport, CallOutcome, Outcome, OutgoingCall, OutgoingRequest, SIGNATURE_HEADER, Transport, TransportFault, Verb,
+    Answer, BlobTransport, CallOutcome, HintFault, HintStream, HintTransport, Outcome, OutgoingCall, OutgoingRequest,
+    SIGNATURE_HEADER, Transport, TransportFault, Verb,
 };
 
 /// Time for a connection: a mobile link that takes longer is better tried again later.
@@ -21,6 +23,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for the whole of one request: 4 MiB at 128 kbit/s each way.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Time for one stream of hints; it is opened again after. Its silence is bounded by the read timeout, since a station says every some
+/// seconds that it is there.
+const HINTS_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Where hints come from.
+const HINTS_PATH: &str = "/sync/v1/hints";
 
 /// An HTTP transport that cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +180,47 @@ impl HttpTransport {
                 bytes,
             }
         })
+    }
+}
+
+impl HintTransport for HttpTransport {
+    type Stream = HttpHints;
+
+    async fn listen(&self, token: &str) -> Result<HttpHints, HintFault> {
+        let call = self
+            .client
+            .get(format!("{}{HINTS_PATH}", self.station))
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .timeout(HINTS_TIMEOUT);
+        let response = call.send().await.map_err(|fault| HintFault::Ended(describe(&fault)))?;
+        match response.status() {
+            StatusCode::OK => Ok(HttpHints {
+                response,
+                events: EventReader::default(),
+            }),
+            StatusCode::UNAUTHORIZED => Err(HintFault::SignIn),
+            status => Err(HintFault::Ended(format!("status {}", status.as_u16()))),
+        }
+    }
+}
+
+/// A stream of hints over HTTP.
+#[derive(Debug)]
+pub struct HttpHints {
+    response: Response,
+    events: EventReader,
+}
+
+impl HintStream for HttpHints {
+    async fn next(&mut self) -> Result<(), HintFault> {
+        while !self.events.hint() {
+            match self.response.chunk().await {
+                Ok(Some(piece)) => self.events.take(&piece)?,
+                Ok(None) => return Err(HintFault::Ended("the station ended the stream".into())),
+                Err(fault) => return Err(HintFault::Ended(describe(&fault))),
+            }
+        }
+        Ok(())
     }
 }
 

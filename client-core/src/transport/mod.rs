@@ -2,10 +2,12 @@
 //! (a simulated network, a bench with delays) implements [`Transport`].
 
 mod call;
+mod hints;
 mod http;
 
 pub use call::{Answer, BlobTransport, CallOutcome, OutgoingCall, Verb};
-pub use http::{HttpTransport, TransportError};
+pub use hints::{HintFault, HintStream, HintTransport};
+pub use http::{HttpHints, HttpTransport, TransportError};
 
 /// A request as the sync state machine wants it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -52,6 +52,7 @@ pub(crate) fn kind() -> Kind {
             why: "tests".into(),
         },
         title: vec!["purpose".into()],
+        duplicate_key: Vec::new(),
         fields: vec![
             field("purpose", FieldType::Text),
             field("visits", FieldType::Integer),

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use automerge::Automerge;
+use automerge::{Automerge, ExpandedChange};
 
 use super::DocumentError;
 use super::genesis::{TEXT_ENCODING, genesis_changes};
 use super::log::{Line, Log};
 use super::path::REMOVED;
+use super::replay::Replay;
 use crate::facts::Value;
 use crate::id::{ActorId, Hash};
 use crate::kind::{DocumentName, Field, FieldType, Kind};
@@ -34,6 +35,7 @@ struct Inner {
     elsewhere: BTreeSet<String>,
     seed: Automerge,
     log: Log,
+    replay: Replay,
 }
 
 /// What may be written in one scalar field.
@@ -67,8 +69,10 @@ impl Shape {
         let mut seed = Automerge::new_with_encoding(TEXT_ENCODING);
         let mut log = Log::default();
         let genesis = genesis_changes(kind, name)?;
+        let mut replay = Replay::default();
         for change in &genesis {
             log.append(Line::of(change)?);
+            replay.absorb(&ExpandedChange::from(change), |_, _, _| {})?;
         }
         seed.apply_changes(genesis)?;
         let mut inner = Inner {
@@ -81,6 +85,7 @@ impl Shape {
             elsewhere: BTreeSet::new(),
             seed,
             log,
+            replay,
         };
         for field in &kind.fields {
             inner.take_in(field);
@@ -102,6 +107,11 @@ impl Shape {
     /// The genesis changes.
     pub(super) fn genesis(&self) -> &Log {
         &self.0.log
+    }
+
+    /// The genesis changes, replayed.
+    pub(super) fn replay(&self) -> &Replay {
+        &self.0.replay
     }
 
     pub(super) fn is_genesis_actor(&self, actor: &ActorId) -> bool {

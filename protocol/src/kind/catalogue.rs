@@ -2,7 +2,7 @@
 //! made with. Knows nothing of where files come from.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
 use super::lines::Step::{At, Key};
 use super::model::{FieldType, Kind};
@@ -18,6 +18,9 @@ const BUILTIN: [(&str, &str); 4] = [
     ("kinds/visit.toml", include_str!("../../kinds/visit.toml")),
 ];
 
+/// The embedded kinds, once they were asked for.
+static PARSED: OnceLock<Result<Catalogue, KindError>> = OnceLock::new();
+
 /// Kinds by code and version. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalogue {
@@ -30,8 +33,7 @@ impl Catalogue {
     /// # Errors
     /// When an embedded file is faulty, which a test rules out.
     pub fn builtin() -> Result<Self, KindError> {
-        static PARSED: LazyLock<Result<Catalogue, KindError>> = LazyLock::new(|| Catalogue::default().with(BUILTIN));
-        PARSED.clone()
+        PARSED.get_or_init(|| Self::default().with(BUILTIN)).clone()
     }
 
     /// This catalogue and further files (name, text): new kinds, or new versions of kinds. A file that is there already changes nothing.
@@ -42,7 +44,12 @@ impl Catalogue {
         let mut kinds = (*self.kinds).clone();
         let mut added = Vec::new();
         for (name, text) in files {
-            let kind = Kind::parse(text, name)?;
+            // Parsing and checking a file takes milliseconds, and each opening of an app or a station brings the same files again.
+            let builtin = PARSED.get().and_then(|parsed| parsed.as_ref().ok());
+            let kind = match self.same(text).or_else(|| builtin?.same(text)) {
+                Some(kind) => kind.clone(),
+                None => Kind::parse(text, name)?,
+            };
             let versions = kinds.entry(kind.code.clone()).or_default();
             if let Some(there) = versions.get(&kind.version) {
                 if *there == kind {
@@ -66,6 +73,10 @@ impl Catalogue {
         Ok(Self { kinds: Arc::new(kinds) })
     }
 
+    fn same(&self, source: &str) -> Option<&CheckedKind> {
+        self.iter().find(|kind| kind.source() == source)
+    }
+
     /// The kind of this code and version.
     #[must_use]
     pub fn get(&self, code: &str, version: u32) -> Option<&CheckedKind> {
@@ -86,11 +97,18 @@ impl Catalogue {
     /// One hash over all kinds: two ends with equal ones judge alike.
     #[must_use]
     pub fn digest(&self) -> Hash {
-        let digests: Vec<Hash> = self.iter().map(CheckedKind::digest).collect();
-        let mut parts: Vec<&[u8]> = vec![domain::KIND, b"catalogue\0"];
-        parts.extend(digests.iter().map(|digest| digest.as_bytes().as_slice()));
-        Hash::of(&parts)
+        set_digest(self.iter().map(CheckedKind::digest))
     }
+}
+
+/// One hash over a set of kind files, given by their digests in the order of code and version: so a phone names the set that a station
+/// sent, files that it cannot read included.
+#[must_use]
+pub fn set_digest(files: impl IntoIterator<Item = Hash>) -> Hash {
+    let digests: Vec<Hash> = files.into_iter().collect();
+    let mut parts: Vec<&[u8]> = vec![domain::KIND, b"catalogue\0"];
+    parts.extend(digests.iter().map(|digest| digest.as_bytes().as_slice()));
+    Hash::of(&parts)
 }
 
 /// A field keeps its type and document through all versions, so that any version can read any record.
@@ -313,6 +331,7 @@ mod tests {
 
         let changed = old
             .replacen("version = 1", "version = 2", 1)
+            .replacen(", [\"address\"]]", "]", 1)
             .replacen("type = \"text\"", "type = \"note\"", 1);
         let fault = refused(&changed);
         assert_eq!(

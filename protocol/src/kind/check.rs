@@ -3,6 +3,7 @@
 use crate::document::REMOVED;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::duplicate::{self, Lack};
 use super::expression::{Expression, ExpressionFault, Scope};
 use super::lines::{Lines, Step};
 use super::model::{DocumentName, Field, FieldType, Kind, Label, Rule};
@@ -33,6 +34,7 @@ pub(super) fn check(kind: &Kind, lines: &Lines<'_>) -> Result<BTreeMap<String, E
     };
     checker.rules(&kind.rules, &[Key("rule")], scope)?;
     check_workflow::check(&mut checker)?;
+    checker.duplicates()?;
     Ok(checker.expressions)
 }
 
@@ -83,6 +85,20 @@ impl<'k> Checker<'k> {
         self.said(&self.kind.purpose, "purpose", &[Key("purpose")])?;
         self.said(&self.kind.legal_basis, "legal_basis", &[Key("legal_basis")])?;
         self.said(&self.kind.retention.why, "why", &[Key("retention"), Key("why")])
+    }
+
+    fn duplicates(&self) -> Result<(), Fault> {
+        match duplicate::lacks(self.kind) {
+            None => Ok(()),
+            Some(Lack::Fields { way, code }) => self.fault(
+                &[Key("duplicate_key"), At(way)],
+                KindFault::Unknown {
+                    what: "text, number, choice, date or reference in `facts` for a duplicate key:",
+                    code,
+                },
+            ),
+            Some(Lack::Act(what)) => self.fault(&[Key("duplicate_key")], KindFault::Missing(what)),
+        }
     }
 
     fn title(&self) -> Result<(), Fault> {

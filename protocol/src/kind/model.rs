@@ -23,6 +23,10 @@ pub struct Kind {
     pub retention: Retention,
     /// Codes of the fields that make a record's title in lists, in order.
     pub title: Vec<String>,
+    /// Ways in which two records of this kind are told to be one thing: each the codes of fields that are then all alike. See
+    /// [`super::duplicate`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub duplicate_key: Vec<Vec<String>>,
     /// The fields, in the order a form shows them.
     #[serde(rename = "field")]
     pub fields: Vec<Field>,

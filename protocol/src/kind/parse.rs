@@ -162,7 +162,7 @@ impl Kind {
             at(line, KindFault::Malformed(error.message().to_owned()))
         })?;
         let expressions = check::check(&kind, &lines).map_err(|(line, fault)| at(line, fault))?;
-        let digest = Hash::of(&[domain::KIND, text.as_bytes()]);
+        let digest = file_digest(text);
         Ok(CheckedKind(Arc::new(Checked {
             kind,
             file: file.to_owned(),
@@ -194,6 +194,12 @@ impl Kind {
     pub fn fields_of(&self, document: DocumentName) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(move |field| field.document == document)
     }
+}
+
+/// The hash of a kind file's bytes, whether this version can read it or not.
+#[must_use]
+pub fn file_digest(text: &str) -> Hash {
+    Hash::of(&[domain::KIND, text.as_bytes()])
 }
 
 impl CheckedKind {

@@ -128,6 +128,16 @@ impl VerifiedPage {
             .map(|(position, entry)| (entry.as_slice(), salt(&self.page.seed, position)))
     }
 
+    /// The end of its chain once it is taken in.
+    #[must_use]
+    pub fn as_tip(&self) -> Tip {
+        Tip {
+            incarnation: self.header.incarnation,
+            next: self.header.sequence.saturating_add(1),
+            last: self.hash,
+        }
+    }
+
     /// Whether it is the page that follows the tip.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 use minicbor::{Decode, Encode};
 
+use super::SealingOffer;
 use crate::codec::domain;
 use crate::id::{BookId, UnitId, UserId};
 use crate::time::UnixMillis;
@@ -77,4 +78,7 @@ pub struct EnrolResponse {
     /// The station's clock.
     #[n(9)]
     pub server_time: UnixMillis,
+    /// The key that parcels are sealed to; stations before parcels say nothing.
+    #[n(10)]
+    pub sealing: Option<SealingOffer>,
 }

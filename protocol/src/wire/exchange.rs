@@ -4,9 +4,10 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use super::{Receipt, VerdictRun};
+use super::{BucketRecords, Receipt, SealingOffer, VerdictRun, WIRE_VERSION};
 use crate::codec::domain;
-use crate::id::{BookId, Hash, IncarnationId};
+use crate::digest::SetDigest;
+use crate::id::{BookId, Hash, IncarnationId, RecordId};
 use crate::ledger::Position;
 use crate::page::SealedPage;
 use crate::time::UnixMillis;
@@ -61,7 +62,91 @@ pub struct ExchangeRequest {
     /// the cursor where it is: so a phone asks while sealed pages wait behind those of the request.
     #[n(7)]
     pub feed_bytes_max: Option<u32>,
-    // 8 is reserved for bucket digests, 9 for what the phone gives back after a restore.
+    /// Digest of what the phone holds accepted, when nothing is being filled.
+    #[n(8)]
+    pub digest: Option<SetDigest>,
+    /// What others wrote and a restored station has lost.
+    #[n(9)]
+    pub given: Option<Vec<GivenEntry>>,
+    /// Number of the next page of this incarnation, after all that are sealed: an old copy of a phone's file is known by it.
+    #[n(10)]
+    pub next: Option<u64>,
+    /// Digests of the phone's 256 buckets ([`crate::digest::Buckets::to_bytes`]), to find records that differ.
+    #[cbor(n(11), with = "minicbor::bytes")]
+    pub buckets: Option<Vec<u8>>,
+    /// Records to be sent whole.
+    #[n(12)]
+    pub wanted: Option<Vec<RecordId>>,
+    /// With `given`: the newest checkpoint of the ledger's life before, as the station signed it.
+    #[n(13)]
+    pub witness: Option<String>,
+    /// What the phone has still to send, for the chief's overview; none when that is nothing.
+    #[n(14)]
+    pub owes: Option<Owes>,
+    /// Asks for the station's sealing key: the phone has none, or an old one.
+    #[n(15)]
+    pub sealing: Option<bool>,
+}
+
+impl ExchangeRequest {
+    /// A request that says no more than who asks and how far he is.
+    #[must_use]
+    pub const fn plain(book: BookId, incarnation: IncarnationId, cursor: Option<Cursor>) -> Self {
+        Self {
+            version: WIRE_VERSION,
+            book,
+            incarnation,
+            cursor,
+            pages: Vec::new(),
+            kinds: None,
+            app: String::new(),
+            feed_bytes_max: None,
+            digest: None,
+            given: None,
+            next: None,
+            buckets: None,
+            wanted: None,
+            witness: None,
+            owes: None,
+            sealing: None,
+        }
+    }
+}
+
+/// An entry that somebody else wrote, given back to a station that has lost it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct GivenEntry {
+    /// The entry's bytes.
+    #[n(0)]
+    pub entry: ByteVec,
+    /// Whose book it came from.
+    #[n(1)]
+    pub book: BookId,
+    /// When the station had taken it in.
+    #[n(2)]
+    pub received: UnixMillis,
+}
+
+/// What waits on a phone after this request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Owes {
+    /// Own entries without an answer.
+    #[n(0)]
+    pub entries: u64,
+    /// When the oldest of them was written, by the phone's clock.
+    #[n(1)]
+    pub since: Option<UnixMillis>,
+    /// Blobs that the station does not have yet.
+    #[n(2)]
+    pub blobs: u64,
+    /// Their bytes.
+    #[n(3)]
+    pub blob_bytes: u64,
+    /// Entries that came back and wait for their author.
+    #[n(4)]
+    pub came_back: u64,
 }
 
 /// An answer to a challenge, beside the request's bytes (HTTP header `Beatbook-Signature`, CBOR in base64).
@@ -134,7 +219,62 @@ pub struct ExchangeResponse {
     /// Ledger size up to which the station has a backup; authors keep their pages beyond it.
     #[n(13)]
     pub backed_up_to: Option<u64>,
-    // 14 is reserved for bucket digests, 15 for enter-scope and leave-scope.
+    /// Digest of what the phone must hold at the reply's cursor, when that is the ledger's end, nothing is left to fill, and the request
+    /// did not say the same.
+    #[n(14)]
+    pub digest: Option<SetDigest>,
+    /// Records that enter the phone's scope, or were wanted: their entries, record by record, each record's in the ledger's order.
+    #[n(15)]
+    pub fill: Option<Vec<FeedLeaf>>,
+    /// Records that left the phone's scope.
+    #[n(16)]
+    pub left: Option<Vec<RecordId>>,
+    /// The records of each bucket that differs.
+    #[n(17)]
+    pub buckets: Option<Vec<BucketRecords>>,
+    /// The phone's file is an old copy of itself: nothing of the request was taken in, and it goes on under a new incarnation.
+    #[n(18)]
+    pub renew: Option<bool>,
+    /// The app should be at least of this version. What an older one sends is taken in all the same.
+    #[n(19)]
+    pub app_min: Option<String>,
+    /// Verdicts on what was given back, in the request's order.
+    #[n(20)]
+    pub given: Option<Vec<VerdictRun>>,
+    /// The key that parcels are sealed to, when the phone asked for it.
+    #[n(21)]
+    pub sealing: Option<SealingOffer>,
+}
+
+impl ExchangeResponse {
+    /// A reply that says nothing new.
+    #[must_use]
+    pub const fn plain(server_time: UnixMillis, cursor: Cursor) -> Self {
+        Self {
+            version: WIRE_VERSION,
+            server_time,
+            answers: Vec::new(),
+            feed: Vec::new(),
+            cursor,
+            more: None,
+            checkpoint: None,
+            consistency: None,
+            cursor_consistency: None,
+            kinds: None,
+            token: None,
+            next_ms: None,
+            receipt: None,
+            backed_up_to: None,
+            digest: None,
+            fill: None,
+            left: None,
+            buckets: None,
+            renew: None,
+            app_min: None,
+            given: None,
+            sealing: None,
+        }
+    }
 }
 
 /// What became of one page.

@@ -2,19 +2,26 @@
 //!
 //! Every message is deterministic CBOR with integer keys, compressed as one zstd stream; `protocol/wire.cddl` is its grammar.
 
+mod app;
 mod blob;
 mod enrol;
 mod exchange;
+mod parcel;
 mod receipt;
+mod reconcile;
 mod refusal;
 mod verdict;
 
+pub use app::AppVersion;
 pub use blob::{BlobRefusal, BlobStanding, StandingRequest, StandingResponse};
 pub use enrol::{EnrolRequest, EnrolResponse, enrol_message};
 pub use exchange::{
-    Challenged, Cursor, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, KindFile, PageAnswer, exchange_message,
+    Challenged, Cursor, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, GivenEntry, KindFile, Owes, PageAnswer,
+    exchange_message,
 };
+pub use parcel::{DeliverRequest, DeliverResponse, SealingOffer};
 pub use receipt::{Receipt, receipt_root};
+pub use reconcile::{BucketRecords, RecordState};
 pub use refusal::{Refusal, RefusalCode};
 pub use verdict::{Verdict, VerdictRun, runs, verdict_of};
 

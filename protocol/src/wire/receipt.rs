@@ -32,18 +32,19 @@ impl Receipt {
 
     /// Whether the receipt is the station's word on exactly these items.
     #[must_use]
-    pub fn holds(&self, answers: &[PageAnswer], feed: &[FeedLeaf], key: &VerifyingKey) -> bool {
-        self.root == receipt_root(answers, feed)
+    pub fn holds(&self, answers: &[PageAnswer], feed: &[FeedLeaf], fill: &[FeedLeaf], key: &VerifyingKey) -> bool {
+        self.root == receipt_root(answers, feed, fill)
             && Signature::from_slice(&self.signature)
                 .is_ok_and(|signature| key.verify_strict(&message(self.root), &signature).is_ok())
     }
 }
 
-/// The Merkle root over the items of a reply: its page answers, then its feed leaves, each in its deterministic bytes.
+/// The Merkle root over the items of a reply: its page answers, then its feed leaves, then those that fill, each in its deterministic
+/// bytes.
 #[must_use]
-pub fn receipt_root(answers: &[PageAnswer], feed: &[FeedLeaf]) -> Hash {
+pub fn receipt_root(answers: &[PageAnswer], feed: &[FeedLeaf], fill: &[FeedLeaf]) -> Hash {
     let answers = answers.iter().map(codec::to_bytes);
-    let feed = feed.iter().map(codec::to_bytes);
+    let feed = feed.iter().chain(fill).map(codec::to_bytes);
     let hashes: Vec<Hash> = answers.chain(feed).map(|item| merkle::leaf_hash(&item)).collect();
     merkle::root_of(&hashes)
 }

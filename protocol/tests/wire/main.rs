@@ -8,13 +8,18 @@ mod samples;
 use std::path::{Path, PathBuf};
 
 use beatbook_protocol::codec;
-use beatbook_protocol::entry::{Entry, RegistryEvent, identity};
+use beatbook_protocol::entry::{self, Entry, RegistryEvent, identity};
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::ledger::{Leaf, StationKey};
 use beatbook_protocol::page::{Header, SealedPage, Signer};
+use beatbook_protocol::parcel::{Answer, Parcel};
 use beatbook_protocol::wire::{ExchangeResponse, RefusalCode, StandingResponse};
 
-use samples::{act, change, exchange_response, forms, key, leaf, page, registry, settlement, standing_response};
+use samples::{
+    ORIGIN, act, act_with_nonce, answer_content, answer_file, answer_key, change, exchange_response, exchange_response_full,
+    forms, grant, key, leaf, page, parcel_content, parcel_file, recovered, registry, settlement, standing_response,
+    station_sealing_key,
+};
 
 fn vector(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -76,7 +81,14 @@ fn the_grammar_refuses_what_is_not_of_its_form() {
 #[test]
 fn vectors_read_back_to_what_they_say() {
     let read = |name: &str| unhex(&std::fs::read_to_string(vector(name)).unwrap());
-    for (name, entry) in [("change", change()), ("settlement", settlement()), ("act", act())] {
+    for (name, entry) in [
+        ("change", change()),
+        ("settlement", settlement()),
+        ("act", act()),
+        ("act-with-nonce", act_with_nonce()),
+        ("recovered", recovered()),
+        ("registry-grant", grant()),
+    ] {
         assert_eq!(Entry::parse(&read(name)).unwrap(), entry);
     }
     for (name, entry) in ["registry-unit", "registry-user", "registry-book", "registry-kind"]
@@ -89,6 +101,8 @@ fn vectors_read_back_to_what_they_say() {
         codec::from_bytes::<ExchangeResponse>("reply", &read("exchange-response")).unwrap(),
         exchange_response()
     );
+    let full = codec::from_bytes::<ExchangeResponse>("reply", &read("exchange-response-full")).unwrap();
+    assert_eq!(full, exchange_response_full());
     assert_eq!(
         codec::from_bytes::<StandingResponse>("standing", &read("standing-response")).unwrap(),
         standing_response()
@@ -98,19 +112,47 @@ fn vectors_read_back_to_what_they_say() {
     assert_eq!(sealed.verify(&key().public_key()).unwrap().header().sequence, 0);
     let reply = exchange_response();
     let station = StationKey::from_bytes(&[14; 32]).verifying_key();
-    assert!(reply.receipt.as_ref().unwrap().holds(&reply.answers, &reply.feed, &station));
+    assert!(
+        reply
+            .receipt
+            .as_ref()
+            .unwrap()
+            .holds(&reply.answers, &reply.feed, &[], &station)
+    );
     assert!(
         !reply
             .receipt
             .as_ref()
             .unwrap()
-            .holds(&reply.answers[..1], &reply.feed, &station)
+            .holds(&reply.answers[..1], &reply.feed, &[], &station)
     );
+    let (receipt, filled) = (full.receipt.unwrap(), full.fill.unwrap());
+    assert!(receipt.holds(&full.answers, &full.feed, &filled, &station));
+    assert!(!receipt.holds(&full.answers, &full.feed, &[], &station));
     assert_eq!(
         identity(&read("change")).to_string(),
         "5df1daaa8c86c44a7850693fa62beb388c7ef659aeed5434ddf9f689fc854ac1",
         "the identity of entries never changes"
     );
+}
+
+#[test]
+fn a_parcel_of_fixed_bytes_opens_to_what_it_says() {
+    let opened = Parcel::parse(&parcel_file())
+        .unwrap()
+        .open(ORIGIN, &station_sealing_key())
+        .unwrap();
+    assert_eq!(opened.verify(&key().public_key()).unwrap(), parcel_content());
+    let station = StationKey::from_bytes(&[14; 32]).verifying_key();
+    let answer = Answer::parse(&answer_file()).unwrap();
+    assert_eq!(answer.open(&answer_key(), &station).unwrap(), answer_content());
+    let reply = unhex(&std::fs::read_to_string(vector("exchange-response-sealing")).unwrap());
+    let offer = codec::from_bytes::<ExchangeResponse>("reply", &reply)
+        .unwrap()
+        .sealing
+        .unwrap();
+    assert_eq!(offer.verify(ORIGIN, &station), Some(station_sealing_key().public_key()));
+    assert_eq!(offer.verify("beatbook/2", &station), None);
 }
 
 #[test]
@@ -125,6 +167,24 @@ fn unknown_keys_sorts_and_codes_pass() {
         Entry::Registry(RegistryEvent::Other(50))
     );
     assert_eq!(RefusalCode::from("later"), RefusalCode::Other("later".into()));
+}
+
+#[test]
+fn only_changes_and_acts_are_given_back() {
+    let Entry::Recovered(recovered) = recovered() else {
+        unreachable!()
+    };
+    assert_eq!(recovered.inner().unwrap(), change());
+    assert_eq!(Entry::Recovered(recovered.clone()).record(), change().record());
+    let [unit, ..] = registry();
+    for entry in [unit, Entry::Recovered(recovered.clone())] {
+        let nested = entry::RecoveredEntry {
+            entry: entry.to_bytes(),
+            ..recovered.clone()
+        };
+        assert!(nested.inner().is_err());
+        assert_eq!(Entry::Recovered(nested).record(), None);
+    }
 }
 
 #[test]

@@ -6,10 +6,8 @@ use beatbook_protocol::blob::check_media_type;
 use beatbook_protocol::id::{BookId, Hash, RecordId};
 
 use crate::error::StationError;
-use crate::feed::reads_private;
-use crate::projection::reading;
 use crate::registry::{people, tokens};
-use crate::review::queue;
+use crate::scope::Scope;
 use crate::station::{Session, Station};
 use crate::store::ReadTx;
 
@@ -71,14 +69,11 @@ pub(crate) fn readable(station: &Station, session: &Session, hash: &Hash) -> Res
 }
 
 fn shows(station: &Station, tx: &ReadTx<'_>, session: &Session, record: RecordId, private: bool) -> Result<bool, StationError> {
-    if queue::row(tx, &station.kinds, session, record)?.is_none() {
+    let Some(state) = tx.record(record)? else { return Ok(false) };
+    let (opening, scope) = (&state.opening, Scope::now(tx, session.user)?);
+    if !scope.holds(tx, record, opening.opens.unit)? {
         return Ok(false);
     }
-    if !private {
-        return Ok(true);
-    }
-    let Some(state) = tx.record(record)? else { return Ok(false) };
-    let kind = station.kinds.get(&state.opening.opens.kind, state.opening.opens.version)?;
-    let opened_it = state.opening.user == session.user;
-    Ok(reads_private(kind, &reading::roles(&session.roles), opened_it))
+    let kind = (opening.opens.kind.clone(), opening.opens.version);
+    Ok(!private || scope.reads(&station.kinds, &kind, opening.user)?)
 }

@@ -35,6 +35,9 @@ pub(crate) enum CommandError {
     /// The station's units differ, so there is no unit that goes without saying.
     #[error("the station has people in several units: say which with --unit ID (`user list` shows them)")]
     WhichUnit,
+    /// Another server works on the data directory.
+    #[error("another server is running on {}: stop it first, or name another data directory", .0.display())]
+    Served(std::path::PathBuf),
     /// The demo is not built.
     #[error("{0} is not there: `make demo` builds and runs it")]
     NoDemo(std::path::PathBuf),

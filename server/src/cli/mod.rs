@@ -57,6 +57,11 @@ enum Command {
     /// Looks after people
     #[command(subcommand)]
     User(people::User),
+    /// Looks after units
+    #[command(subcommand)]
+    Unit(people::Unit),
+    /// Assigns a record to a person or unit, or shares it, or ends that
+    Grant(people::Grant),
     /// Prints a one-time code that makes a person's phone a book
     EnrolCode(people::OfUser),
 }
@@ -137,6 +142,8 @@ fn obey(command: Command) -> Result<ExitCode, CommandError> {
         Command::Restore(restore) => upkeep::restore(&restore.from, restore.common).map(done),
         Command::Doctor(common) => upkeep::doctor(common),
         Command::User(command) => people::user(command).map(done),
+        Command::Unit(command) => people::unit(command).map(done),
+        Command::Grant(grant) => people::grant(grant).map(done),
         Command::EnrolCode(of_user) => people::enrolment_code(of_user).map(done),
     }
 }

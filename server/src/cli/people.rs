@@ -1,18 +1,20 @@
 //! `user` and `enrol-code`: people, their tokens and their phones, by the operator at the machine.
 
-use beatbook_protocol::id::{UnitId, UserId};
+use beatbook_protocol::id::{RecordId, UnitId, UserId};
 use clap::{Args, Subcommand};
 
 use super::error::CommandError;
 use super::output::Output;
 use super::{Common, upkeep};
-use crate::station::Station;
+use crate::station::{GrantOrder, Station};
 
 /// What is done about people.
 #[derive(Debug, Subcommand)]
 pub(crate) enum User {
     /// Adds a person
     Add(Add),
+    /// Moves a person to another unit, or gives him other roles
+    Move(Move),
     /// Lists the people
     List(Common),
     /// Prints a fresh token for a person, as for a chief who lost his
@@ -35,6 +37,73 @@ pub(crate) struct Add {
     common: Common,
 }
 
+/// Where a person goes, or as what.
+#[derive(Debug, Args)]
+pub(crate) struct Move {
+    /// The person
+    #[arg(long, value_name = "ID")]
+    user: UserId,
+    /// His new unit; he stays where he is, unless said
+    #[arg(long, value_name = "ID")]
+    unit: Option<UnitId>,
+    /// A role by code; may be said several times, and then these are all; his roles stay, unless said
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What is done about units.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Unit {
+    /// Adds a unit
+    Add {
+        /// Its name
+        #[arg(long)]
+        name: String,
+        /// The unit above it; a root of its own, unless said
+        #[arg(long, value_name = "ID")]
+        parent: Option<UnitId>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Puts a unit, with all below it, under another one
+    Move {
+        /// The unit
+        #[arg(long, value_name = "ID")]
+        unit: UnitId,
+        /// The unit that it goes below; a root of its own, unless said
+        #[arg(long, value_name = "ID")]
+        parent: Option<UnitId>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Lists the units
+    List(Common),
+}
+
+/// A record that is assigned or shared.
+#[derive(Debug, Args)]
+pub(crate) struct Grant {
+    /// The record
+    #[arg(long, value_name = "ID")]
+    record: RecordId,
+    /// To this person
+    #[arg(long, value_name = "ID", conflicts_with = "unit", required_unless_present = "unit")]
+    user: Option<UserId>,
+    /// To this unit and those below it
+    #[arg(long, value_name = "ID")]
+    unit: Option<UnitId>,
+    /// `assigned` or `shared`
+    #[arg(long, default_value = "shared")]
+    reason: String,
+    /// Ends it
+    #[arg(long)]
+    end: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
 /// A person who is there.
 #[derive(Debug, Args)]
 pub(crate) struct OfUser {
@@ -49,6 +118,11 @@ pub(crate) struct OfUser {
 pub(crate) fn user(command: User) -> Result<(), CommandError> {
     match command {
         User::Add(add) => self::add(add),
+        User::Move(moved) => {
+            let station = upkeep::open(moved.common.settings)?;
+            let roles = (!moved.roles.is_empty()).then_some(moved.roles.as_slice());
+            Ok(station.move_user(None, moved.user, moved.unit, roles)?)
+        }
         User::List(common) => {
             let out = Output::new(common.json);
             out.report(&upkeep::open(common.settings)?.users()?)
@@ -59,6 +133,33 @@ pub(crate) fn user(command: User) -> Result<(), CommandError> {
             out.fields(&[("token", token)])
         }
     }
+}
+
+/// Adds, moves or lists units.
+pub(crate) fn unit(command: Unit) -> Result<(), CommandError> {
+    match command {
+        Unit::Add { name, parent, common } => {
+            let out = Output::new(common.json);
+            let unit = upkeep::open(common.settings)?.add_unit(None, &name, parent)?;
+            out.fields(&[("unit", unit.to_string())])
+        }
+        Unit::Move { unit, parent, common } => Ok(upkeep::open(common.settings)?.move_unit(None, unit, parent)?),
+        Unit::List(common) => {
+            let out = Output::new(common.json);
+            out.report(&upkeep::open(common.settings)?.units()?)
+        }
+    }
+}
+
+/// Assigns or shares a record, or ends that.
+pub(crate) fn grant(grant: Grant) -> Result<(), CommandError> {
+    let order = GrantOrder {
+        user: grant.user,
+        unit: grant.unit,
+        reason: grant.reason,
+        ended: grant.end,
+    };
+    Ok(upkeep::open(grant.common.settings)?.grant(None, grant.record, &order)?)
 }
 
 /// Prints a one-time code for a person's phone.

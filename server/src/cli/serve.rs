@@ -1,5 +1,6 @@
 //! `serve`: opens the station, listens, and stops in good order when told to.
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,21 +13,45 @@ use crate::environment::Environment;
 use crate::http::{Listener, OpenConnections, router};
 use crate::station::Station;
 
+/// Locked by the server of a data directory.
+const LOCK: &str = "serve.lock";
+
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(config: Config) -> Result<(), CommandError> {
     logs::begin(config.log_format, config.log_level);
+    // Held until the process ends, however it ends.
+    let _only = hold(&config.data)?;
     let station = Station::open(
         &config.data,
         &config.keys,
         &kind_files(config.kinds.as_deref())?,
         Environment::system(),
-    )?;
+    )?
+    .asking_for_app(config.app_min);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(CommandError::io("starting threads"))?;
     // Dropping the runtime waits for calls that are still at work in the station.
     runtime.block_on(answer(Arc::new(station), config))
+}
+
+/// The one server of a data directory. Other commands work beside it; a second server would answer phones from tables of its own mind.
+fn hold(data: &Path) -> Result<Option<File>, CommandError> {
+    if !data.is_dir() {
+        // Opening says better what is missing.
+        return Ok(None);
+    }
+    let file = File::create(data.join(LOCK)).map_err(CommandError::io("marking the data directory as served"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(CommandError::Served(data.to_owned())),
+        // Some file systems have no locks: their operator counts his servers himself.
+        Err(TryLockError::Error(fault)) => {
+            tracing::warn!(%fault, "this file system has no locks: see that only one server runs on it");
+            Ok(None)
+        }
+    }
 }
 
 async fn answer(station: Arc<Station>, config: Config) -> Result<(), CommandError> {
@@ -36,7 +61,11 @@ async fn answer(station: Arc<Station>, config: Config) -> Result<(), CommandErro
     let listener = Listener::bind(http.listen).await?;
     let address = format!("http://{}", listener.address());
     let open = OpenConnections::default();
-    let router = router(station, &http, open.clone());
+    let router = router(Arc::clone(&station), &http, open.clone());
+    let stop = async move {
+        stop.await;
+        station.end_hints();
+    };
     if !listener.address().ip().is_loopback() {
         tracing::warn!("listening beyond this machine without TLS: put a proxy with a certificate in front");
     }

@@ -1,14 +1,18 @@
 //! What every call shares: the station behind a bound on calls at work, the counters, the limits. Knows no routes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use beatbook_protocol::id::{BookId, UnitId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fault::Fault;
+use super::hints::Streams;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
 use crate::blobs::Blobs;
 use crate::config::HttpConfig;
+use crate::news::Hearing;
 use crate::station::Station;
 
 /// Uploads whose bodies are read at once: each has some hundred kilobytes in memory, all together some ten megabytes. A phone that finds
@@ -24,6 +28,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) connections: OpenConnections,
     pub(crate) limits: HttpConfig,
+    pub(crate) streams: Streams,
 }
 
 /// The form in which calls receive it.
@@ -37,8 +42,14 @@ impl App {
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             metrics,
             connections,
+            streams: Streams::new(limits.connections_max / 2),
             limits,
         }
+    }
+
+    /// Begins to listen for a book.
+    pub(crate) fn listen(&self, book: BookId, units: BTreeSet<UnitId>) -> Option<Hearing> {
+        self.station.store.news.listen(book, units)
     }
 
     /// Calls the station.

@@ -16,6 +16,12 @@ use super::fault::Fault;
 /// Bytes of a JSON body: 500 records of a bulk approval, or an act with a long comment, need a tenth of it.
 const JSON_BYTES_MAX: usize = 256 * 1024;
 
+/// Bytes of a body that is too long which are read and dropped, so that a client that sends all before it reads gets the refusal and
+/// not a broken connection: four times the longest message. Whoever sends more than that is hung up on.
+const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Time for that, whatever the line: a place at this station is worth more than a refusal well received.
+const DRAIN_MAX: Duration = Duration::from_secs(20);
+
 /// A JSON body.
 #[derive(Debug)]
 pub(crate) struct Sent<T>(pub(crate) T);
@@ -95,12 +101,13 @@ pub(crate) fn is_media_type(headers: &HeaderMap, expected: &str) -> bool {
         .is_some_and(|value| value.trim().eq_ignore_ascii_case(expected))
 }
 
-/// Reads a body of at most `bytes_max`; one that announces more is refused before a byte is read. Between two pieces of it at most
+/// Reads a body of at most `bytes_max`; of one that is longer nothing is kept. Between two pieces of it at most
 /// `idle_max` may pass, so that a slow line is served and a silent one is not.
 pub(crate) async fn read_body(request: Request, bytes_max: usize, idle_max: Duration) -> Result<Bytes, Fault> {
     let mut body = request.into_body();
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > bytes_max {
+        drain(&mut body, announced, idle_max).await;
         return Err(Fault::TooLarge(bytes_max));
     }
     let mut bytes = Vec::with_capacity(announced.min(64 * 1024));
@@ -110,11 +117,31 @@ pub(crate) async fn read_body(request: Request, bytes_max: usize, idle_max: Dura
     {
         let piece = piece.map_err(|_| Fault::Malformed("the body broke off: send it again".into()))?;
         if bytes.len() + piece.len() > bytes_max {
+            drop(std::mem::take(&mut bytes));
+            drain(&mut body, 0, idle_max).await;
             return Err(Fault::TooLarge(bytes_max));
         }
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes.into())
+}
+
+/// Reads what is left of a body that is too long and drops it, up to a bound; one that announces more than that is not read at all.
+async fn drain(body: &mut Body, announced: usize, idle_max: Duration) {
+    if announced > DRAIN_BYTES_MAX {
+        return;
+    }
+    let all = async {
+        let mut drained = 0;
+        while let Ok(Some(Ok(piece))) = tokio::time::timeout(idle_max, next_piece(body)).await {
+            drained += piece.len();
+            if drained > DRAIN_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // Drained or not, the refusal is what follows.
+    let _ = tokio::time::timeout(DRAIN_MAX, all).await;
 }
 
 /// The next piece of a body; trailers count as an empty one.

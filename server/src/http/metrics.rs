@@ -105,6 +105,18 @@ impl Metrics {
         page.line("", status.in_review);
         page.family("beatbook_conflicted_records", "gauge", "Records with conflicts.");
         page.line("", status.conflicts);
+        page.family(
+            "beatbook_recovered_records",
+            "gauge",
+            "Records that rest on a colleague's word since a restore.",
+        );
+        page.line("", status.recovered);
+        page.family(
+            "beatbook_history_alarm",
+            "gauge",
+            "1 when the history is in doubt and nothing is signed.",
+        );
+        page.line("", u64::from(status.alarm.is_some()));
         page.family("beatbook_pages_total", "counter", "Pages by what became of them.");
         page.line("outcome=\"taken\"", status.pages);
         page.line("outcome=\"quarantined\"", status.quarantined);
@@ -251,6 +263,8 @@ mod tests {
             refused: 1,
             pages: 5,
             quarantined: 0,
+            recovered: 0,
+            alarm: None,
             conflicts: 1,
             backed_up_to: 4,
             books: Vec::new(),

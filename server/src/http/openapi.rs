@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, blobs, download, records, registry, review, sync};
+use super::{about, blobs, download, hints, merges, moves, records, registry, review, sync};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -13,6 +13,8 @@ use super::{about, blobs, download, records, registry, review, sync};
     paths(
         sync::enrol,
         sync::exchange,
+        hints::hints,
+        sync::deliver,
         blobs::capabilities,
         blobs::create,
         blobs::progress,
@@ -25,16 +27,27 @@ use super::{about, blobs, download, records, registry, review, sync};
         review::approve,
         review::act,
         review::settle,
+        merges::duplicates,
+        merges::merge,
+        merges::unmerge,
+        merges::not_duplicate,
         records::list,
         records::page,
         records::history,
         records::entries,
         records::track,
         records::search,
+        moves::grants,
+        moves::grant,
+        moves::units,
+        moves::add_unit,
+        moves::move_unit,
+        moves::move_user,
         registry::users,
         registry::add_user,
         registry::enrolment_code,
         registry::issue_token,
+        registry::phones,
         about::status,
         about::kinds,
         about::checkpoint,

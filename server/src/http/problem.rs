@@ -200,12 +200,20 @@ fn of_station(error: StationError) -> Problem {
             "The station's disk is full",
             error.to_string(),
         ),
+        StationError::OtherHistory => {
+            tracing::error!(fault = %error, "a call failed");
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "history",
+                "The station's history is in doubt, and it signs nothing",
+                "its operator finds in `status` what was shown, and what to do",
+            )
+        }
         StationError::Exists(_)
         | StationError::NoStation(_)
         | StationError::Nested { .. }
         | StationError::Keys(_)
         | StationError::Behind { .. }
-        | StationError::OtherHistory
         | StationError::Damaged(_)
         | StationError::Kind(_)
         | StationError::Store(_)

@@ -15,8 +15,8 @@ use super::fault::Fault;
 use super::problem::{Problem, etag};
 use super::review::ROWS;
 use crate::station::{
-    ActLine, ActOpen, ChangedField, ConflictView, EntryLine, FileLine, FindingView, RecordFilter, RecordPage, RecordRow, RowPage,
-    Session, TrackGap, WriteLine,
+    ActLine, ActOpen, ChangedField, ConflictView, EntryLine, FileLine, FindingView, RecordFilter, RecordPage, RecordRow,
+    RecoveredLine, RowPage, Session, TrackGap, WriteLine,
 };
 
 /// Which records to show.
@@ -37,6 +37,9 @@ pub(crate) struct RecordQuery {
     /// Only those with conflicts.
     #[serde(default)]
     conflicted: bool,
+    /// Only those about this record, or about one that was merged into it.
+    #[param(value_type = Option<String>)]
+    about: Option<RecordId>,
     /// Go on after this place: `next` of the page before.
     after: Option<String>,
     /// Rows at most, 1 to 500; 50 unless said.
@@ -70,6 +73,8 @@ pub(crate) struct RecordBody {
     conflicts: Vec<ConflictView>,
     /// The acts, in the ledger's order.
     acts: Vec<ActLine>,
+    /// Entries that rest on a colleague's word since the station was restored, until their author's page returns.
+    recovered: Vec<RecoveredLine>,
     /// What the record does not hold to.
     findings: Vec<FindingView>,
     /// The acts that this person may do now.
@@ -81,6 +86,10 @@ pub(crate) struct RecordBody {
     /// The `private` document, for roles that read it.
     #[schema(value_type = Option<Object>)]
     private: Option<Facts>,
+    /// The records that were merged into this one.
+    merged_here: Vec<RecordRow>,
+    /// The records that this one might be another one of.
+    duplicates: Vec<RecordRow>,
 }
 
 /// A track without its lines.
@@ -129,6 +138,7 @@ pub(crate) async fn list(
         unit: query.unit,
         author: query.author,
         conflicted: query.conflicted,
+        about: query.about,
         after: query.after,
         limit: query.limit.unwrap_or(ROWS),
     };
@@ -224,6 +234,7 @@ impl From<RecordPage> for RecordBody {
             pending: page.pending,
             conflicts: page.conflicts,
             acts: page.acts,
+            recovered: page.recovered,
             findings: page.findings,
             acts_open: page.acts_open,
             track: page.track.map(|track| TrackSummary {
@@ -233,6 +244,8 @@ impl From<RecordPage> for RecordBody {
             }),
             files: page.files,
             private: page.private,
+            merged_here: page.merged_here,
+            duplicates: page.duplicates,
         }
     }
 }

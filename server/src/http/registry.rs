@@ -11,7 +11,7 @@ use super::app::Shared;
 use super::decode::{Named, Sent};
 use super::fault::Fault;
 use super::problem::Problem;
-use crate::station::{EnrolmentCode, Session};
+use crate::station::{EnrolmentCode, PhoneStatus, Session};
 
 /// A person to add.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,6 +54,21 @@ pub(crate) struct TokenIssued {
 pub(crate) async fn users(State(app): State<Shared>) -> Result<Json<People>, Fault> {
     let users = app.call(|station| station.users()).await??;
     Ok(Json(People { users }))
+}
+
+/// The phones of the person's units.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Phones {
+    /// Those that were silent longest come first.
+    phones: Vec<PhoneStatus>,
+}
+
+/// What each phone of the units still owes, and when it was last heard of.
+#[utoipa::path(get, path = "/api/v1/phones", tag = "registry", security(("token" = [])),
+    responses((status = 200, body = Phones), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn phones(State(app): State<Shared>, Extension(session): Extension<Session>) -> Result<Json<Phones>, Fault> {
+    let phones = app.call(move |station| station.phones(&session)).await??;
+    Ok(Json(Phones { phones }))
 }
 
 /// Adds a person.

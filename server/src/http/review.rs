@@ -204,7 +204,8 @@ pub(crate) async fn settle(
     Ok(done(outcome.await??))
 }
 
-fn done(done: ActDone) -> Response {
+/// An act that was done, with the record's new version as ETag.
+pub(crate) fn done(done: ActDone) -> Response {
     let version = etag(&done.version);
     let mut response = Json(done).into_response();
     version.map(|version| response.headers_mut().insert(header::ETAG, version));

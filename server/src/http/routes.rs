@@ -12,7 +12,7 @@ use super::app::{App, Shared};
 use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
-use super::{about, access, blobs, download, observe, openapi, records, registry, review, sync};
+use super::{about, access, blobs, download, hints, merges, moves, observe, openapi, records, registry, review, sync};
 use crate::config::HttpConfig;
 use crate::station::Station;
 
@@ -48,6 +48,8 @@ pub fn routes() -> Vec<Route> {
         // Phones
         send("/sync/v1/enrol",                        Book,   sync::enrol),
         send("/sync/v1/exchange",                     Book,   sync::exchange),
+        read("/sync/v1/hints",                        Book,   hints::hints),
+        send("/sync/v1/parcels",                      Book,   sync::deliver),
         // Blobs: uploads are tus 1.0.0
         call(Method::OPTIONS, "/sync/v1/blobs",          Open, blobs::capabilities),
         call(Method::POST,    "/sync/v1/blobs",          Book, blobs::create),
@@ -61,6 +63,11 @@ pub fn routes() -> Vec<Route> {
         send("/api/v1/review/approve",                Person, review::approve),
         send("/api/v1/records/{id}/acts",             Person, review::act),
         send("/api/v1/records/{id}/settle",           Person, review::settle),
+        // Two records of one thing
+        read("/api/v1/duplicates",                    Person, merges::duplicates),
+        send("/api/v1/records/{id}/merge",            Person, merges::merge),
+        send("/api/v1/records/{id}/unmerge",          Person, merges::unmerge),
+        send("/api/v1/records/{id}/not-duplicate",    Person, merges::not_duplicate),
         // Records
         read("/api/v1/records",                       Person, records::list),
         read("/api/v1/records/{id}",                  Person, records::page),
@@ -68,12 +75,19 @@ pub fn routes() -> Vec<Route> {
         read("/api/v1/records/{id}/entries",          Person, records::entries),
         read("/api/v1/records/{id}/track",            Person, records::track),
         read("/api/v1/search",                        Person, records::search),
+        read("/api/v1/records/{id}/grants",           Person, moves::grants),
+        send("/api/v1/records/{id}/grants",           Person, moves::grant),
         read("/api/v1/blobs/{sha256}",                Person, download::show),
         // Registry
+        read("/api/v1/units",                         Person, moves::units),
+        send("/api/v1/units",                         Person, moves::add_unit),
+        send("/api/v1/units/{id}/move",               Person, moves::move_unit),
+        send("/api/v1/users/{id}/move",               Person, moves::move_user),
         read("/api/v1/users",                         Person, registry::users),
         send("/api/v1/users",                         Person, registry::add_user),
         send("/api/v1/users/{id}/enrolment-code",     Person, registry::enrolment_code),
         send("/api/v1/users/{id}/token",              Person, registry::issue_token),
+        read("/api/v1/phones",                        Person, registry::phones),
         // The station about itself
         read("/api/v1/status",                        Person, about::status),
         read("/api/v1/kinds",                         Person, about::kinds),

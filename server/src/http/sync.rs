@@ -94,6 +94,29 @@ pub(crate) async fn exchange(State(app): State<Shared>, request: Request) -> Res
     answer(&app, reply.await)
 }
 
+/// A parcel of another phone, delivered by this one.
+#[utoipa::path(
+    post,
+    path = "/sync/v1/parcels",
+    tag = "phones",
+    params(("Authorization" = String, Header, description = "Bearer token of the carrier's own book")),
+    request_body(content = Vec<u8>, content_type = MEDIA_TYPE, description = "DeliverRequest of protocol/wire.cddl, packed"),
+    responses(
+        (status = 200, content_type = MEDIA_TYPE, body = Vec<u8>, description = "DeliverResponse, packed: the answer, sealed to the author"),
+        (status = "4XX", content_type = MEDIA_TYPE, body = Vec<u8>, description = "Refusal, packed; nothing was stored"),
+    )
+)]
+pub(crate) async fn deliver(State(app): State<Shared>, request: Request) -> Response {
+    let reply = async {
+        let token = bearer(request.headers()).map(str::to_owned);
+        let packed = receive(&app, request, EXCHANGE_WIRE_BYTES_MAX).await?;
+        app.call(move |station| station.deliver(&packed, token.as_deref()))
+            .await
+            .map_err(|fault| fault.refusal())?
+    };
+    answer(&app, reply.await)
+}
+
 async fn receive(app: &App, request: Request, bytes_max: usize) -> Result<axum::body::Bytes, Refusal> {
     if !is_media_type(request.headers(), MEDIA_TYPE) {
         return Err(Fault::MediaType(MEDIA_TYPE).refusal());

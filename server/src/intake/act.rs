@@ -7,6 +7,7 @@ use beatbook_protocol::limits::ACT_BYTES_MAX;
 use beatbook_protocol::wire::Verdict;
 
 use super::desk::{Desk, refused, verdict_of_unopened};
+use super::merge;
 use crate::error::StationError;
 use crate::projection::record::ActEffect;
 
@@ -21,15 +22,13 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
             "comment and values are longer than an act may be".into(),
         ));
     }
-    desk.flush(act.record)?;
-    let record = desk.lay(act.record)?;
-    let Some(state) = record.state.clone() else {
-        return Ok(match &record.unopened {
+    let Some(state) = desk.state.clone() else {
+        return Ok(match &desk.unopened {
             Some(unopened) => verdict_of_unopened(unopened),
             None => refused("unknown_record", "no change has opened this record".into()),
         });
     };
-    if !desk.author.scope.contains(&state.opening.opens.unit) {
+    if !desk.might_hold(&state)? {
         return Ok(refused("out_of_scope", "the record's unit is not the author's".into()));
     }
     let private = act.private_heads.as_deref().unwrap_or_default();
@@ -37,11 +36,11 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
         if heads.is_empty() {
             continue;
         }
-        if let Some(verdict) = desk.missing(act.record, name, heads)? {
+        if let Some(verdict) = desk.missing(name, heads)? {
             return Ok(verdict);
         }
     }
-    let kind = desk.kinds.kind_of(&state)?;
+    let kind = desk.look.kinds.kind_of(&state)?;
     let judgement = workflow::judge(kind, &state.state, &act.code, &desk.whos(&state));
     let offered = match judgement {
         Judgement::Accepted { .. } => false,
@@ -68,6 +67,10 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
         };
         return Ok(refused(code, fault.message.en));
     }
+    if let Some(verdict) = merge::fault(desk, kind, act)? {
+        return Ok(verdict);
+    }
+    merge::remember(desk, act);
     let effect = ActEffect::of(kind, &state.state, &act.code, offered);
     Ok(take(
         desk,
@@ -79,13 +82,12 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
 }
 
 fn take(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry, effect: &ActEffect, verdict: Verdict) -> Verdict {
-    let received = desk.received;
-    if let Some(record) = desk.records.get_mut(&act.record) {
-        if let Some(state) = &mut record.state {
-            state.take_act(effect, entry, &act.heads, act.at, received);
-            record.states.push(state.state.clone());
-        }
-        record.touched = true;
+    let received = desk.look.received;
+    if let Some(state) = &mut desk.state {
+        state.take_act(effect, entry, &act.heads, act.at, received);
+        let led_to = state.state.clone();
+        desk.led_to(led_to);
+        desk.touched = true;
     }
     verdict
 }

@@ -1,33 +1,34 @@
-//! Second step: a verdict on each entry of a verified page, and with it everything that appending the page will put: readings and
-//! snapshots of the records touched. Decided on one look; appended only when nothing that was looked at has moved.
+//! Third step: what a batch comes to, appended as one step when nothing that was looked at has moved: its leaves, and the readings and
+//! snapshots of the records that it touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use beatbook_protocol::entry::{Entry, identity};
-use beatbook_protocol::id::{ActorId, Hash, RecordId};
-use beatbook_protocol::kind::DocumentName;
-use beatbook_protocol::page::VerifiedPage;
+use beatbook_protocol::codec;
+use beatbook_protocol::id::{ActorId, Hash};
+use beatbook_protocol::page::{PageFault, VerifiedPage};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::Verdict;
+use beatbook_protocol::wire::{PageAnswer, Verdict, runs};
 
-use super::desk::{Author, Desk, OpenRecord, refused};
-use super::{act, change};
+use super::Author;
+use super::desk::Look;
+use super::lane::JudgedLane;
+use super::verify::Arrived;
 use crate::error::StationError;
 use crate::kinds::Kinds;
 use crate::ledger;
-use crate::projection::reading::{self, Documents};
-use crate::store::{ReadTx, ReadingRow, WriteTx};
+use crate::store::WriteTx;
 
 /// A page with a verdict on each of its entries. Made by intake alone; only this can be appended to the ledger.
 #[derive(Debug)]
 pub(crate) struct AdmittedPage {
-    verified: VerifiedPage,
+    verified: Arc<VerifiedPage>,
     verdicts: Vec<Verdict>,
     received: UnixMillis,
 }
 
 impl AdmittedPage {
-    pub(super) fn judged(verified: VerifiedPage, verdicts: Vec<Verdict>, received: UnixMillis) -> Self {
+    pub(super) fn judged(verified: Arc<VerifiedPage>, verdicts: Vec<Verdict>, received: UnixMillis) -> Self {
         Self {
             verified,
             verdicts,
@@ -51,188 +52,180 @@ impl AdmittedPage {
     }
 }
 
-/// A page ready to be appended.
-#[derive(Debug)]
-pub(crate) struct Admission {
-    page: AdmittedPage,
-    /// The records looked at, and the leaf of their newest entry then.
-    met: Vec<(RecordId, Option<u64>)>,
-    /// Author marks that this page uses first.
-    bound: Vec<ActorId>,
-    readings: BTreeMap<RecordId, ReadingRow>,
-    snapshots: Vec<(RecordId, DocumentName, Vec<u8>)>,
+/// What all appending writes under.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WriteLook<'a> {
+    pub(super) tx: &'a WriteTx<'a>,
+    pub(super) kinds: &'a Kinds,
+    pub(super) author: &'a Author,
+    pub(super) received: UnixMillis,
 }
 
-/// A document is saved as one when its changes pass a multiple of this: opening applies at most as many one by one.
-const SNAPSHOT_CHANGES: usize = 32;
+impl<'a> WriteLook<'a> {
+    /// The same, to read under.
+    pub(super) fn reading(&self) -> Look<'a> {
+        Look {
+            tx: self.tx,
+            kinds: self.kinds,
+            author: self.author,
+            received: self.received,
+        }
+    }
+}
 
-impl Admission {
-    /// Judges a page's entries in their order.
-    pub(crate) fn plan(
-        tx: &ReadTx<'_>,
-        kinds: &Kinds,
-        author: &Author,
-        page: VerifiedPage,
-        received: UnixMillis,
-    ) -> Result<Self, StationError> {
-        let mut desk = Desk {
-            tx,
-            kinds,
-            author,
-            known: known_size(tx, author, &page)?,
-            received,
-            records: BTreeMap::new(),
-            bound: Default::default(),
-            verdicts: vec![None; page.page().entries.len()],
-        };
-        let mut seen: BTreeMap<Hash, usize> = BTreeMap::new();
-        for (position, (bytes, _)) in page.entries().enumerate() {
-            let id = identity(bytes);
-            let verdict = match seen.get(&id) {
-                Some(first) => Some(twice(&mut desk, *first)?),
-                None => judge(&mut desk, position, id, bytes)?,
-            };
-            seen.entry(id).or_insert(position);
-            if let Some(place) = desk.verdicts.get_mut(position) {
-                *place = verdict;
-            }
+/// What becomes of a page of a batch.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// It was taken in before: the stored answer.
+    Known(PageAnswer),
+    /// It stands earlier in the batch.
+    Again(usize),
+    /// It cannot be taken in as a whole.
+    Faulty(PageFault),
+    /// It becomes a leaf: which of the admitted pages it is.
+    Taken(usize),
+}
+
+/// A batch ready to be appended.
+#[derive(Debug)]
+pub(super) struct Admission<'a> {
+    arrived: &'a [Arrived],
+    fates: Vec<Fate>,
+    pages: Vec<AdmittedPage>,
+    lanes: Vec<JudgedLane>,
+}
+
+impl<'a> Admission<'a> {
+    pub(super) fn of(arrived: &'a [Arrived], fates: Vec<Fate>, pages: Vec<AdmittedPage>, lanes: Vec<JudgedLane>) -> Self {
+        Self {
+            arrived,
+            fates,
+            pages,
+            lanes,
         }
-        let touched: Vec<RecordId> = desk.records.keys().copied().collect();
-        for record in touched {
-            desk.flush(record)?;
-        }
-        finish(desk, page)
     }
 
-    /// The page.
-    pub(crate) fn page(&self) -> &AdmittedPage {
-        &self.page
+    /// The answers, when there is nothing to write for them.
+    pub(super) fn known(&self) -> Option<Vec<PageAnswer>> {
+        let is_written = |fate: &Fate| matches!(fate, Fate::Faulty(_) | Fate::Taken(_));
+        (!self.fates.iter().any(is_written)).then(|| self.answers(&[]))
     }
 
-    /// Appends the page with all that follows from it; none when something moved since it was planned.
-    pub(crate) fn append(&self, tx: &WriteTx<'_>, kinds: &Kinds) -> Result<Option<u64>, StationError> {
-        let header = self.page.verified.header();
-        if self
-            .page
-            .verified
-            .check_follows(&tx.tip(header.book, header.incarnation)?)
-            .is_err()
-        {
+    /// Appends the batch with all that follows from it; none when something moved since it was planned.
+    pub(super) fn append(&self, look: &WriteLook<'_>) -> Result<Option<Vec<PageAnswer>>, StationError> {
+        let tx = look.tx;
+        if self.has_moved(tx, look.author)? {
             return Ok(None);
         }
-        for (record, leaf) in &self.met {
-            if tx.record_leaf(*record)? != *leaf {
-                return Ok(None);
+        let mut leaves = Vec::with_capacity(self.pages.len());
+        for page in &self.pages {
+            let (leaf, _) = ledger::append(tx, look.kinds, page)?;
+            leaves.push(leaf);
+        }
+        for lane in &self.lanes {
+            if let Some(reading) = &lane.reading {
+                tx.put_reading(lane.record, reading)?;
+            }
+            for (document, bytes) in &lane.snapshots {
+                // It holds all that the batch brought, so it reaches up to the batch's last leaf.
+                let leaf = leaves.last().copied().unwrap_or_default();
+                tx.put_snapshot(lane.record, *document, leaf, bytes)?;
             }
         }
-        for actor in &self.bound {
-            if tx.actor(*actor)?.is_some_and(|book| book != header.book) {
-                return Ok(None);
+        for (fate, page) in self.fates.iter().zip(self.arrived) {
+            if let Fate::Faulty(fault) = fate {
+                set_aside(look, page, fault)?;
             }
         }
-        let (leaf, _) = ledger::append(tx, kinds, &self.page)?;
-        for (record, reading) in &self.readings {
-            tx.put_reading(*record, reading)?;
-        }
-        for (record, document, bytes) in &self.snapshots {
-            tx.put_snapshot(*record, *document, leaf, bytes)?;
-        }
-        Ok(Some(leaf))
+        Ok(Some(self.answers(&leaves)))
     }
-}
 
-/// The ledger size that the author knew at least when he sealed the page.
-fn known_size(tx: &ReadTx<'_>, author: &Author, page: &VerifiedPage) -> Result<u64, StationError> {
-    let stamped = match &page.header().stamp.checkpoint {
-        // What he saw in a life that is over counts as far as this one shares it.
-        Some(position) => tx
-            .shared_with(position.epoch)?
-            .map_or(position.size, |shared| shared.min(position.size)),
-        None => 0,
-    };
-    Ok(stamped.max(author.confirmed).min(tx.size()?))
-}
-
-fn judge(desk: &mut Desk<'_>, position: usize, id: Hash, bytes: &[u8]) -> Result<Option<Verdict>, StationError> {
-    if desk.tx.is_accepted(&id)? {
-        return Ok(Some(Verdict::Duplicate));
-    }
-    match Entry::parse(bytes) {
-        Err(fault) => Ok(Some(refused("malformed", fault.to_string()))),
-        Ok(Entry::Other(sort)) => Ok(Some(refused(
-            "not_understood",
-            format!("entries of sort {sort} are not known here"),
-        ))),
-        Ok(Entry::Registry(_)) => Ok(Some(refused("forbidden", "the registry is the station's to write".into()))),
-        Ok(Entry::Change(entry)) => change::judge(desk, position, entry),
-        Ok(Entry::Act(entry)) => act::judge(desk, id, &entry).map(Some),
-    }
-}
-
-/// The verdict on an entry that stands twice in one page.
-fn twice(desk: &mut Desk<'_>, first: usize) -> Result<Verdict, StationError> {
-    let records: Vec<RecordId> = desk.records.keys().copied().collect();
-    for record in records {
-        desk.flush(record)?;
-    }
-    Ok(match desk.verdicts.get(first).cloned().flatten() {
-        Some(Verdict::Accepted | Verdict::Offered) | None => Verdict::Duplicate,
-        Some(other) => other,
-    })
-}
-
-fn finish(desk: Desk<'_>, page: VerifiedPage) -> Result<Admission, StationError> {
-    let Desk {
-        tx,
-        kinds,
-        received,
-        records,
-        bound,
-        verdicts,
-        ..
-    } = desk;
-    let unjudged = || refused("internal", "it was not judged".into());
-    let verdicts = verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(unjudged)).collect();
-    let mut admission = Admission {
-        page: AdmittedPage::judged(page, verdicts, received),
-        met: records.iter().map(|(id, record)| (*id, record.met)).collect(),
-        bound: bound.into_iter().collect(),
-        readings: BTreeMap::new(),
-        snapshots: Vec::new(),
-    };
-    for (id, record) in records.into_iter().filter(|(_, record)| record.touched) {
-        let OpenRecord {
-            state: Some(state),
-            documents,
-            counts,
-            ..
-        } = record
-        else {
-            continue;
-        };
-        let mut documents = match documents {
-            Some(documents) => documents,
-            None => Documents::open(tx, kinds, &state)?,
-        };
-        if state.private_heads.is_empty() {
-            documents.private = None;
-        }
-        let opener = tx.user(state.opening.user)?.map(|user| user.roles).unwrap_or_default();
-        admission
-            .readings
-            .insert(id, reading::read(kinds.kind_of(&state)?, &state, &documents, &opener)?);
-        let opened = [
-            (DocumentName::Facts, Some(&documents.facts)),
-            (DocumentName::Private, documents.private.as_ref()),
-        ];
-        for (name, document) in opened {
-            let (Some(document), Some(before)) = (document, counts.get(&name)) else {
-                continue;
+    /// Whether anything that the plan rests on is different now.
+    fn has_moved(&self, tx: &WriteTx<'_>, author: &Author) -> Result<bool, StationError> {
+        let mut tips = BTreeMap::new();
+        for page in &self.pages {
+            let incarnation = page.verified.header().incarnation;
+            let tip = match tips.get(&incarnation) {
+                Some(tip) => *tip,
+                None => tx.tip(author.book, incarnation)?,
             };
-            if document.change_count() / SNAPSHOT_CHANGES > before / SNAPSHOT_CHANGES {
-                admission.snapshots.push((id, name, document.save()));
+            if page.verified.check_follows(&tip).is_err() {
+                return Ok(true);
+            }
+            tips.insert(incarnation, page.verified.as_tip());
+        }
+        for lane in &self.lanes {
+            if tx.record_leaf(lane.record)? != lane.met {
+                return Ok(true);
+            }
+            for (record, leaf) in &lane.beyond {
+                if tx.record_leaf(*record)? != *leaf {
+                    return Ok(true);
+                }
             }
         }
+        let bound: BTreeSet<ActorId> = self.lanes.iter().flat_map(|lane| lane.bound.iter().copied()).collect();
+        for actor in bound {
+            if tx.actor(actor)?.is_some_and(|book| book != author.book) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
-    Ok(admission)
+
+    /// One answer for each page, given the leaves of those that became one.
+    fn answers(&self, leaves: &[u64]) -> Vec<PageAnswer> {
+        let mut answers: Vec<PageAnswer> = Vec::with_capacity(self.fates.len());
+        for (fate, arrived) in self.fates.iter().zip(self.arrived) {
+            let answer = match fate {
+                Fate::Known(answer) => answer.clone(),
+                Fate::Again(first) => answers.get(*first).cloned().unwrap_or_else(|| empty_answer(arrived.hash())),
+                Fate::Faulty(fault) => PageAnswer {
+                    fault: Some(fault.code().to_owned()),
+                    expected: expected(fault),
+                    ..empty_answer(arrived.hash())
+                },
+                Fate::Taken(number) => PageAnswer {
+                    leaf: leaves.get(*number).copied(),
+                    verdicts: self.pages.get(*number).map(|page| runs(&page.verdicts)).unwrap_or_default(),
+                    ..empty_answer(arrived.hash())
+                },
+            };
+            answers.push(answer);
+        }
+        answers
+    }
+}
+
+fn empty_answer(page: Hash) -> PageAnswer {
+    PageAnswer {
+        page,
+        leaf: None,
+        verdicts: Vec::new(),
+        fault: None,
+        expected: None,
+    }
+}
+
+fn expected(fault: &PageFault) -> Option<u64> {
+    match fault {
+        PageFault::Chain { expected } => Some(*expected),
+        PageFault::Header(_) | PageFault::TooLarge | PageFault::Count | PageFault::Root | PageFault::Signature => None,
+    }
+}
+
+/// Faulty pages of one book that are kept: enough to find out what happened, too few to fill a disk with.
+const QUARANTINE_MAX: u64 = 64;
+
+/// Keeps a faulty page as it came, outside the ledger; the book goes on in a new incarnation.
+fn set_aside(look: &WriteLook<'_>, page: &Arrived, fault: &PageFault) -> Result<(), StationError> {
+    let Some(page) = page.sealed() else { return Ok(()) };
+    let book = look.author.book;
+    tracing::warn!(%book, code = fault.code(), %fault, "page set aside");
+    if look.tx.quarantined(Some(book))? < QUARANTINE_MAX {
+        let bytes = codec::to_bytes(page);
+        look.tx
+            .put_quarantine(book, &Hash::of(&[&bytes]), look.received, fault.code(), &bytes)?;
+    }
+    Ok(())
 }

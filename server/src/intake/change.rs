@@ -1,82 +1,64 @@
-//! A change: is its record there or opened by it, is it in scope, might its author write by what he could know, and is it sound? What
-//! passes here waits for the guard, which judges each document's changes together.
+//! A change: is its record there or opened by it, is it in scope, might its author write by what he could know, and is it sound?
 
-use beatbook_protocol::document::guard;
+use beatbook_protocol::document::guard::{self, Envelope, Incoming};
 use beatbook_protocol::entry::ChangeEntry;
-use beatbook_protocol::kind::workflow;
+use beatbook_protocol::kind::{DocumentName, workflow};
 use beatbook_protocol::wire::Verdict;
 
-use super::desk::{Desk, Unopened, Waiting, refused, verdict_of_unopened};
+use super::desk::{Desk, Unopened, refused, verdict_of_unopened};
 use crate::error::StationError;
 use crate::projection::record::{Opening, RecordState};
 
-/// Judges a change; none when it waits for the guard.
-pub(super) fn judge(desk: &mut Desk<'_>, position: usize, change: ChangeEntry) -> Result<Option<Verdict>, StationError> {
-    let (id, opens) = (change.record, change.opens.is_some());
+/// Judges a change.
+pub(super) fn judge(desk: &mut Desk<'_>, change: &ChangeEntry) -> Result<Verdict, StationError> {
     let Some(document) = change.document.name() else {
-        return Ok(Some(refused(
-            "not_understood",
-            "a document that this station does not know".into(),
-        )));
+        return Ok(refused("not_understood", "a document that this station does not know".into()));
     };
     let envelope = match guard::envelope(&change.change) {
         Ok(envelope) => envelope,
-        Err(fault) => return Ok(Some(refused(fault.code(), fault.to_string()))),
+        Err(fault) => return Ok(refused(fault.code(), fault.to_string())),
     };
-    let (hash, actor) = (envelope.hash, envelope.actor);
-    let mut verdict = right_to_write(desk, position, &change)?;
-    if verdict.is_none() && desk.tx.actor(actor)?.is_some_and(|book| book != desk.author.book) {
-        verdict = Some(refused("foreign_actor", "the author mark belongs to another book".into()));
+    let opens = change.opens.is_some() && desk.state.is_none();
+    let mut verdict = match right_to_write(desk, change)? {
+        Some(verdict) => verdict,
+        None => sound(desk, document, change, &envelope)?,
+    };
+    if opens && verdict == Verdict::Duplicate {
+        // Its change is the genesis, which every document holds: a record that nobody wrote in would stay behind.
+        verdict = refused("malformed", "the change that opens a record says nothing".into());
     }
-    if verdict.is_none() {
-        verdict = desk.missing(id, document, &envelope.deps)?;
-    }
-    let author_opened = opens && desk.lay(id)?.opener == Some(position);
-    let record = desk.lay(id)?;
     match &verdict {
-        None => record.waiting.push(Waiting {
-            position,
-            document,
-            bytes: change.change,
-            settles: change.settles == Some(true),
-            hash,
-            deps: envelope.deps,
-            actor,
-            at: change.at,
-        }),
-        Some(Verdict::Refused { .. }) => {
-            record.refused.insert((document, hash));
-            if author_opened || (opens && record.state.is_none()) {
-                take_off(record, Unopened::Refused);
+        Verdict::Accepted => {
+            if let Some(state) = &mut desk.state {
+                state.take_change(document, envelope.hash, &envelope.deps, change.at, desk.look.received);
+                desk.bound.insert(envelope.actor);
+                desk.touched = true;
             }
         }
-        Some(Verdict::Needs { changes }) if author_opened => take_off(record, Unopened::Needs(changes.clone())),
-        Some(_) => {}
+        Verdict::Refused { .. } => {
+            desk.refused.insert((document, envelope.hash));
+            if opens {
+                desk.take_off(Unopened::Refused);
+            }
+        }
+        Verdict::Needs { changes } if opens => desk.take_off(Unopened::Needs(changes.clone())),
+        Verdict::Needs { .. } | Verdict::Duplicate | Verdict::Offered | Verdict::Other(_) => {}
     }
     Ok(verdict)
 }
 
-fn take_off(record: &mut super::desk::OpenRecord, unopened: Unopened) {
-    record.state = None;
-    record.documents = None;
-    record.states.clear();
-    record.opener = None;
-    record.unopened = Some(unopened);
-}
-
 /// Whether the author might write there, by any state that the record had since he last could have heard of it.
-fn right_to_write(desk: &mut Desk<'_>, position: usize, change: &ChangeEntry) -> Result<Option<Verdict>, StationError> {
+fn right_to_write(desk: &mut Desk<'_>, change: &ChangeEntry) -> Result<Option<Verdict>, StationError> {
     // A phone writes for its own user; the station's book does not come this way.
     if change.on_behalf.is_some() {
         return Ok(Some(refused("forbidden", "a phone writes for nobody else".into())));
     }
-    let (kinds, received, author) = (desk.kinds, desk.received, desk.author);
-    let record = desk.lay(change.record)?;
-    match (&record.state, &change.opens) {
+    let (kinds, author) = (desk.look.kinds, desk.look.author);
+    match (&desk.state, &change.opens) {
         (Some(_), Some(_)) => return Ok(Some(refused("record_exists", "the record was opened before".into()))),
         (Some(_), None) => {}
         (None, None) => {
-            return Ok(Some(match &record.unopened {
+            return Ok(Some(match &desk.unopened {
                 Some(unopened) => verdict_of_unopened(unopened),
                 None => refused("unknown_record", "no change has opened this record".into()),
             }));
@@ -92,20 +74,19 @@ fn right_to_write(desk: &mut Desk<'_>, position: usize, change: &ChangeEntry) ->
                 user: author.user,
                 at: change.at,
             };
-            let state = RecordState::open(change.record, opening, kind, received);
-            record.states = vec![state.state.clone()];
-            record.state = Some(state);
-            record.opener = Some(position);
-            record.unopened = None;
+            let state = RecordState::open(change.record, opening, kind, desk.look.received);
+            desk.led_to(state.state.clone());
+            desk.state = Some(state);
+            desk.unopened = None;
         }
     }
-    let states = record.states.clone();
-    let Some(state) = record.state.clone() else { return Ok(None) };
-    if !author.scope.contains(&state.opening.opens.unit) {
+    let states = desk.states()?;
+    let Some(state) = &desk.state else { return Ok(None) };
+    if !desk.might_hold(state)? {
         return Ok(Some(refused("out_of_scope", "the record's unit is not the author's".into())));
     }
-    let kind = kinds.kind_of(&state)?;
-    let whos = desk.whos(&state);
+    let kind = kinds.kind_of(state)?;
+    let whos = desk.whos_since(state)?;
     if states.iter().any(|state| workflow::may_write(kind, state, &whos)) {
         Ok(None)
     } else {
@@ -114,4 +95,26 @@ fn right_to_write(desk: &mut Desk<'_>, position: usize, change: &ChangeEntry) ->
             format!("its author may not write in state {}", state.state),
         )))
     }
+}
+
+/// Whether the change stands under a mark of its author's, has all that it builds on, and passes the guard.
+fn sound(
+    desk: &mut Desk<'_>,
+    document: DocumentName,
+    change: &ChangeEntry,
+    envelope: &Envelope,
+) -> Result<Verdict, StationError> {
+    let (actor, book) = (envelope.actor, desk.look.author.book);
+    if !desk.bound.contains(&actor) && desk.look.tx.actor(actor)?.is_some_and(|found| found != book) {
+        return Ok(refused("foreign_actor", "the author mark belongs to another book".into()));
+    }
+    if let Some(verdict) = desk.missing(document, &envelope.deps)? {
+        return Ok(verdict);
+    }
+    let incoming = Incoming {
+        bytes: &change.change,
+        settles: change.settles == Some(true),
+        actors: None,
+    };
+    desk.try_change(document, envelope, &incoming)
 }

@@ -1,20 +1,24 @@
-//! The desk at which a page's entries are judged one after another: the records they touch, opened, with what was already decided on
-//! this page. Writes nothing.
+//! The desk at which the entries about one record are judged one after another: the record's fold and its documents, with what was
+//! already decided on this batch. Writes nothing.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use beatbook_protocol::document::Document;
-use beatbook_protocol::document::guard::{self, Incoming, Outcome, Unknown};
+use beatbook_protocol::document::guard::{Envelope, Incoming, Proven, Trial, Unknown};
+use beatbook_protocol::document::{Document, View};
 use beatbook_protocol::id::{ActorId, BookId, Hash, RecordId, UnitId, UserId};
 use beatbook_protocol::kind::{DocumentName, Who, workflow};
 use beatbook_protocol::page::BookPublicKey;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::Verdict;
 
+use super::lane::Doomed;
+use super::merge::Board;
 use crate::error::StationError;
-use crate::kinds::Kinds;
-use crate::projection::reading::{Documents, roles};
+use crate::kinds::{Kinds, damaged};
+use crate::projection::reading::roles;
 use crate::projection::record::RecordState;
+use crate::scope::{held_since, roles_since};
 use crate::store::{BookRow, ReadTx};
 
 /// Who wrote a page, and what he may.
@@ -28,7 +32,7 @@ pub(crate) struct Author {
     pub(crate) user: UserId,
     /// His roles.
     pub(crate) roles: Vec<Who>,
-    /// The units whose records he may write.
+    /// The units whose records he may write, as things are now.
     pub(crate) scope: Vec<UnitId>,
     /// The ledger size that his book has confirmed: he cannot plead that he knew less.
     pub(crate) confirmed: u64,
@@ -50,28 +54,16 @@ impl Author {
     }
 }
 
-/// A change that waits for the guard.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    /// Its place in the page.
-    pub(super) position: usize,
-    /// Its document.
-    pub(super) document: DocumentName,
-    /// Its bytes.
-    pub(super) bytes: Vec<u8>,
-    /// Whether it is marked to settle.
-    pub(super) settles: bool,
-    /// Its hash and what it depends on.
-    pub(super) hash: Hash,
-    /// The changes it depends on.
-    pub(super) deps: Vec<Hash>,
-    /// Its author mark.
-    pub(super) actor: ActorId,
-    /// When it was written.
-    pub(super) at: UnixMillis,
+/// What all judging looks at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look<'a> {
+    pub(super) tx: &'a ReadTx<'a>,
+    pub(super) kinds: &'a Kinds,
+    pub(super) author: &'a Author,
+    pub(super) received: UnixMillis,
 }
 
-/// Why a record that this page would have opened is not there.
+/// Why a record that a page would have opened is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unopened {
     /// Its opening change was refused.
@@ -80,255 +72,230 @@ pub(super) enum Unopened {
     Needs(Vec<Hash>),
 }
 
-/// A record on the desk.
+/// A document on the desk.
 #[derive(Debug)]
-pub(super) struct OpenRecord {
-    /// The leaf of its newest entry when it was opened here; none when it was not there.
-    pub(super) met: Option<u64>,
-    /// Its fold, with what this page did to it.
-    pub(super) state: Option<RecordState>,
-    /// States by which its author may claim the right to write.
-    pub(super) states: Vec<String>,
-    /// Its documents, once touched.
-    pub(super) documents: Option<Documents>,
-    /// Changes in each document when it was opened here.
-    pub(super) counts: BTreeMap<DocumentName, usize>,
-    /// Changes that wait for the guard.
-    pub(super) waiting: Vec<Waiting>,
-    /// The place of its opening change, while that waits.
-    pub(super) opener: Option<usize>,
-    /// Why it was not opened.
-    pub(super) unopened: Option<Unopened>,
-    /// Changes refused on this page.
-    pub(super) refused: BTreeSet<(DocumentName, Hash)>,
-    /// Whether anything was taken in.
-    pub(super) touched: bool,
+pub(super) struct Paper {
+    /// The document.
+    pub(super) document: Document,
+    /// Changes in it when it was opened here.
+    pub(super) before: usize,
+    /// What it says, where its proof has read it.
+    view: Option<View>,
 }
 
-/// The desk.
+impl Paper {
+    /// What the document says.
+    pub(super) fn view(&self, state: &RecordState) -> Result<Cow<'_, View>, StationError> {
+        match &self.view {
+            Some(view) => Ok(Cow::Borrowed(view)),
+            None => self.document.view().map(Cow::Owned).map_err(|fault| damaged(state, &fault)),
+        }
+    }
+}
+
+/// The desk, with one record on it.
 #[derive(Debug)]
 pub(super) struct Desk<'a> {
-    pub(super) tx: &'a ReadTx<'a>,
-    pub(super) kinds: &'a Kinds,
-    pub(super) author: &'a Author,
-    /// The ledger size that the page's author knew at least.
-    pub(super) known: u64,
-    pub(super) received: UnixMillis,
-    pub(super) records: BTreeMap<RecordId, OpenRecord>,
-    /// Author marks that this page uses first.
+    pub(super) look: Look<'a>,
+    pub(super) id: RecordId,
+    /// The leaf of the record's newest entry when it was looked at; none when it was not there.
+    pub(super) met: Option<u64>,
+    /// Its fold, with what this batch did to it.
+    pub(super) state: Option<RecordState>,
+    /// Why it was not opened by the page that would have.
+    pub(super) unopened: Option<Unopened>,
+    /// Changes refused in this batch.
+    pub(super) refused: BTreeSet<(DocumentName, Hash)>,
+    /// Author marks under which something was taken in.
     pub(super) bound: BTreeSet<ActorId>,
-    /// Verdicts so far, by place.
-    pub(super) verdicts: Vec<Option<Verdict>>,
+    /// What the batch's other lanes did, for merges.
+    pub(super) board: &'a Board,
+    /// Into which record this one is merged since this batch: none within says that a merge was taken back.
+    pub(super) merged: Option<Option<RecordId>>,
+    /// Other records that were looked at, and the leaf of their newest entry then.
+    pub(super) beyond: Vec<(RecordId, Option<u64>)>,
+    /// Whether anything was taken in.
+    pub(super) touched: bool,
+    times: Times,
+    /// Documents with changes on trial, and how many changes each held before.
+    trials: BTreeMap<DocumentName, (usize, Trial)>,
+    papers: BTreeMap<DocumentName, Paper>,
+    doomed: &'a Doomed,
 }
 
-impl Desk<'_> {
+/// What the author of the page at hand could know.
+#[derive(Debug, Default)]
+struct Times {
+    /// The page at hand and the ledger size that its author knew at least.
+    page: usize,
+    known: u64,
+    /// The states since then that the database has, once asked for.
+    past: Option<Vec<String>>,
+    /// States that this batch led to.
+    led_to: Vec<String>,
+}
+
+impl<'a> Desk<'a> {
     /// Lays a record on the desk.
-    pub(super) fn lay(&mut self, id: RecordId) -> Result<&mut OpenRecord, StationError> {
-        if !self.records.contains_key(&id) {
-            let state = self.tx.record(id)?;
-            let states = if state.is_some() {
-                self.tx.states_since(id, self.known)?
-            } else {
-                Vec::new()
-            };
-            let record = OpenRecord {
-                met: state.as_ref().map(|state| state.leaf),
-                state,
-                states,
-                documents: None,
-                counts: BTreeMap::new(),
-                waiting: Vec::new(),
-                opener: None,
-                unopened: None,
-                refused: BTreeSet::new(),
-                touched: false,
-            };
-            self.records.insert(id, record);
-        }
-        self.records
-            .get_mut(&id)
-            .ok_or_else(|| StationError::Store("a record fell off the desk".into()))
+    pub(super) fn open(look: Look<'a>, id: RecordId, doomed: &'a Doomed, board: &'a Board) -> Result<Self, StationError> {
+        let state = look.tx.record(id)?;
+        Ok(Self {
+            look,
+            id,
+            met: state.as_ref().map(|state| state.leaf),
+            state,
+            unopened: None,
+            refused: BTreeSet::new(),
+            bound: BTreeSet::new(),
+            board,
+            merged: None,
+            beyond: Vec::new(),
+            touched: false,
+            times: Times::default(),
+            trials: BTreeMap::new(),
+            papers: BTreeMap::new(),
+            doomed,
+        })
     }
 
-    /// Who the author is for a record.
+    /// Turns to an entry of a page whose author knew at least so much of the ledger.
+    pub(super) fn turn_to(&mut self, page: usize, known: u64) {
+        let times = &mut self.times;
+        if times.page != page {
+            // What fell with its opening fell within that page; another page stands for itself.
+            self.unopened = None;
+        }
+        if times.known != known {
+            times.past = None;
+        }
+        (times.page, times.known) = (page, known);
+    }
+
+    /// The states by which the author may claim a right: those that the record had since he last could have heard of it.
+    pub(super) fn states(&mut self) -> Result<Vec<String>, StationError> {
+        let past = match self.times.past.take() {
+            Some(past) => past,
+            None if self.met.is_some() => self.look.tx.states_since(self.id, self.times.known)?,
+            None => Vec::new(),
+        };
+        let states = past.iter().chain(&self.times.led_to).cloned().collect();
+        self.times.past = Some(past);
+        Ok(states)
+    }
+
+    /// Notes that this batch led the record to a state.
+    pub(super) fn led_to(&mut self, state: String) {
+        self.times.led_to.push(state);
+    }
+
+    /// Whether the record is in the author's scope, or was at any time since he last could have heard of it.
+    pub(super) fn might_hold(&self, state: &RecordState) -> Result<bool, StationError> {
+        let Look { tx, author, .. } = self.look;
+        let unit = state.opening.opens.unit;
+        Ok(author.scope.contains(&unit) || held_since(tx, author.user, (self.id, unit), self.times.known)?)
+    }
+
+    /// Who the author is for the record, or was at any time since he last could have heard of it.
+    pub(super) fn whos_since(&self, state: &RecordState) -> Result<Vec<Who>, StationError> {
+        let Look { tx, author, .. } = self.look;
+        let roles = roles_since(tx, author.user, self.times.known)?;
+        Ok(workflow::whos(&roles, state.opening.user == author.user))
+    }
+
+    /// Who the author is for the record.
     pub(super) fn whos(&self, state: &RecordState) -> Vec<Who> {
-        workflow::whos(&self.author.roles, state.opening.user == self.author.user)
+        workflow::whos(&self.look.author.roles, state.opening.user == self.look.author.user)
     }
 
-    /// A document of a record on the desk, opened at need.
-    pub(super) fn document(&mut self, id: RecordId, name: DocumentName) -> Result<Option<&Document>, StationError> {
-        let (tx, kinds) = (self.tx, self.kinds);
-        let record = self.lay(id)?;
-        let Some(state) = &record.state else { return Ok(None) };
-        if record.documents.is_none() {
-            record.documents = Some(Documents::open(tx, kinds, state)?);
-        }
-        let Some(documents) = &mut record.documents else {
-            return Ok(None);
-        };
-        if name == DocumentName::Private && documents.private.is_none() {
-            documents.private = Some(kinds.document(tx, state, name)?);
-        }
-        let document = match name {
-            DocumentName::Facts => Some(&documents.facts),
-            DocumentName::Private => documents.private.as_ref(),
-        };
-        if let Some(document) = document {
-            record.counts.entry(name).or_insert_with(|| document.change_count());
-        }
-        Ok(document)
+    /// Takes a record off again whose opening change did not pass.
+    pub(super) fn take_off(&mut self, unopened: Unopened) {
+        self.state = None;
+        self.trials.clear();
+        self.papers.clear();
+        self.times.led_to.clear();
+        self.unopened = Some(unopened);
     }
 
-    /// Of these changes, what neither the document nor this page has: refused ones make a descendant, others are needed.
-    pub(super) fn missing(
-        &mut self,
-        id: RecordId,
-        name: DocumentName,
-        changes: &[Hash],
-    ) -> Result<Option<Verdict>, StationError> {
-        let Some(document) = self.document(id, name)? else {
-            return Ok(None);
-        };
-        let absent: Vec<Hash> = changes.iter().copied().filter(|hash| !document.contains(hash)).collect();
-        let (tx, book) = (self.tx, self.author.book);
-        let record = self.lay(id)?;
+    /// Of these changes, what neither the document nor this batch has: refused ones make a descendant, others are needed.
+    pub(super) fn missing(&mut self, name: DocumentName, changes: &[Hash]) -> Result<Option<Verdict>, StationError> {
         let mut missing = Vec::new();
-        for hash in absent {
-            if record
-                .waiting
-                .iter()
-                .any(|waiting| waiting.document == name && waiting.hash == hash)
-            {
+        for hash in changes {
+            if self.contains(name, hash)? {
                 continue;
             }
-            if record.refused.contains(&(name, hash)) || tx.is_refused(id, name, &hash, book)? {
+            let book = self.look.author.book;
+            if self.refused.contains(&(name, *hash)) || self.look.tx.is_refused(self.id, name, hash, book)? {
                 return Ok(Some(refused("descendant", format!("it builds on {hash}, which was refused"))));
             }
-            missing.push(hash);
+            missing.push(*hash);
         }
         Ok((!missing.is_empty()).then_some(Verdict::Needs { changes: missing }))
     }
 
-    /// Puts every change of a record that waits before the guard, and notes the verdicts.
-    pub(super) fn flush(&mut self, id: RecordId) -> Result<(), StationError> {
-        let record = self.lay(id)?;
-        let waiting = std::mem::take(&mut record.waiting);
-        let opener = record.opener.take();
-        if waiting.is_empty() {
-            return Ok(());
+    fn contains(&mut self, name: DocumentName, change: &Hash) -> Result<bool, StationError> {
+        let Some(state) = self.state.clone() else { return Ok(true) };
+        if let Some((_, trial)) = self.trials.get(&name) {
+            return Ok(trial.contains(change));
         }
-        let first = waiting
-            .iter()
-            .find(|change| Some(change.position) == opener)
-            .map_or(DocumentName::Facts, |change| change.document);
-        let second = if first == DocumentName::Facts {
-            DocumentName::Private
-        } else {
-            DocumentName::Facts
-        };
-        let mut verdicts = BTreeMap::new();
-        for name in [first, second] {
-            let group: Vec<&Waiting> = waiting.iter().filter(|change| change.document == name).collect();
-            if !group.is_empty() {
-                self.guard(id, name, &group, &mut verdicts)?;
-            }
-            if let Some(unopened) = opener.and_then(|position| verdicts.get(&position)).and_then(unopened) {
-                self.withdraw(id, unopened, &waiting, &mut verdicts)?;
-                break;
-            }
-        }
-        self.settle(id, waiting, verdicts)
+        let paper = self.paper(&state, name)?;
+        let contains = paper.document.contains(change);
+        self.papers.insert(name, paper);
+        Ok(contains)
     }
 
-    fn guard(
+    /// Puts a change before the guard whose dependencies are all there.
+    pub(super) fn try_change(
         &mut self,
-        id: RecordId,
         name: DocumentName,
-        group: &[&Waiting],
-        verdicts: &mut BTreeMap<usize, Verdict>,
-    ) -> Result<(), StationError> {
-        let incoming: Vec<Incoming<'_>> = group
-            .iter()
-            .map(|change| Incoming {
-                bytes: &change.bytes,
-                settles: change.settles,
-                actors: None,
-            })
-            .collect();
-        let Some(document) = self.document(id, name)? else {
-            return Ok(());
-        };
-        let report = guard::check(document, &incoming, Unknown::Refuse);
-        for (change, outcome) in group.iter().zip(report.outcomes) {
-            let verdict = match outcome {
-                Outcome::Admitted { .. } => Verdict::Accepted,
-                Outcome::Duplicate { .. } => Verdict::Duplicate,
-                Outcome::Needs { missing } => Verdict::Needs { changes: missing },
-                Outcome::Refused(fault) => refused(fault.code(), fault.to_string()),
+        envelope: &Envelope,
+        incoming: &Incoming<'_>,
+    ) -> Result<Verdict, StationError> {
+        if self.contains(name, &envelope.hash)? {
+            return Ok(Verdict::Duplicate);
+        }
+        if let Some(fault) = self.doomed.get(&(name, envelope.hash)) {
+            return Ok(refused(fault.code(), fault.to_string()));
+        }
+        if let Some(paper) = self.papers.remove(&name) {
+            match Trial::begin(paper.document, Unknown::Refuse) {
+                Ok(trial) => self.trials.insert(name, (paper.before, trial)),
+                Err(fault) => return Ok(refused(fault.code(), fault.to_string())),
             };
-            verdicts.insert(change.position, verdict);
         }
-        if let Some(documents) = &mut self.lay(id)?.documents {
-            match name {
-                DocumentName::Facts => documents.facts = report.document,
-                DocumentName::Private => documents.private = Some(report.document),
-            }
-        }
-        Ok(())
+        let judged = self.trials.get_mut(&name).map(|(_, trial)| trial.judge(envelope, incoming));
+        Ok(match judged {
+            Some(Ok(())) => Verdict::Accepted,
+            Some(Err(fault)) => refused(fault.code(), fault.to_string()),
+            None => refused("internal", "it was not judged".into()),
+        })
     }
 
-    /// Takes a record off again whose opening change did not pass: nothing of it can stay.
-    fn withdraw(
-        &mut self,
-        id: RecordId,
-        unopened: Unopened,
-        waiting: &[Waiting],
-        verdicts: &mut BTreeMap<usize, Verdict>,
-    ) -> Result<(), StationError> {
-        let fallen = verdict_of_unopened(&unopened);
-        for change in waiting {
-            let verdict = verdicts.entry(change.position).or_insert_with(|| fallen.clone());
-            if matches!(verdict, Verdict::Accepted | Verdict::Duplicate) {
-                *verdict = fallen.clone();
-            }
+    /// Takes what was tried into the documents; gives what did not hold.
+    pub(super) fn prove(&mut self) -> Doomed {
+        let mut doomed = Doomed::new();
+        for (name, (before, trial)) in std::mem::take(&mut self.trials) {
+            let Proven { document, view, failed } = trial.finish();
+            doomed.extend(failed.into_iter().map(|(hash, fault)| ((name, hash), fault)));
+            self.papers.insert(name, Paper { document, before, view });
         }
-        let record = self.lay(id)?;
-        record.state = None;
-        record.documents = None;
-        record.states.clear();
-        record.unopened = Some(unopened);
-        Ok(())
+        doomed
     }
 
-    /// Notes what became of the changes, in the order of the page.
-    fn settle(
-        &mut self,
-        id: RecordId,
-        waiting: Vec<Waiting>,
-        mut verdicts: BTreeMap<usize, Verdict>,
-    ) -> Result<(), StationError> {
-        let received = self.received;
-        for change in waiting {
-            let verdict = verdicts
-                .remove(&change.position)
-                .unwrap_or_else(|| refused("internal", "it was not judged".into()));
-            let record = self.lay(id)?;
-            match (&verdict, &mut record.state) {
-                (Verdict::Accepted, Some(state)) => {
-                    state.take_change(change.document, change.hash, &change.deps, change.at, received);
-                    record.touched = true;
-                    self.bound.insert(change.actor);
-                }
-                (Verdict::Refused { .. }, _) => {
-                    record.refused.insert((change.document, change.hash));
-                }
-                _ => {}
-            }
-            if let Some(place) = self.verdicts.get_mut(change.position) {
-                *place = Some(verdict);
-            }
+    /// A document of the record, taken from the desk or opened.
+    pub(super) fn paper(&mut self, state: &RecordState, name: DocumentName) -> Result<Paper, StationError> {
+        if let Some(paper) = self.papers.remove(&name) {
+            return Ok(paper);
         }
-        Ok(())
+        let document = if self.met.is_some() {
+            self.look.kinds.document(self.look.tx, state, name)?
+        } else {
+            self.look.kinds.begin(state, name)?
+        };
+        Ok(Paper {
+            before: document.change_count(),
+            document,
+            view: None,
+        })
     }
 }
 
@@ -348,13 +315,5 @@ pub(super) fn verdict_of_unopened(unopened: &Unopened) -> Verdict {
         Unopened::Needs(changes) => Verdict::Needs {
             changes: changes.clone(),
         },
-    }
-}
-
-fn unopened(verdict: &Verdict) -> Option<Unopened> {
-    match verdict {
-        Verdict::Refused { .. } => Some(Unopened::Refused),
-        Verdict::Needs { changes } => Some(Unopened::Needs(changes.clone())),
-        Verdict::Accepted | Verdict::Duplicate | Verdict::Offered | Verdict::Other(_) => None,
     }
 }

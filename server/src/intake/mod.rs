@@ -1,131 +1,125 @@
-//! Intake: a page of a phone comes in, a verdict on each of its entries goes out. The way of a page, each step a type that only the step
+//! Intake: pages of a phone come in, a verdict on each of their entries goes out. The way of a page, each step a type that only the step
 //! before can make:
 //!
 //! ```text
-//!  SealedPage ─ verify ─► VerifiedPage ─ admit (change, act, guard, rules) ─► AdmittedPage ─► ledger
+//!  SealedPage ─ verify ─► VerifiedPage ─ plan (lanes: change, act, guard, rules) ─► AdmittedPage ─► ledger
 //! ```
 //!
-//! Planned against one look at the database, outside the write lock; appended under it when nothing it looked at has moved, else planned
-//! again. A business fault never refuses an entry: it flags the record.
+//! Pages are taken in by batches of bounded size. What a batch says of one record is a *lane*; lanes know nothing of each other and are
+//! judged on all cores, each document replayed and proven once. Planned against looks at the database, outside the write lock; appended
+//! under it, a batch in one transaction, when nothing that was looked at has moved, else planned again. A business fault never refuses
+//! an entry: it flags the record.
 
 mod act;
 mod admit;
 mod change;
+mod cores;
 mod desk;
+mod lane;
+mod merge;
 mod own;
+mod plan;
 mod verify;
 
-use beatbook_protocol::id::Hash;
-use beatbook_protocol::page::{PageFault, SealedPage, VerifiedPage};
-use beatbook_protocol::wire::{PageAnswer, Verdict, runs};
+use beatbook_protocol::limits::PAGE_BYTES_SEAL;
+use beatbook_protocol::page::SealedPage;
+use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::PageAnswer;
 
 pub(crate) use act::said_bytes;
-pub(crate) use admit::{Admission, AdmittedPage};
+pub(crate) use admit::AdmittedPage;
 pub(crate) use desk::Author;
 pub(crate) use own::{OwnEntry, seal_own};
 
 use crate::error::StationError;
 use crate::kinds::Kinds;
-use crate::store::{ReadTx, Store, WriteTx};
-use beatbook_protocol::time::UnixMillis;
-use verify::{Arrived, verify};
+use crate::store::Store;
+use admit::WriteLook;
+use desk::Look;
+use plan::{judge_here, judge_on_all_cores, plan};
+use verify::arrive;
 
-/// How often a page is planned outside the lock before it is planned under it.
+/// How often a batch is planned outside the lock before it is planned under it.
 const PLANS_MAX: usize = 4;
+/// Bytes of entries in one batch: four pages as phones seal them share one flush, others wait for the lock some tenths of a second at
+/// most, and what stands in memory at once stays small.
+const BATCH_BYTES: usize = 4 * PAGE_BYTES_SEAL;
+/// Pages in one batch, however small.
+const BATCH_PAGES: usize = 64;
 
-/// Takes a page in, or says why not. What is answered was flushed.
-pub(crate) fn take_in(
+/// Takes pages in, in their order, or says why not; one answer for each. What is answered was flushed.
+pub(crate) fn take_in_all(
     store: &Store,
     kinds: &Kinds,
     author: &Author,
-    page: &SealedPage,
+    pages: Vec<SealedPage>,
     received: UnixMillis,
-) -> Result<PageAnswer, StationError> {
-    for _ in 0..PLANS_MAX {
-        let planned = store.read(|tx| plan(tx, kinds, author, page, received))?;
-        let admission = match planned {
-            Planned::Answered(answer) => return Ok(answer),
-            Planned::Faulty(fault) => return store.write(|tx| set_aside(tx, author, page, &fault, received)),
-            Planned::Admitted(admission) => admission,
-        };
-        if let Some(answer) = store.write(|tx| finish(tx, kinds, &admission))? {
-            return Ok(answer);
+) -> Result<Vec<PageAnswer>, StationError> {
+    let mut answers = Vec::with_capacity(pages.len());
+    let mut pages = pages.into_iter().peekable();
+    while pages.peek().is_some() {
+        let mut bytes = 0;
+        let mut batch = Vec::new();
+        while let Some(page) = pages.next_if(|page| batch.is_empty() || bytes + size(page) <= BATCH_BYTES) {
+            bytes += size(&page);
+            batch.push(page);
+            if batch.len() == BATCH_PAGES {
+                break;
+            }
         }
+        answers.extend(take_in(store, kinds, author, batch, received)?);
     }
-    store.write(|tx| match plan(tx, kinds, author, page, received)? {
-        Planned::Answered(answer) => Ok(answer),
-        Planned::Faulty(fault) => set_aside(tx, author, page, &fault, received),
-        Planned::Admitted(admission) => {
-            finish(tx, kinds, &admission)?.ok_or_else(|| StationError::Store("a page moved under the lock".into()))
-        }
-    })
+    Ok(answers)
 }
 
-/// What is to be done with a page.
-enum Planned {
-    /// It was taken in before.
-    Answered(PageAnswer),
-    /// It cannot be taken in as a whole.
-    Faulty(PageFault),
-    /// It becomes a leaf.
-    Admitted(Box<Admission>),
+fn size(page: &SealedPage) -> usize {
+    page.entries.iter().map(|entry| entry.len()).sum()
 }
 
-fn plan(
-    tx: &ReadTx<'_>,
+fn take_in(
+    store: &Store,
     kinds: &Kinds,
     author: &Author,
-    page: &SealedPage,
+    batch: Vec<SealedPage>,
     received: UnixMillis,
-) -> Result<Planned, StationError> {
-    Ok(match verify(tx, author, page)? {
-        Arrived::Known(answer) => Planned::Answered(answer),
-        Arrived::Faulty(fault) => Planned::Faulty(fault),
-        Arrived::Verified(verified) => Planned::Admitted(Box::new(Admission::plan(tx, kinds, author, *verified, received)?)),
-    })
-}
-
-fn finish(tx: &WriteTx<'_>, kinds: &Kinds, admission: &Admission) -> Result<Option<PageAnswer>, StationError> {
-    Ok(admission
-        .append(tx, kinds)?
-        .map(|leaf| answer(admission.page().verified(), leaf, admission.page().verdicts())))
-}
-
-fn answer(page: &VerifiedPage, leaf: u64, verdicts: &[Verdict]) -> PageAnswer {
-    PageAnswer {
-        page: page.hash(),
-        leaf: Some(leaf),
-        verdicts: runs(verdicts),
-        fault: None,
-        expected: None,
+) -> Result<Vec<PageAnswer>, StationError> {
+    let arrived = arrive(store, author, batch)?;
+    for _ in 0..PLANS_MAX {
+        let planned = store.read(|tx| {
+            let look = Look {
+                tx,
+                kinds,
+                author,
+                received,
+            };
+            plan(&look, &arrived, |lanes| judge_on_all_cores(store, &look, lanes))
+        })?;
+        if let Some(answers) = planned.known() {
+            return Ok(answers);
+        }
+        let appended = store.write(|tx| {
+            planned.append(&WriteLook {
+                tx,
+                kinds,
+                author,
+                received,
+            })
+        })?;
+        if let Some(answers) = appended {
+            return Ok(answers);
+        }
     }
-}
-
-/// Faulty pages of one book that are kept: enough to find out what happened, too few to fill a disk with.
-const QUARANTINE_MAX: u64 = 64;
-
-/// Keeps a faulty page as it came, outside the ledger; the book goes on in a new incarnation.
-fn set_aside(
-    tx: &WriteTx<'_>,
-    author: &Author,
-    page: &SealedPage,
-    fault: &PageFault,
-    received: UnixMillis,
-) -> Result<PageAnswer, StationError> {
-    let bytes = beatbook_protocol::codec::to_bytes(page);
-    tracing::warn!(book = %author.book, code = fault.code(), %fault, "page set aside");
-    if tx.quarantined(Some(author.book))? < QUARANTINE_MAX {
-        tx.put_quarantine(author.book, &Hash::of(&[&bytes]), received, fault.code(), &bytes)?;
-    }
-    let expected = match fault {
-        PageFault::Chain { expected } => Some(*expected),
-        PageFault::Header(_) | PageFault::TooLarge | PageFault::Count | PageFault::Root | PageFault::Signature => None,
-    };
-    Ok(PageAnswer {
-        page: beatbook_protocol::page::header_hash(&page.header),
-        leaf: None,
-        verdicts: Vec::new(),
-        fault: Some(fault.code().to_owned()),
-        expected,
+    store.write(|tx| {
+        let look = WriteLook {
+            tx,
+            kinds,
+            author,
+            received,
+        };
+        let reading = look.reading();
+        let planned = plan(&reading, &arrived, |lanes| judge_here(&reading, lanes))?;
+        planned
+            .append(&look)?
+            .ok_or_else(|| StationError::Store("a page moved under the lock".into()))
     })
 }

@@ -1,6 +1,8 @@
 //! The station's own book: what a person does at the station, and what the registry says, is sealed into pages like any other, by a key
 //! of the keys directory. Judged before by whoever asks; sealed under the write lock, since the chain's end is known there alone.
 
+use std::sync::Arc;
+
 use beatbook_protocol::page::{Draft, P256_SHA256, SealedPage, Signer};
 use beatbook_protocol::time::Stamp;
 use beatbook_protocol::wire::Verdict;
@@ -61,7 +63,7 @@ pub(crate) fn seal_own(
     verified.check_follows(&tip).map_err(|fault| failed(&fault))?;
     let verdict = |offered: bool| if offered { Verdict::Offered } else { Verdict::Accepted };
     Ok(AdmittedPage::judged(
-        verified,
+        Arc::new(verified),
         offered.into_iter().map(verdict).collect(),
         received,
     ))

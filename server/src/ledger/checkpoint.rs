@@ -27,8 +27,11 @@ pub(crate) fn note(tx: &ReadTx<'_>, keys: &Keys) -> Result<Position, StationErro
     Ok(position)
 }
 
-/// The signed checkpoint of the ledger's end.
+/// The signed checkpoint of the ledger's end; nothing is signed while the history is in doubt.
 pub(crate) fn sign(tx: &ReadTx<'_>, keys: &Keys, origin: &str) -> Result<(Position, String), StationError> {
+    if tx.alarm()?.is_some() {
+        return Err(StationError::OtherHistory);
+    }
     let position = note(tx, keys)?;
     let checkpoint = Checkpoint {
         origin: origin.to_owned(),

@@ -3,15 +3,21 @@
 //!
 //! ```text
 //!  leaf + entries ─► pages     (known pages, tips of chains)
-//!                 ─► registry  (units, people, books, kinds)
+//!                 ─► registry  (units, people, books, kinds, grants)
 //!                 ─► records   (state, versions, changes, acts)  ─► touched records
-//!  touched record ─► reading   (title, words, conflicts, findings; opens the documents)
+//!                    merges    (which record stands for which)
+//!                 ─► recovered (what was given back, as what it is, with a mark)
+//!  touched record ─► digests   (its digest, and the sums)
+//!                 ─► reading   (title, words, conflicts, findings; opens the documents)
 //! ```
 
+pub(crate) mod digests;
+pub(crate) mod merges;
 pub(crate) mod pages;
 pub(crate) mod reading;
 pub(crate) mod record;
 pub(crate) mod records;
+pub(crate) mod recovered;
 pub(crate) mod registry;
 
 use std::collections::BTreeSet;
@@ -73,7 +79,7 @@ pub(crate) fn fold_leaf(
         // What could not be read was refused as such and moves nothing.
         let Ok(entry) = Entry::parse(folded.bytes) else { continue };
         if let (0, Entry::Registry(event)) = (folded.verdict, &entry) {
-            registry::fold(tx, event)?;
+            registry::fold(tx, event, (number, folded.position))?;
         }
         // The station's own book is enrolled by the first entry of its first page.
         let user = tx.book(header.book)?.map_or(UserId::from_bytes([0; 16]), |book| book.user);
@@ -85,7 +91,13 @@ pub(crate) fn fold_leaf(
             user,
             received: leaf.received,
         };
-        touched.extend(records::fold(tx, kinds, &place, folded.verdict, &entry)?);
+        let moved = match (folded.verdict, &entry) {
+            (0 | 4, Entry::Recovered(inner)) => recovered::fold(tx, kinds, &place, folded.verdict, inner)?,
+            _ => records::fold(tx, kinds, &place, folded.verdict, &entry)?,
+        };
+        touched.extend(moved);
+        recovered::returned(tx, &place, folded)?;
     }
+    digests::fold(tx, number, &touched)?;
     Ok(touched)
 }

@@ -1,10 +1,13 @@
 //! What a record's facts say for lists and search: title, words, conflicts, findings, what waits behind the pin. A function of the
 //! record's fold, its documents and its opener's roles, and of nothing else.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use beatbook_protocol::document::{Document, View};
 use beatbook_protocol::facts::{Facts, Value};
+use beatbook_protocol::id::RecordId;
+use beatbook_protocol::kind::duplicate::duplicate_keys;
 use beatbook_protocol::kind::{
     CheckedKind, DocumentName, Field, FieldType, Finding, FindingSeverity, Judged, RecordContext, UTC_OFFSET_MINUTES,
     UserContext, Who, validate, workflow,
@@ -48,14 +51,22 @@ pub(crate) fn read(
 ) -> Result<ReadingRow, StationError> {
     let broken = |fault| damaged(state, &fault);
     let view = documents.facts.view().map_err(broken)?;
-    let private = documents
-        .private
-        .as_ref()
-        .map(Document::view)
-        .transpose()
-        .map_err(broken)?
-        .unwrap_or_default();
-    let official = official(kind, state, &documents.facts, &view)?;
+    let private = documents.private.as_ref().map(Document::view).transpose().map_err(broken)?;
+    read_views(kind, state, &documents.facts, &view, private.as_ref(), opener_roles)
+}
+
+/// The same, where the documents' views are at hand.
+pub(crate) fn read_views(
+    kind: &CheckedKind,
+    state: &RecordState,
+    facts: &Document,
+    view: &View,
+    private: Option<&View>,
+    opener_roles: &[String],
+) -> Result<ReadingRow, StationError> {
+    let nothing = View::default();
+    let private = private.unwrap_or(&nothing);
+    let official = official(kind, state, facts, view)?;
     let pending = if state.official(kind).is_some() {
         differing(&official.facts, &view.facts)
     } else {
@@ -80,6 +91,8 @@ pub(crate) fn read(
     conflicts.sort_unstable();
     conflicts.dedup();
     Ok(ReadingRow {
+        about: about(kind, &view.facts),
+        keys: duplicate_keys(kind, &view.facts),
         title: title(kind, &view.facts),
         words: said(kind, &view.facts),
         pending,
@@ -102,14 +115,26 @@ fn files(facts: &Facts, private: bool) -> impl Iterator<Item = FileRow> {
     })
 }
 
+/// The record that this one is about: what its first reference field names.
+fn about(kind: &CheckedKind, facts: &Facts) -> Option<RecordId> {
+    let field = kind.fields.iter().find(|field| field.field_type == FieldType::Reference)?;
+    facts.fields.get(&field.code)?.as_text()?.parse().ok()
+}
+
 /// The official view: at the pinned heads while the state pins them, else as it is now.
-pub(crate) fn official(kind: &CheckedKind, state: &RecordState, facts: &Document, now: &View) -> Result<View, StationError> {
+pub(crate) fn official<'v>(
+    kind: &CheckedKind,
+    state: &RecordState,
+    facts: &Document,
+    now: &'v View,
+) -> Result<Cow<'v, View>, StationError> {
     match state.official(kind) {
         Some(heads) => facts
             .view_at(heads)
             .map_err(|fault| damaged(state, &fault))?
+            .map(Cow::Owned)
             .ok_or_else(|| StationError::Damaged(format!("record {}: its pinned heads are missing", state.id))),
-        None => Ok(now.clone()),
+        None => Ok(Cow::Borrowed(now)),
     }
 }
 

@@ -132,14 +132,12 @@ impl RecordState {
                     self.pinned = Some(heads.to_vec());
                     self.offered = None;
                 }
-                self.last_act = Some(entry);
             }
-            ActEffect::Offers => {
-                self.offered = Some(heads.to_vec());
-                self.last_act = Some(entry);
-            }
+            ActEffect::Offers => self.offered = Some(heads.to_vec()),
             ActEffect::Nothing => {}
         }
+        // A repeat as well: phones hold it as the newest act, and both sides must name the same one.
+        self.last_act = Some(entry);
         self.last_at = at;
         self.received = received;
     }

@@ -4,8 +4,8 @@ use beatbook_protocol::document::guard;
 use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry};
 use beatbook_protocol::id::RecordId;
 
-use super::Place;
 use super::record::{ActEffect, Opening, RecordState};
+use super::{Place, merges};
 use crate::error::StationError;
 use crate::kinds::Kinds;
 use crate::store::{ActRow, WriteTx};
@@ -87,6 +87,7 @@ fn take_act(tx: &WriteTx<'_>, kinds: &Kinds, place: &Place, act: &ActEntry, offe
     let kind = kinds.get(&state.opening.opens.kind, state.opening.opens.version)?;
     let met = state.state.clone();
     let effect = ActEffect::of(kind, &met, &act.code, offered);
+    merges::fold(tx, kind, act, &effect)?;
     state.take_act(&effect, place.entry, &act.heads, act.at, place.received);
     state.leaf = place.leaf;
     tx.put_record(&state, kinds.in_review(kind, &state))?;

@@ -1,17 +1,28 @@
-//! Units, people, books and kinds as the ledger's newest word has them.
+//! Units, people, books, kinds and grants as the ledger's newest word has them, and where people and units stood before.
 
 use beatbook_protocol::entry::RegistryEvent;
 
 use crate::error::StationError;
-use crate::store::WriteTx;
+use crate::store::{Grantee, WriteTx};
 
-/// Folds an event.
-pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent) -> Result<(), StationError> {
+/// Folds an event that stands at a place of the ledger.
+pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u64, u32)) -> Result<(), StationError> {
     match event {
-        RegistryEvent::Unit(unit) => tx.put_unit(unit)?,
-        RegistryEvent::User(user) => tx.put_user(user)?,
+        RegistryEvent::Unit(unit) => {
+            tx.put_unit(unit)?;
+            tx.put_unit_at(unit, leaf, position)?;
+        }
+        RegistryEvent::User(user) => {
+            tx.put_user(user)?;
+            tx.put_user_at(user, leaf, position)?;
+        }
         RegistryEvent::Book(book) => tx.put_book(book)?,
         RegistryEvent::Kind(kind) => tx.put_kind(kind)?,
+        RegistryEvent::Grant(grant) => {
+            if let Some(to) = Grantee::of(grant) {
+                tx.put_grant(grant, to, leaf, position)?;
+            }
+        }
         RegistryEvent::Other(_) => {}
     }
     Ok(())

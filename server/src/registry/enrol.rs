@@ -8,6 +8,7 @@ use super::{people, tokens, write_events};
 use crate::error::StationError;
 use crate::exchange::refusal_of;
 use crate::ledger;
+use crate::parcels;
 use crate::station::Station;
 use crate::store::{UserRow, WriteTx};
 
@@ -41,6 +42,7 @@ pub(crate) fn enrol(station: &Station, request: &EnrolRequest) -> Result<EnrolRe
             "the code is wrong, used or run out: ask the station for a new one",
         ));
     };
+    station.env.steps.passes("book enrolled");
     station
         .store
         .read(|tx| ledger::note(tx, &station.keys))
@@ -57,6 +59,7 @@ pub(crate) fn enrol(station: &Station, request: &EnrolRequest) -> Result<EnrolRe
         receipt_key: station.keys.receipt.verifying_key().to_bytes().to_vec(),
         token,
         server_time: station.env.clock.now(),
+        sealing: Some(parcels::sealing_offer(station)),
     })
 }
 

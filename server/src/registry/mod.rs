@@ -2,6 +2,7 @@
 //! codes, tokens, challenges, which are this installation's alone.
 
 pub(crate) mod enrol;
+pub(crate) mod moves;
 pub(crate) mod people;
 pub(crate) mod tokens;
 

@@ -25,36 +25,17 @@ pub(crate) fn add(
     unit: UnitId,
 ) -> Result<UserId, StationError> {
     may_register(by)?;
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > 80 {
-        return Err(StationError::Invalid("a name has 1 to 80 characters".into()));
-    }
-    let mut roles = roles.to_vec();
-    roles.sort_unstable();
-    roles.dedup();
-    for role in &roles {
-        match Who::from_code(role) {
-            Some(Who::Author | Who::Station) | None => {
-                return Err(StationError::Invalid(format!(
-                    "{role:?} is no role: take grid_worker, officer, mediator, chief, ..."
-                )));
-            }
-            Some(_) => {}
-        }
-    }
+    let name = check_name(name)?;
+    let roles = check_roles(roles)?;
     let user = UserId::from_parts(station.env.clock.now(), random(&station.env)?);
     station.store.write(|tx| {
         if !tx.has_unit(unit)? {
             return Err(StationError::NotFound(format!("unit {unit}")));
         }
-        let event = RegistryEvent::User(UserEvent {
-            user,
-            name: name.to_owned(),
-            roles: roles.clone(),
-            unit,
-        });
+        let event = RegistryEvent::User(UserEvent { user, name, roles, unit });
         write_events(tx, &station.keys, &station.env, &station.kinds, vec![event])
     })?;
+    station.env.steps.passes("person added");
     station.store.read(|tx| ledger::note(tx, &station.keys))?;
     Ok(user)
 }
@@ -112,7 +93,35 @@ pub(crate) fn session_of(row: UserRow) -> Session {
     }
 }
 
-fn may_register(by: Option<&Session>) -> Result<(), StationError> {
+/// A name as it is kept.
+pub(super) fn check_name(name: &str) -> Result<String, StationError> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 80 {
+        return Err(StationError::Invalid("a name has 1 to 80 characters".into()));
+    }
+    Ok(name.to_owned())
+}
+
+/// Roles as they are kept: by code, each once.
+pub(super) fn check_roles(roles: &[String]) -> Result<Vec<String>, StationError> {
+    let mut roles = roles.to_vec();
+    roles.sort_unstable();
+    roles.dedup();
+    for role in &roles {
+        match Who::from_code(role) {
+            Some(Who::Author | Who::Station) | None => {
+                return Err(StationError::Invalid(format!(
+                    "{role:?} is no role: take grid_worker, officer, mediator, chief, ..."
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(roles)
+}
+
+/// Only some register people.
+pub(super) fn may_register(by: Option<&Session>) -> Result<(), StationError> {
     let may = by.is_none_or(|by| {
         by.roles
             .iter()

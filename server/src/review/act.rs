@@ -4,12 +4,14 @@ use beatbook_protocol::document::{Document, Edit, EditError, FieldPath, ItemEdit
 use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, identity};
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{ActorId, Hash, RecordId};
+use beatbook_protocol::kind::duplicate::MERGE_INTO;
 use beatbook_protocol::kind::{
     ActGiven, CheckedKind, DocumentName, FindingSeverity, Judgement, Label, UserContext, Who, workflow,
 };
 
 use beatbook_protocol::limits::ACT_BYTES_MAX;
 
+use super::merges;
 use super::page::{self, Names};
 use super::view::{ActDone, ActOrder};
 use crate::error::{ActError, StationError};
@@ -20,6 +22,7 @@ use crate::ledger;
 use crate::projection::reading::{self, Documents, finding_view};
 use crate::projection::record::RecordState;
 use crate::registry::tokens::random;
+use crate::scope::Scope;
 use crate::station::{Session, Station};
 use crate::store::{ReadTx, StoreError};
 
@@ -42,6 +45,8 @@ struct Decided {
     entry: OwnEntry,
     id: Hash,
     met: u64,
+    /// The record that this one is merged into: it may have been merged into this one meanwhile, which moves nothing here.
+    merges: Option<RecordId>,
 }
 
 /// Does an act.
@@ -82,6 +87,11 @@ fn write(station: &Station, record: RecordId, decide: impl Fn() -> Result<Decide
             if tx.record_leaf(record)? != Some(decided.met) {
                 return Ok::<_, StationError>(None);
             }
+            if let Some(target) = decided.merges
+                && merges::ends_in(tx, target, record)?
+            {
+                return Ok(None);
+            }
             let entry = OwnEntry {
                 bytes: decided.entry.bytes.clone(),
                 offered: decided.entry.offered,
@@ -94,6 +104,7 @@ fn write(station: &Station, record: RecordId, decide: impl Fn() -> Result<Decide
             Ok(Some(leaf))
         })?;
         let Some(leaf) = leaf else { continue };
+        station.env.steps.passes("act appended");
         let state = station.store.read(|tx| {
             ledger::note(tx, &station.keys)?;
             Ok::<_, StationError>(tx.record(record)?)
@@ -118,7 +129,7 @@ fn open<'k>(
     if_match: &str,
 ) -> Result<Opened<'k>, ActError> {
     let state = tx.record(record)?.ok_or(ActError::NotFound)?;
-    if !tx.units_below(session.unit)?.contains(&state.opening.opens.unit) {
+    if !Scope::of(tx, session)?.holds(tx, record, state.opening.opens.unit)? {
         return Err(ActError::NotFound);
     }
     let kind = station.kinds.kind_of(&state)?;
@@ -183,6 +194,7 @@ fn decide_act(
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     check(session, &opened, order, &values)?;
+    merges::check(tx, session, opened.kind, state, order)?;
     let act = ActEntry {
         record,
         code: order.code.clone(),
@@ -193,12 +205,17 @@ fn decide_act(
         values: (!values.is_empty()).then_some(values),
         private_heads: opened.documents.private.as_ref().map(Document::heads),
         on_behalf: Some(session.user),
+        nonce: Some(random(&station.env)?),
     };
     if said_bytes(&act) > ACT_BYTES_MAX {
         let text = format!("comment and values of an act have at most {ACT_BYTES_MAX} bytes");
         return Err(StationError::Invalid(text).into());
     }
-    Ok(decided(&Entry::Act(act), offered, state.leaf))
+    let merges = merges::named(opened.kind, order).filter(|_| order.code == MERGE_INTO);
+    Ok(Decided {
+        merges: merges.and_then(|(_, target)| target),
+        ..decided(&Entry::Act(act), offered, state.leaf)
+    })
 }
 
 /// What the act requires: a comment, values, rules over the facts. Findings on the facts as such only flag.
@@ -336,6 +353,7 @@ fn decided(entry: &Entry, offered: bool, met: u64) -> Decided {
         id: identity(&bytes),
         entry: OwnEntry { bytes, offered },
         met,
+        merges: None,
     }
 }
 

@@ -10,11 +10,11 @@ use beatbook_protocol::kind::{CheckedKind, DocumentName, workflow};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::track::TrackView;
 
-use super::queue;
 use super::view::{
-    ActLine, ActOpen, ChangedField, ClaimView, ConflictView, EntryLine, FileLine, PersonView, RecordPage, TrackGap, TrackReport,
-    WriteLine,
+    ActLine, ActOpen, ChangedField, ClaimView, ConflictView, EntryLine, FileLine, PersonView, RecordPage, RecoveredLine,
+    TrackGap, TrackReport, WriteLine,
 };
+use super::{merges, queue};
 use crate::error::StationError;
 use crate::feed::reads_private;
 use crate::kinds::{Kinds, damaged};
@@ -101,10 +101,11 @@ pub(crate) fn record(
         header,
         pinned: state.official(kind).is_some(),
         track: track(&official, kind),
-        official: official.facts,
+        official: official.into_owned().facts,
         pending,
         conflicts,
         acts: acts(tx, &names, id, None)?,
+        recovered: recovered(tx, &names, id)?,
         history,
         findings: tx.findings(id)?,
         acts_open: workflow::acts_open(kind, &state.state, &whos)
@@ -119,6 +120,8 @@ pub(crate) fn record(
             .chain(private.iter().flat_map(|view| files(&view.facts)))
             .collect(),
         private: private.map(|view| view.facts),
+        merged_here: merges::rows(tx, kinds, session, tx.merged_here(id)?)?,
+        duplicates: merges::rows(tx, kinds, session, tx.duplicates_of(id, session.unit)?)?,
     }))
 }
 
@@ -134,6 +137,20 @@ fn files(facts: &Facts) -> impl Iterator<Item = FileLine> {
         thumbnail_arrived: false,
         removed: file.removed,
     })
+}
+
+fn recovered(tx: &ReadTx<'_>, names: &Names, record: RecordId) -> Result<Vec<RecoveredLine>, StationError> {
+    let of = |book| Ok::<_, StationError>(names.person(tx.book(book)?.map_or(UserId::from_bytes([0; 16]), |row| row.user)));
+    tx.recovered_of(record)?
+        .into_iter()
+        .map(|row| {
+            Ok(RecoveredLine {
+                entry: row.entry,
+                author: of(row.book)?,
+                giver: of(row.giver)?,
+            })
+        })
+        .collect()
 }
 
 /// The acts of a record after a leaf (or all).

@@ -3,9 +3,10 @@
 use beatbook_protocol::id::RecordId;
 use beatbook_protocol::kind::Label;
 
-use super::view::{PersonView, QueueFilter, RecordFilter, RecordRow, RowPage};
+use super::view::{AboutView, PersonView, QueueFilter, RecordFilter, RecordRow, RowPage};
 use crate::error::StationError;
 use crate::kinds::Kinds;
+use crate::scope::Scope;
 use crate::station::{Session, Station};
 use crate::store::{ListOrder, ListQuery, ListedRecord, ReadTx};
 use crate::words;
@@ -31,6 +32,7 @@ pub(crate) fn records(station: &Station, session: &Session, filter: &RecordFilte
     query.unit = filter.unit;
     query.author = filter.author;
     query.conflicted = filter.conflicted;
+    query.about = filter.about;
     page(station, &query)
 }
 
@@ -52,7 +54,7 @@ pub(crate) fn row(
     record: RecordId,
 ) -> Result<Option<RecordRow>, StationError> {
     let Some(listed) = tx.listed(record)? else { return Ok(None) };
-    if !tx.units_below(session.unit)?.contains(&listed.unit) {
+    if !Scope::of(tx, session)?.holds(tx, record, listed.unit)? {
         return Ok(None);
     }
     Ok(Some(row_of(kinds, listed)))
@@ -65,13 +67,14 @@ fn query(session: &Session, order: ListOrder, limit: u32, after: Option<&str>) -
     };
     let wrong = || StationError::Invalid("`after` is not a place that a list gave".into());
     Ok(ListQuery {
-        scope: session.unit,
+        scope: (session.unit, session.user),
         order,
         kind: None,
         state: None,
         unit: None,
         author: None,
         conflicted: false,
+        about: None,
         words: None,
         after: after.map(|text| place(text).ok_or_else(wrong)).transpose()?,
         limit: if limit == 0 { ROWS } else { limit.min(ROWS_MAX) },
@@ -126,6 +129,8 @@ fn row_of(kinds: &Kinds, row: ListedRecord) -> RecordRow {
         pending: row.counts.2,
         offered: row.flags.0,
         review: row.flags.1,
+        merged_into: row.merged_into,
+        about: row.about.map(|(id, title)| AboutView { id, title }),
         snippet: row.snippet.map(|snippet| words::unspaced(&snippet)),
     }
 }

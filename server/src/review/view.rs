@@ -34,6 +34,8 @@ pub struct RecordFilter {
     pub author: Option<UserId>,
     /// Only with conflicts.
     pub conflicted: bool,
+    /// Only about this record, or about one that was merged into it.
+    pub about: Option<RecordId>,
     /// Go on after this place.
     pub after: Option<String>,
     /// Rows at most; 1 to 500.
@@ -105,9 +107,37 @@ pub struct RecordRow {
     pub offered: bool,
     /// Whether it is in the review queue.
     pub review: bool,
+    /// The record that it was merged into, at the end of all merges; it then goes on there.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<RecordId>,
+    /// What it is about, as a visit is about a household; after a merge the record that stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<AboutView>,
     /// Where a search found its words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snippet: Option<String>,
+}
+
+/// A record that another one is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct AboutView {
+    /// The record.
+    #[schema(value_type = String)]
+    pub id: RecordId,
+    /// Its title, where it is of the same unit.
+    pub title: Option<String>,
+}
+
+/// Two records that may be one thing.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct DuplicatePair {
+    /// Codes of the fields in which they are alike.
+    pub alike: Vec<String>,
+    /// The one that was registered first.
+    pub older: RecordRow,
+    /// The other.
+    pub newer: RecordRow,
 }
 
 /// A record's page.
@@ -125,6 +155,8 @@ pub struct RecordPage {
     pub conflicts: Vec<ConflictView>,
     /// The acts, in the ledger's order.
     pub acts: Vec<ActLine>,
+    /// Entries that rest on a colleague's word since the station was restored, until their author's page returns.
+    pub recovered: Vec<RecoveredLine>,
     /// Every write to every place.
     pub history: Vec<WriteLine>,
     /// What the record does not hold to.
@@ -137,6 +169,22 @@ pub struct RecordPage {
     pub private: Option<Facts>,
     /// The photos and recordings that it names, and which of them have arrived.
     pub files: Vec<FileLine>,
+    /// The records that were merged into this one.
+    pub merged_here: Vec<RecordRow>,
+    /// The records that this one might be another one of.
+    pub duplicates: Vec<RecordRow>,
+}
+
+/// An entry that a colleague's phone gave back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RecoveredLine {
+    /// The entry.
+    #[schema(value_type = String)]
+    pub entry: Hash,
+    /// Whose book it is said to come from.
+    pub author: PersonView,
+    /// Whose phone gave it back.
+    pub giver: PersonView,
 }
 
 /// A photo or recording that a record names.

@@ -9,9 +9,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 use super::{ReadTx, StoreError, WriteTx};
 
 /// The steps, in order; `user_version` says how many a file has taken.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/001_initial.sql"),
-    include_str!("migrations/002_blobs.sql"),
+    include_str!("migrations/002_desk.sql"),
+    include_str!("migrations/003_scope.sql"),
+    include_str!("migrations/004_blobs.sql"),
 ];
 
 /// How long one writer waits for another process's (a backup command beside the server).

@@ -6,7 +6,7 @@ use super::{ReadTx, StoreError, WriteTx};
 
 /// The projections and the columns that order their rows. Snapshots are left out of the dump: they say nothing that changes do not, and
 /// when they are made is a matter of speed.
-pub(crate) const PROJECTIONS: [(&str, &str); 18] = [
+pub(crate) const PROJECTIONS: [(&str, &str); 29] = [
     ("page", "hash"),
     ("book_tip", "book, incarnation"),
     ("unit", "unit"),
@@ -23,7 +23,18 @@ pub(crate) const PROJECTIONS: [(&str, &str); 18] = [
     ("conflict", "record, path"),
     ("finding", "record, number"),
     ("record_file", "record, document, hash"),
+    ("about", "record"),
+    ("merged", "record"),
+    ("duplicate_key", "record, key"),
+    ("not_duplicate", "record, other"),
     ("search", "rowid"),
+    ("user_at", "user, leaf, position"),
+    ("unit_at", "unit, leaf, position"),
+    ("grant_at", "record, grantee, leaf, position"),
+    ("granted", "record, grantee"),
+    ("record_digest", "record"),
+    ("digest_sum", "unit, kind, kind_version, opener"),
+    ("recovered", "entry"),
     ("snapshot", "record, document"),
 ];
 

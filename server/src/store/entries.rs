@@ -1,8 +1,8 @@
 //! Rows of entries: what stood in which page with which verdict, and the bytes, once each.
 
-use beatbook_protocol::id::{BookId, Hash, IncarnationId, RecordId, UnitId};
+use beatbook_protocol::id::{BookId, Hash, IncarnationId, RecordId, UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::connection::{id, int, maybe_id, uint};
 use super::{ReadTx, StoreError, WriteTx};
@@ -56,10 +56,21 @@ pub(crate) struct FeedRow {
     pub(crate) position: u32,
     /// Whether it was only offered.
     pub(crate) offered: bool,
-    /// Kind, version and opener of its record; none for registry events.
-    pub(crate) record: Option<(String, u32, [u8; 16])>,
+    /// Its record; none for registry events.
+    pub(crate) record: Option<FeedRecord>,
     /// Its bytes.
     pub(crate) bytes: Vec<u8>,
+}
+
+/// The record of an entry in scope.
+#[derive(Debug, Clone)]
+pub(crate) struct FeedRecord {
+    /// Its number.
+    pub(crate) number: u64,
+    /// Kind and version.
+    pub(crate) kind: (String, u32),
+    /// Who opened it.
+    pub(crate) opener: UserId,
 }
 
 /// An entry's bytes with its identity.
@@ -72,6 +83,29 @@ pub(crate) struct ContentRow {
 }
 
 const ACCEPTED: &str = "(0, 4)";
+
+const FEED: &str =
+    "SELECT e.leaf, e.position, e.verdict, r.number, r.kind, r.kind_version, r.opener_user, c.bytes, p.book, p.received";
+
+fn read_feed(row: &Row<'_>) -> rusqlite::Result<FeedRow> {
+    let record = match (row.get::<_, Option<i64>>(3)?, row.get(4)?, row.get(5)?, row.get(6)?) {
+        (Some(number), Some(kind), Some(version), Some(opener)) => Some(FeedRecord {
+            number: uint(number),
+            kind: (kind, version),
+            opener: UserId::from_bytes(opener),
+        }),
+        _ => None,
+    };
+    Ok(FeedRow {
+        leaf: uint(row.get(0)?),
+        position: row.get(1)?,
+        offered: row.get::<_, u32>(2)? == 4,
+        record,
+        bytes: row.get(7)?,
+        book: id!(row, 8, BookId),
+        received: UnixMillis(row.get(9)?),
+    })
+}
 
 impl ReadTx<'_> {
     /// The entries of a leaf, in their order.
@@ -95,16 +129,22 @@ impl ReadTx<'_> {
 
     /// The accepted entries about a record, in the ledger's order: identity, leaf, position.
     pub(crate) fn accepted_of(&self, record: RecordId) -> Result<Vec<(Hash, u64, u32)>, StoreError> {
-        let sql =
-            format!("SELECT id, leaf, position FROM entry WHERE record = ?1 AND verdict IN {ACCEPTED} ORDER BY leaf, position");
+        // An entry that was given back goes by its own name, not by that of the entry around it.
+        let sql = format!(
+            "SELECT coalesce(r.entry, e.id), e.leaf, e.position FROM entry AS e
+               LEFT JOIN recovered AS r ON r.leaf = e.leaf AND r.position = e.position
+             WHERE e.record = ?1 AND e.verdict IN {ACCEPTED} ORDER BY e.leaf, e.position"
+        );
         self.all(&sql, [record.as_bytes()], |row| {
             Ok((id!(row, 0, Hash), uint(row.get(1)?), row.get(2)?))
         })
     }
 
-    /// Whether the entry was taken in before.
+    /// Whether the entry was taken in before, in a page or as it was given back.
     pub(crate) fn is_accepted(&self, entry: &Hash) -> Result<bool, StoreError> {
-        let sql = format!("SELECT 1 FROM entry WHERE id = ?1 AND verdict IN {ACCEPTED}");
+        let sql = format!(
+            "SELECT 1 FROM entry WHERE id = ?1 AND verdict IN {ACCEPTED} UNION ALL SELECT 1 FROM recovered WHERE entry = ?1 LIMIT 1"
+        );
         Ok(self.one(&sql, [entry.as_bytes()], |_| Ok(()))?.is_some())
     }
 
@@ -115,42 +155,62 @@ impl ReadTx<'_> {
         })
     }
 
-    /// Visits the accepted entries of a range of leaves that are about records of the unit and below it, or about the registry, in
-    /// order, pages of the asker's own left out. The visitor says whether to go on.
+    /// Visits the accepted entries of a range of leaves that are about records of the unit and below it or granted there, or about the
+    /// registry, in order, pages of the asker's own left out. The visitor says whether to go on.
     pub(crate) fn each_in_feed<E: From<StoreError>>(
         &self,
         (from, to): (u64, u64),
-        unit: UnitId,
+        (user, unit): (UserId, UnitId),
         (own_book, own_incarnation): (BookId, IncarnationId),
         mut visit: impl FnMut(FeedRow) -> Result<bool, E>,
     ) -> Result<(), E> {
         let sql = format!(
             "WITH RECURSIVE scope (unit) AS (VALUES (?3) UNION SELECT u.unit FROM unit AS u JOIN scope AS s ON u.parent = s.unit)
-             SELECT e.leaf, e.position, e.verdict, r.kind, r.kind_version, r.opener_user, c.bytes, p.book, p.received
-             FROM page AS p CROSS JOIN entry AS e ON e.leaf = p.leaf JOIN content AS c ON c.id = e.id
+             {FEED} FROM page AS p CROSS JOIN entry AS e ON e.leaf = p.leaf JOIN content AS c ON c.id = e.id
                LEFT JOIN record AS r ON r.id = e.record
              WHERE p.leaf >= ?1 AND p.leaf < ?2 AND NOT (p.book = ?4 AND p.incarnation = ?5) AND e.verdict IN {ACCEPTED}
-               AND (e.record IS NULL OR r.unit IN (SELECT unit FROM scope))
+               AND (e.record IS NULL OR r.unit IN (SELECT unit FROM scope) OR EXISTS (
+                 SELECT 1 FROM granted AS g WHERE g.record = e.record AND (g.grantee = ?6 OR g.grantee IN (SELECT unit FROM scope))))
              ORDER BY p.leaf, e.position"
         );
         let own = (own_book.as_bytes(), own_incarnation.as_bytes());
-        self.each(&sql, params![int(from), int(to), unit.as_bytes(), own.0, own.1], |row| {
-            let read = || -> rusqlite::Result<FeedRow> {
-                let record = match (row.get(3)?, row.get(4)?, row.get(5)?) {
-                    (Some(kind), Some(version), Some(opener)) => Some((kind, version, opener)),
-                    _ => None,
-                };
-                Ok(FeedRow {
-                    leaf: uint(row.get(0)?),
-                    position: row.get(1)?,
-                    offered: row.get::<_, u32>(2)? == 4,
-                    record,
-                    bytes: row.get(6)?,
-                    book: id!(row, 7, BookId),
-                    received: UnixMillis(row.get(8)?),
-                })
-            };
-            visit(read().map_err(StoreError::from)?)
+        let values = params![int(from), int(to), unit.as_bytes(), own.0, own.1, user.as_bytes()];
+        self.each(&sql, values, |row| visit(read_feed(row).map_err(StoreError::from)?))
+    }
+
+    /// Visits the accepted entries about a record in the first leaves, grants of it included, in the ledger's order.
+    pub(crate) fn each_of_record<E: From<StoreError>>(
+        &self,
+        record: RecordId,
+        to: u64,
+        mut visit: impl FnMut(FeedRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let sql = format!(
+            "{FEED} FROM (
+               SELECT leaf, position FROM entry WHERE record = ?1 AND leaf < ?2 AND verdict IN {ACCEPTED}
+               UNION ALL SELECT leaf, position FROM grant_at WHERE record = ?1 AND leaf < ?2) AS w
+             CROSS JOIN entry AS e ON e.leaf = w.leaf AND e.position = w.position JOIN content AS c ON c.id = e.id
+             JOIN page AS p ON p.leaf = e.leaf LEFT JOIN record AS r ON r.id = e.record
+             ORDER BY w.leaf, w.position"
+        );
+        self.each(&sql, params![record.as_bytes(), int(to)], |row| {
+            visit(read_feed(row).map_err(StoreError::from)?).map(|()| true)
+        })
+    }
+
+    /// Visits the accepted registry events of a range of leaves, in order. The visitor says whether to go on.
+    pub(crate) fn each_of_registry<E: From<StoreError>>(
+        &self,
+        (from, to): (u64, u64),
+        mut visit: impl FnMut(FeedRow) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let sql = format!(
+            "{FEED} FROM entry AS e INDEXED BY entry_registry JOIN content AS c ON c.id = e.id JOIN page AS p ON p.leaf = e.leaf
+               LEFT JOIN record AS r ON 0
+             WHERE e.record IS NULL AND e.leaf >= ?1 AND e.leaf < ?2 AND e.verdict IN {ACCEPTED} ORDER BY e.leaf, e.position"
+        );
+        self.each(&sql, params![int(from), int(to)], |row| {
+            visit(read_feed(row).map_err(StoreError::from)?)
         })
     }
 

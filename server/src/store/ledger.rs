@@ -117,6 +117,7 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Appends a leaf and the tree nodes that it completes.
     pub(crate) fn put_leaf(&self, number: u64, bytes: &[u8], nodes: &[Node]) -> Result<(), StoreError> {
+        self.growth.borrow_mut().leaves = true;
         self.run(
             "INSERT INTO leaf (number, bytes) VALUES (?1, ?2)",
             params![int(number), bytes],
@@ -147,6 +148,7 @@ impl WriteTx<'_> {
 
     /// Remembers a page, which is its book's last, and moves the book's tip there.
     pub(crate) fn put_page(&self, leaf: u64, book: BookId, received: UnixMillis, tip: &Tip) -> Result<(), StoreError> {
+        self.growth.borrow_mut().books.insert(book);
         self.run(
             "INSERT INTO page (hash, leaf, book, incarnation, received) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![

@@ -5,7 +5,7 @@ use beatbook_protocol::time::UnixMillis;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Row, params_from_iter};
 
-use super::connection::{id, int};
+use super::connection::{id, int, maybe_id};
 use super::{ReadTx, StoreError};
 
 /// In which order a list is read.
@@ -22,8 +22,8 @@ pub(crate) enum ListOrder {
 /// What to list. Every condition that is there must hold.
 #[derive(Debug, Clone)]
 pub(crate) struct ListQuery {
-    /// Records of this unit and below it: the scope of whoever asks.
-    pub(crate) scope: UnitId,
+    /// The scope of whoever asks: records of this unit and below it, and those granted there or to him.
+    pub(crate) scope: (UnitId, UserId),
     /// Order.
     pub(crate) order: ListOrder,
     /// Of this kind.
@@ -36,6 +36,8 @@ pub(crate) struct ListQuery {
     pub(crate) author: Option<UserId>,
     /// With conflicts only.
     pub(crate) conflicted: bool,
+    /// About this record, or about one that ended in it.
+    pub(crate) about: Option<RecordId>,
     /// Full-text query, in FTS5's words.
     pub(crate) words: Option<String>,
     /// Go on after this place.
@@ -67,6 +69,10 @@ pub(crate) struct ListedRecord {
     pub(crate) counts: (u32, u32, u32),
     /// Whether it has an offer, and whether it waits for review.
     pub(crate) flags: (bool, bool),
+    /// The record that it was merged into in the end.
+    pub(crate) merged_into: Option<RecordId>,
+    /// What it is about, after all merges, and the title of that within its own unit.
+    pub(crate) about: Option<(RecordId, Option<String>)>,
     /// Words around the hit of a search.
     pub(crate) snippet: Option<String>,
     /// Its place in this order.
@@ -123,11 +129,22 @@ impl ReadTx<'_> {
 }
 
 const COLUMNS: &str = "SELECT r.id, r.kind, r.kind_version, r.unit, r.state, r.state_since, r.title, r.opener_user, u.name, r.opened_at, \
-     r.received, r.version, r.conflicts, r.findings, r.pending, r.offered IS NOT NULL, r.review";
+     r.received, r.version, r.conflicts, r.findings, r.pending, r.offered IS NOT NULL, r.review, \
+     (SELECT root FROM merged WHERE record = r.id), \
+     (SELECT coalesce(m.root, a.target) FROM about AS a LEFT JOIN merged AS m ON m.record = a.target WHERE a.record = r.id), \
+     (SELECT t.title FROM about AS a LEFT JOIN merged AS m ON m.record = a.target \
+      JOIN record AS t ON t.id = coalesce(m.root, a.target) AND t.unit = r.unit WHERE a.record = r.id)";
 
 fn sql_of(query: &ListQuery) -> (String, Vec<SqlValue>) {
-    let mut values = vec![SqlValue::Blob(query.scope.as_bytes().to_vec())];
-    let mut wheres = vec!["r.unit IN (SELECT unit FROM scope)".to_owned()];
+    let mut values = vec![
+        SqlValue::Blob(query.scope.0.as_bytes().to_vec()),
+        SqlValue::Blob(query.scope.1.as_bytes().to_vec()),
+    ];
+    let mut wheres = vec![
+        "(r.unit IN (SELECT unit FROM scope) OR EXISTS (SELECT 1 FROM granted AS g WHERE g.record = r.id \
+         AND (g.grantee = ?2 OR g.grantee IN (SELECT unit FROM scope))))"
+            .to_owned(),
+    ];
     let mut put = |condition: &str, value: SqlValue| {
         values.push(value);
         wheres.push(condition.replace('?', &format!("?{}", values.len())));
@@ -146,6 +163,12 @@ fn sql_of(query: &ListQuery) -> (String, Vec<SqlValue>) {
     }
     if query.conflicted {
         put("r.conflicts > ?", SqlValue::Integer(0));
+    }
+    if let Some(about) = query.about {
+        put(
+            "r.id IN (SELECT record FROM about WHERE target = ? OR target IN (SELECT record FROM merged WHERE root = ?))",
+            SqlValue::Blob(about.as_bytes().to_vec()),
+        );
     }
     if let Some(words) = &query.words {
         put("search MATCH ?", SqlValue::Text(words.clone()));
@@ -198,8 +221,13 @@ fn read(row: &Row<'_>, searched: bool) -> rusqlite::Result<ListedRecord> {
         version: id!(row, 11, Hash),
         counts: (row.get(12)?, row.get(13)?, row.get(14)?),
         flags: (row.get(15)?, row.get(16)?),
-        place: (row.get(17)?, row.get(18)?),
-        snippet: if searched { row.get(19)? } else { None },
+        merged_into: maybe_id!(row, 17, RecordId),
+        about: match maybe_id!(row, 18, RecordId) {
+            Some(about) => Some((about, row.get(19)?)),
+            None => None,
+        },
+        place: (row.get(20)?, row.get(21)?),
+        snippet: if searched { row.get(22)? } else { None },
     })
 }
 
@@ -210,19 +238,20 @@ mod tests {
     #[test]
     fn every_condition_has_a_place_of_its_own() {
         let query = ListQuery {
-            scope: UnitId::from_bytes([1; 16]),
+            scope: (UnitId::from_bytes([1; 16]), UserId::from_bytes([4; 16])),
             order: ListOrder::Review,
             kind: Some("visit".into()),
             state: Some("submitted".into()),
             unit: Some(UnitId::from_bytes([2; 16])),
             author: Some(UserId::from_bytes([3; 16])),
             conflicted: true,
+            about: Some(RecordId::from_bytes([7; 16])),
             words: None,
             after: Some((4, 5)),
             limit: 6,
         };
         let (sql, values) = sql_of(&query);
-        assert_eq!(values.len(), 10);
+        assert_eq!(values.len(), 11);
         assert!((1..=values.len()).all(|number| sql.contains(&format!("?{number}"))), "{sql}");
     }
 }

@@ -7,32 +7,42 @@
 mod access;
 mod blobs;
 mod connection;
+mod digests;
 mod documents;
 mod dump;
 mod entries;
 mod files;
 mod ledger;
 mod lists;
+mod merges;
+mod owed;
 mod records;
+mod recovered;
 mod registry;
+mod scope;
 #[cfg(test)]
 mod tampering;
 
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub(crate) use access::{Contact, StationRow, TokenRow};
 pub(crate) use blobs::{FileRow, UploadRow};
+pub(crate) use digests::{DigestGroup, DigestParts, DigestRow};
 pub(crate) use entries::{EntryRow, FeedRow, PutEntry};
 pub(crate) use files::{copy_into, inspect, look};
 pub(crate) use ledger::EpochRow;
 pub(crate) use lists::{ListOrder, ListQuery, ListedRecord};
 pub(crate) use records::{ActRow, ReadingRow};
+pub(crate) use recovered::{AlarmRow, RecoveredRow};
 pub(crate) use registry::{BookRow, UserRow};
 use rusqlite::Connection;
+pub(crate) use scope::{GrantRow, Grantee, ScopedRecord};
 
 use crate::error::StationError;
+use crate::news::{Growth, News};
 
 /// What the database did not do.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +90,8 @@ pub(crate) struct Store {
     path: PathBuf,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
+    /// Told after each commit that appended.
+    pub(crate) news: News,
 }
 
 /// Read connections kept open; more are opened when more read at once, and closed after.
@@ -101,6 +113,7 @@ impl Store {
             path: path.to_owned(),
             writer: Mutex::new(writer),
             readers: Mutex::new(Vec::new()),
+            news: News::default(),
         })
     }
 
@@ -128,10 +141,17 @@ impl Store {
         let tx = conn
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .map_err(StoreError::from)?;
-        let result = step(&WriteTx {
+        let write = WriteTx {
             read: ReadTx { conn: &tx },
-        })?;
+            growth: RefCell::default(),
+        };
+        let result = step(&write)?;
+        let growth = write.growth.into_inner();
         tx.commit().map_err(StoreError::from)?;
+        drop(conn);
+        if growth.leaves {
+            self.news.tell(growth);
+        }
         Ok(result)
     }
 }
@@ -146,6 +166,8 @@ pub(crate) struct ReadTx<'c> {
 #[derive(Debug)]
 pub(crate) struct WriteTx<'c> {
     read: ReadTx<'c>,
+    /// Whom the step may concern, for the streams of hints.
+    growth: RefCell<Growth>,
 }
 
 impl<'c> Deref for WriteTx<'c> {

@@ -36,6 +36,10 @@ pub(crate) struct ActRow {
 /// What a record's facts say for lists and search.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct ReadingRow {
+    /// What it is about.
+    pub(crate) about: Option<RecordId>,
+    /// By what it may be told to be another one.
+    pub(crate) keys: Vec<String>,
     /// Title.
     pub(crate) title: String,
     /// Words, as the search index takes them.
@@ -156,6 +160,7 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Puts a record's state, whether it is new or known.
     pub(crate) fn put_record(&self, state: &RecordState, review: bool) -> Result<(), StoreError> {
+        self.growth.borrow_mut().units.insert(state.opening.opens.unit);
         let version = state.version();
         self.run(
             "INSERT INTO record (id, kind, kind_version, unit, opener_book, opener_user, opened_at, last_at, state, state_since,
@@ -239,6 +244,7 @@ impl WriteTx<'_> {
             ],
             |row| row.get(0),
         )?;
+        self.put_links(record, reading)?;
         self.run("DELETE FROM conflict WHERE record = ?1", [key])?;
         for path in &reading.conflicts {
             self.run("INSERT INTO conflict (record, path) VALUES (?1, ?2)", params![key, path])?;

@@ -112,6 +112,7 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Puts a unit as it is from now on.
     pub(crate) fn put_unit(&self, event: &UnitEvent) -> Result<(), StoreError> {
+        self.growth.borrow_mut().registry = true;
         self.run(
             "INSERT INTO unit (unit, name, parent) VALUES (?1, ?2, ?3)
              ON CONFLICT (unit) DO UPDATE SET name = excluded.name, parent = excluded.parent",
@@ -126,6 +127,7 @@ impl WriteTx<'_> {
 
     /// Puts a person as he is from now on.
     pub(crate) fn put_user(&self, event: &UserEvent) -> Result<(), StoreError> {
+        self.growth.borrow_mut().registry = true;
         self.run(
             "INSERT INTO user (user, name, roles, unit) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (user) DO UPDATE SET name = excluded.name, roles = excluded.roles, unit = excluded.unit",
@@ -141,6 +143,7 @@ impl WriteTx<'_> {
 
     /// Puts a book; a book's key and owner never change.
     pub(crate) fn put_book(&self, event: &BookEvent) -> Result<(), StoreError> {
+        self.growth.borrow_mut().registry = true;
         self.run(
             "INSERT INTO book (book, user, suite, key, device) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
             params![
@@ -156,6 +159,7 @@ impl WriteTx<'_> {
 
     /// Puts a kind file; a version never changes.
     pub(crate) fn put_kind(&self, event: &KindEvent) -> Result<(), StoreError> {
+        self.growth.borrow_mut().registry = true;
         self.run(
             "INSERT INTO kind (kind, version, source) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
             params![event.kind, event.version, event.source],

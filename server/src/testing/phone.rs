@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use beatbook_protocol::digest::SetDigest;
 use beatbook_protocol::document::guard::{self, Incoming, Unknown};
 use beatbook_protocol::document::{Document, Edit};
 use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, Opens};
@@ -11,10 +12,11 @@ use beatbook_protocol::ledger::{Checkpoint, Position, StationPublicKey, merkle};
 use beatbook_protocol::page::{BookKey, Draft, P256_SHA256, SealedPage, Signer, header_hash};
 use beatbook_protocol::time::{Stamp, UnixMillis};
 use beatbook_protocol::wire::{
-    Challenged, Cursor, EnrolResponse, ExchangeRequest, ExchangeResponse, Refusal, WIRE_VERSION, exchange_message, pack, read,
-    unpack,
+    Challenged, Cursor, EnrolResponse, ExchangeRequest, ExchangeResponse, Refusal, Verdict, exchange_message, pack, read, unpack,
+    verdict_of,
 };
 
+use super::held::Held;
 use crate::station::Station;
 
 /// A phone, as far as a station can tell.
@@ -29,6 +31,12 @@ pub(crate) struct Phone {
     pub(crate) cursor: Option<Cursor>,
     pub(crate) documents: BTreeMap<(RecordId, DocumentName), Document>,
     pub(crate) wall: i64,
+    /// What it holds accepted.
+    pub(crate) held: Held,
+    /// Every byte that it was sent, unpacked.
+    pub(crate) heard: Vec<u8>,
+    /// The newest checkpoint.
+    pub(crate) note: Option<String>,
     /// Kinds of records that are no visits.
     pub(crate) kinds: BTreeMap<RecordId, String>,
 }
@@ -83,6 +91,7 @@ impl Phone {
             values: None,
             private_heads: None,
             on_behalf: None,
+            nonce: None,
         })
         .to_bytes()
     }
@@ -118,24 +127,21 @@ impl Phone {
 
     pub(crate) fn request(&self, pages: Vec<SealedPage>) -> ExchangeRequest {
         ExchangeRequest {
-            version: WIRE_VERSION,
-            book: self.book,
-            incarnation: self.incarnation,
-            cursor: self.cursor.clone(),
             pages,
             kinds: Some(Catalogue::builtin().unwrap().digest()),
             app: "test".into(),
-            feed_bytes_max: None,
+            ..ExchangeRequest::plain(self.book, self.incarnation, self.cursor.clone())
         }
     }
 
     /// Checks a reply as a phone does, and takes in its feed.
     pub(crate) fn receive(&mut self, reply: &[u8]) -> ExchangeResponse {
         let bytes = unpack(reply).unwrap();
+        self.heard.extend_from_slice(&bytes);
         let reply: ExchangeResponse = read("reply", &bytes).unwrap();
         if let Some(receipt) = &reply.receipt {
             let key = StationPublicKey::from_bytes(&self.enrolled.receipt_key.clone().try_into().unwrap()).unwrap();
-            assert!(receipt.holds(&reply.answers, &reply.feed, &key));
+            assert!(receipt.holds(&reply.answers, &reply.feed, reply.fill.as_deref().unwrap_or_default(), &key));
         }
         if let Some(note) = &reply.checkpoint {
             let key = StationPublicKey::from_bytes(&self.enrolled.checkpoint_key.clone().try_into().unwrap()).unwrap();
@@ -160,9 +166,13 @@ impl Phone {
                 None => assert_eq!(reached, new),
             }
         }
-        for leaf in &reply.feed {
+        for leaf in reply.fill.iter().flatten().chain(&reply.feed) {
             for entry in &leaf.entries {
-                if let Ok(Entry::Change(change)) = Entry::parse(&entry.entry) {
+                let entry = match Entry::parse(&entry.entry) {
+                    Ok(Entry::Recovered(recovered)) => recovered.inner(),
+                    other => other,
+                };
+                if let Ok(Entry::Change(change)) = entry {
                     if let Some(opens) = &change.opens {
                         self.kinds.insert(change.record, opens.kind.clone());
                     }
@@ -177,10 +187,42 @@ impl Phone {
             }
         }
         self.cursor = Some(reply.cursor.clone());
+        if reply.renew.is_none() {
+            self.held.books.insert(self.book, self.enrolled.user);
+            self.held.take(&reply);
+        }
+        if reply.checkpoint.is_some() {
+            self.note.clone_from(&reply.checkpoint);
+        }
         if let Some(token) = &reply.token {
             self.enrolled.token.clone_from(token);
         }
         reply
+    }
+
+    /// Takes own entries as accepted that the station took in.
+    pub(crate) fn settle(&mut self, pages: &[SealedPage], reply: &ExchangeResponse) {
+        for (page, answer) in pages.iter().zip(&reply.answers) {
+            let Some(leaf) = answer.leaf else { continue };
+            for (position, entry) in (0_u32..).zip(&page.entries) {
+                let record = Entry::parse(entry).ok().and_then(|entry| entry.record());
+                let has_left = record.is_some_and(|record| reply.left.iter().flatten().any(|left| *left == record));
+                let verdict = verdict_of(&answer.verdicts, position);
+                if !has_left && matches!(verdict, Some(Verdict::Accepted | Verdict::Offered)) {
+                    self.held.put((leaf, position), self.book, reply.server_time, entry.to_vec());
+                }
+            }
+        }
+    }
+
+    /// The digest of what it holds.
+    pub(crate) fn digest(&self) -> SetDigest {
+        self.held.digest(self.enrolled.user)
+    }
+
+    /// Whether these bytes stand anywhere in what it was sent.
+    pub(crate) fn heard_of(&self, bytes: &[u8]) -> bool {
+        self.heard.windows(bytes.len()).any(|window| window == bytes)
     }
 
     /// Sends without a token, signs the challenge, sends again.

@@ -371,3 +371,22 @@ fn a_history_that_the_station_never_had_is_refused() {
         .unwrap_err();
     assert_eq!(refusal.code, "unknown_history");
 }
+
+#[test]
+fn an_act_that_repeats_another_is_the_records_last_act_all_the_same() {
+    let world = World::new();
+    let mut phone = world.phone("李警官", "officer");
+    let record = world.record_id();
+    let opening = phone.write(record, Some(world.unit), visit());
+    let finish = phone.act(record, "finish", None);
+    world.verdicts(&mut phone, vec![opening, finish]);
+    let (before, state) = (world.version(record), world.state(record));
+    let again = phone.act(record, "finish", None);
+    assert_eq!(world.verdicts(&mut phone, vec![again]), [Verdict::Accepted]);
+    assert_eq!(world.state(record), state);
+    assert_ne!(
+        world.version(record),
+        before,
+        "phones name the newest act, and so must the station"
+    );
+}

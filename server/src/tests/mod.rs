@@ -1,6 +1,12 @@
 //! Tests of the whole station through its one door, with phones made by hand.
 
+mod batches;
 mod blobs;
 mod intake;
+mod merges;
+mod moves;
 mod operations;
+mod parcels;
+mod reconcile;
+mod restore;
 mod review;

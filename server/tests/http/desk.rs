@@ -19,6 +19,7 @@ use tower::ServiceExt as _;
 /// A station and its chief.
 pub(crate) struct Desk {
     router: Router,
+    pub(crate) station: Arc<Station>,
     token: String,
     dir: TempDir,
 }
@@ -33,6 +34,11 @@ pub(crate) struct Reply {
 impl Desk {
     /// A new station.
     pub(crate) fn new() -> Self {
+        Self::with(&HttpConfig::default(), Environment::system())
+    }
+
+    /// A new station under these limits, with this clock.
+    pub(crate) fn with(limits: &HttpConfig, environment: Environment) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (data, keys) = (dir.path().join("data"), dir.path().join("keys"));
         let options = InitOptions {
@@ -40,10 +46,11 @@ impl Desk {
             unit_name: "中关村社区".into(),
             chief_name: "李所长".into(),
         };
-        let made = Station::init(&data, &keys, &options, &Environment::system()).unwrap();
-        let station = Station::open(&data, &keys, &[], Environment::system()).unwrap();
+        let made = Station::init(&data, &keys, &options, &environment).unwrap();
+        let station = Arc::new(Station::open(&data, &keys, &[], environment).unwrap());
         Self {
-            router: router(Arc::new(station), &HttpConfig::default(), OpenConnections::default()),
+            router: router(Arc::clone(&station), limits, OpenConnections::default()),
+            station,
             token: made.chief_token,
             dir,
         }
@@ -106,6 +113,16 @@ impl Desk {
             .uri(path)
             .header("content-type", MEDIA_TYPE);
         self.send(request.body(Body::new(body)).unwrap()).await
+    }
+
+    /// A phone's stream of hints, as it comes.
+    pub(crate) async fn hints(&self, token: &str) -> axum::response::Response {
+        let request = Request::get("/sync/v1/hints").header("authorization", format!("Bearer {token}"));
+        self.router
+            .clone()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap()
     }
 
     /// Answers on a socket too, for as long as the test runs.

@@ -94,14 +94,9 @@ impl Phone {
     /// A packed request with these pages.
     pub(crate) fn request(&self, pages: Vec<SealedPage>) -> Vec<u8> {
         wire::pack(&ExchangeRequest {
-            version: WIRE_VERSION,
-            book: self.book,
-            incarnation: IncarnationId::from_bytes([1; 16]),
-            cursor: None,
             pages,
-            kinds: None,
             app: "0".into(),
-            feed_bytes_max: None,
+            ..ExchangeRequest::plain(self.book, IncarnationId::from_bytes([1; 16]), None)
         })
         .unwrap()
     }
@@ -142,6 +137,7 @@ impl Phone {
                 values: None,
                 private_heads: None,
                 on_behalf: None,
+                nonce: None,
             })
         };
         let finish = act("finish", None);

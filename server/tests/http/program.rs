@@ -134,6 +134,13 @@ fn a_station_is_made_served_stopped_verified_backed_up_and_restored() {
     assert!(!address.ends_with(":0"));
     assert!(health(&address).starts_with("HTTP/1.1 200"));
     assert_eq!(std::fs::read_to_string(&address_file).unwrap(), format!("http://{address}\n"));
+    let second = run(&["serve", "--listen", "127.0.0.1:0"], &environment);
+    assert_eq!(second.status.code(), Some(1), "one server for one data directory");
+    assert!(
+        said(&second.stderr).contains("another server is running"),
+        "{}",
+        said(&second.stderr)
+    );
     let backup = path("backup");
     well(&["backup", "--to", &backup], &environment);
     assert!(Command::new("kill").arg(served.id().to_string()).status().unwrap().success());

@@ -3,8 +3,12 @@
 
 pub mod capture;
 pub mod floor;
+pub mod hostile;
+pub mod light;
+pub mod load;
 pub mod record;
 pub mod sync;
+pub mod work;
 
 use std::path::PathBuf;
 
@@ -29,6 +33,9 @@ pub enum BenchError {
     /// The floor's HTTP.
     #[error(transparent)]
     Http(#[from] reqwest::Error),
+    /// The station is busy: try again after this time.
+    #[error("told to try again in {0:?}")]
+    TryLater(std::time::Duration),
     /// Something else.
     #[error("{0}")]
     Wrong(String),
@@ -62,6 +69,12 @@ pub fn memory_kb(process: &str, what: &str) -> std::io::Result<u64> {
     Ok(line
         .and_then(|line| line.split_whitespace().next()?.parse().ok())
         .unwrap_or(0))
+}
+
+/// Megabytes out of kilobytes, as memory is told.
+#[expect(clippy::cast_precision_loss, reason = "kilobytes of memory")]
+fn to_mb(kb: u64) -> f64 {
+    kb as f64 / 1024.0
 }
 
 /// CPU seconds that a process has used, by `/proc/PID/stat` (100 ticks a second on Linux).

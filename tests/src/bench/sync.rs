@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use beatbook_protocol::document::{Document, Shape};
+use beatbook_protocol::document::Document;
 use beatbook_protocol::id::{ActorId, RecordId};
-use beatbook_protocol::kind::{Catalogue, DocumentName};
 use beatbook_protocol::time::UnixMillis;
 use serde::Serialize;
 
 use super::floor::Floor;
-use super::{BenchError, cpu_s, memory_kb, record, scratch};
+use super::load::Bulk;
+use super::work;
+use super::{BenchError, cpu_s, memory_kb, record, scratch, to_mb};
 use crate::day::{chief, content};
 use crate::phone::{DayClock, Phone};
 use crate::proxy::{Road, Traffic};
@@ -66,6 +67,18 @@ pub struct SyncFigures {
     pub server_cpu_s: Option<f64>,
     /// Peak memory of the station, MB.
     pub server_peak_mb: Option<f64>,
+    /// Nothing to do, on a phone that holds more records.
+    pub noops: Vec<Noop>,
+}
+
+/// Nothing to do.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Noop {
+    /// Records that the phone holds.
+    pub records: usize,
+    /// Seconds, requests and bytes.
+    #[serde(flatten)]
+    pub step: Step,
 }
 
 /// A station that already runs, for benchmarks through somebody's own network.
@@ -77,11 +90,16 @@ pub struct Elsewhere {
     pub token: String,
 }
 
-/// Runs it.
+/// Runs it; afterwards the no-op again on phones that hold `noop_at` records, which another wrote.
 ///
 /// # Errors
 /// When anything of it does not work.
-pub async fn run(records: usize, delay_ms: u64, elsewhere: Option<Elsewhere>) -> Result<SyncFigures, BenchError> {
+pub async fn run(
+    records: usize,
+    noop_at: &[usize],
+    delay_ms: u64,
+    elsewhere: Option<Elsewhere>,
+) -> Result<SyncFigures, BenchError> {
     let root = scratch("bench-sync")?;
     let mut figures = SyncFigures {
         records,
@@ -99,6 +117,8 @@ pub async fn run(records: usize, delay_ms: u64, elsewhere: Option<Elsewhere>) ->
             figures.steps = beatbook(&root, station.url(), &token, delay, records).await?;
             figures.server_cpu_s = Some(cpu_s(station.id())? - before);
             figures.server_peak_mb = Some(to_mb(memory_kb(&station.id().to_string(), "VmHWM")?));
+            drop(station);
+            figures.noops = noops(&root.join("noops"), delay, noop_at).await?;
         }
     }
     figures.floor = floor(&root, delay, &RawChanges::of(records)?).await?;
@@ -116,9 +136,7 @@ impl RawChanges {
     /// The same edits as the phone's, under another author mark: equal in number and size.
     fn of(records: usize) -> Result<Self, BenchError> {
         let wrong = |fault: &dyn std::fmt::Display| BenchError::Wrong(fault.to_string());
-        let catalogue = Catalogue::builtin().map_err(|fault| wrong(&fault))?;
-        let kind = catalogue.newest("visit").ok_or_else(|| wrong(&"no kind visit"))?;
-        let shape = Shape::of(kind, DocumentName::Facts).map_err(|fault| wrong(&fault))?;
+        let shape = work::shape("visit")?;
         let mut seeded = Seeded::new(1);
         let mut raw = Self {
             push: Vec::new(),
@@ -170,6 +188,36 @@ async fn beatbook(root: &Path, url: &str, token: &str, delay: Duration, records:
     steps.push_edits = step(&road, &mut first).await?;
     steps.pull_edits = step(&road, &mut other).await?;
     Ok(steps)
+}
+
+/// The no-op on a phone that holds ever more records.
+async fn noops(root: &Path, delay: Duration, at: &[usize]) -> Result<Vec<Noop>, BenchError> {
+    std::fs::create_dir_all(root)?;
+    let places = Places::under(root);
+    let token = StationProcess::init(&places)?;
+    let station = StationProcess::serve(&places, "127.0.0.1:0")?;
+    let desk = Chief::new(station.url(), &token)?;
+    let near = Road::to(address(station.url())?, Duration::ZERO).await?;
+    let far = Road::to(address(station.url())?, delay).await?;
+    let clock = DayClock::standing_at(UnixMillis(1_795_000_000_000));
+    let mut phone = phone(root, "holder", &desk, &near, &clock).await?;
+    let mut bulk = Bulk::begin(station.url(), &chief::register(&desk, "writer", "officer").await?).await?;
+    let mut noops = Vec::with_capacity(at.len());
+    for records in at {
+        while bulk.written() < *records {
+            bulk.push(1_000.min(*records - bulk.written())).await?;
+        }
+        phone.call(&near.url());
+        phone.sync().await?;
+        // What it has confirmed by now is noted at the station; from here on there is nothing.
+        phone.sync().await?;
+        phone.call(&far.url());
+        noops.push(Noop {
+            records: *records,
+            step: step(&far, &mut phone).await?,
+        });
+    }
+    Ok(noops)
 }
 
 async fn phone(root: &Path, name: &str, desk: &Chief, road: &Road, clock: &DayClock) -> Result<Phone, BenchError> {
@@ -243,9 +291,4 @@ fn address(url: &str) -> Result<SocketAddr, BenchError> {
     url.trim_start_matches("http://")
         .parse()
         .map_err(|_| BenchError::Wrong(format!("{url} is not http://ADDRESS:PORT")))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "kilobytes of memory")]
-fn to_mb(kb: u64) -> f64 {
-    kb as f64 / 1024.0
 }

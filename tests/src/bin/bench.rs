@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use beatbook_tests::bench::{BenchError, capture, sync};
+use beatbook_tests::bench::{BenchError, capture, hostile, load, sync};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
@@ -31,6 +31,9 @@ enum What {
         /// Records of three changes each.
         #[arg(long, default_value_t = 1_000)]
         records: usize,
+        /// Then nothing to do again, on a phone that holds so many records.
+        #[arg(long, value_delimiter = ',', default_values_t = [5_000, 30_000])]
+        noop_at: Vec<usize>,
         /// Delay each way, milliseconds.
         #[arg(long, default_value_t = 0)]
         delay_ms: u64,
@@ -40,6 +43,33 @@ enum What {
         /// A chief's token at that station.
         #[arg(long)]
         token: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What hostile requests cost a station, hazard by hazard.
+    Hostile {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What the station bears in bulk: first pushes of new records, one request after the other.
+    Bulk {
+        /// Records of three changes each.
+        #[arg(long, default_value_t = 100_000)]
+        records: usize,
+        /// Records in each request.
+        #[arg(long, default_value_t = 1_000)]
+        batch: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Phones with a day's work each that come home at once: 13 visits, one patrol of 2,000 fixes, 2 incidents.
+    Load {
+        /// Phones.
+        #[arg(long, default_value_t = 300)]
+        phones: usize,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -68,16 +98,51 @@ async fn measure(what: What) -> Result<(), BenchError> {
         What::Capture { records, json } => show(&capture::run(records).await?, json),
         What::Sync {
             records,
+            noop_at,
             delay_ms,
             url,
             token,
             json,
         } => {
             let elsewhere = url.zip(token).map(|(url, token)| sync::Elsewhere { url, token });
-            show(&sync::run(records, delay_ms, elsewhere).await?, json)
+            show(&sync::run(records, &noop_at, delay_ms, elsewhere).await?, json)
         }
+        What::Hostile { json } => show_hostile(&hostile::run().await?, json),
+        What::Bulk { records, batch, json } => show(&load::bulk(records, batch).await?, json),
+        What::Load { phones, json } => show(&load::load(phones).await?, json),
         What::Probe { file } => capture::probe(&file),
     }
+}
+
+fn show_hostile(figures: &hostile::HostileFigures, json: bool) -> Result<(), BenchError> {
+    if json {
+        return show(figures, true);
+    }
+    println!(
+        "{:<34} {:>5} {:>9} {:>9} {:>8} {:>9}",
+        "hazard", "n", "wire KB", "KB", "CPU ms", "over MB"
+    );
+    for row in &figures.hazards {
+        println!(
+            "{:<34} {:>5} {:>9.1} {:>9.1} {:>8.1} {:>9.1}{}",
+            row.name,
+            row.requests,
+            row.wire_kb,
+            row.unpacked_kb,
+            row.cpu_ms,
+            row.over_idle_mb,
+            if row.within { "" } else { "  OVER" }
+        );
+    }
+    println!(
+        "idle {:.1} MB; bounds: {:.0} MB over idle, {:.0} ms and {} ms for each KB unpacked",
+        figures.idle_mb, figures.over_idle_mb_max, figures.cpu_ms_max, figures.cpu_ms_per_kb_max
+    );
+    let over = figures.hazards.iter().filter(|row| !row.within).count();
+    if over > 0 {
+        return Err(BenchError::Wrong(format!("{over} hazard(s) are over the bounds")));
+    }
+    Ok(())
 }
 
 fn show(figures: &impl Serialize, json: bool) -> Result<(), BenchError> {

@@ -2,9 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod blobs;
+mod hostile;
 mod killed;
+mod kinds;
+mod live;
+mod merged;
+mod parcels;
 mod post;
 mod slow_line;
 mod tracks;
 mod two_phones;
 mod upkeep;
+mod world;

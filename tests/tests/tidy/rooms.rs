@@ -57,6 +57,10 @@ const DOORS: &[Door] = &[
         places: &["client-core/src/transport", "tests"],
     },
     Door {
+        library: "hpke",
+        places: &["protocol/src/parcel"],
+    },
+    Door {
         library: "uniffi",
         places: &["ffi"],
     },

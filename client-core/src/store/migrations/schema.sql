@@ -29,7 +29,12 @@ CREATE TABLE record (
   -- What could not be read of it; the entries are kept all the same.
   unreadable TEXT,
   -- What the record's row in `search` (of the same number) was made from.
-  words_hash BLOB
+  words_hash BLOB,
+  -- Of the record's accepted entries that have their place on the ledger (protocol::digest); none when there are none, or it leaves.
+  digest BLOB,
+  -- Whether it left the scope and own work hangs on it still.
+  leaving INTEGER NOT NULL DEFAULT 0,
+  private_heads BLOB
 ) STRICT;
 -- Every index costs each save a page: what one record's few rows can be searched for has none.
 CREATE INDEX record_updated ON record (updated_at, n);
@@ -39,10 +44,13 @@ CREATE INDEX record_waiting ON record (updated_at, n) WHERE waiting > 0;
 CREATE INDEX record_refused ON record (updated_at, n) WHERE refused > 0;
 CREATE INDEX record_conflicts ON record (updated_at, n) WHERE conflicts > 0;
 CREATE INDEX record_came_back ON record (updated_at, n) WHERE came_back > 0;
+CREATE INDEX record_leaving ON record (record) WHERE leaving > 0;
 
 -- Changes of documents. status: 0 accepted, 1 pending (own, no verdict yet), 2 parked (refused, or built on what was refused),
 -- 3 unreadable (from the feed, and the guard would not have it), 4 arrived (from the feed, waiting for the guard or for what it
--- depends on), 5 answered (parked, and its author has dealt with it). Nothing here is ever deleted.
+-- depends on), 5 answered (parked, and its author has dealt with it), 6 lost (accepted once, and a restored station would not have it
+-- back). Accepted entries without a leaf have no place on the station's ledger (any more). Nothing here is ever deleted but with its
+-- record, when that has left the scope.
 CREATE TABLE change (
   n INTEGER PRIMARY KEY,
   entry BLOB NOT NULL UNIQUE,
@@ -64,7 +72,11 @@ CREATE TABLE change (
   code TEXT,
   text TEXT,
   -- Last, so that counting rows reads no long pages.
-  bytes BLOB NOT NULL
+  bytes BLOB NOT NULL,
+  -- When the station took it in.
+  received INTEGER,
+  -- The entry's bytes, where they cannot be made again out of this row.
+  whole BLOB
 ) STRICT;
 CREATE INDEX change_record ON change (record, document, folded, n);
 CREATE INDEX change_parked ON change (record, n) WHERE status = 2;
@@ -83,7 +95,8 @@ CREATE TABLE act (
   code TEXT,
   text TEXT,
   -- Last, so that counting rows reads no long pages.
-  bytes BLOB NOT NULL
+  bytes BLOB NOT NULL,
+  received INTEGER
 ) STRICT;
 CREATE INDEX act_record ON act (record, status, leaf, position, n);
 CREATE INDEX act_parked ON act (record, n) WHERE status = 2;
@@ -119,7 +132,8 @@ CREATE TABLE draft (
   based_on TEXT,
   based_heads BLOB,
   answers BLOB,
-  saved_at INTEGER NOT NULL
+  saved_at INTEGER NOT NULL,
+  based_private BLOB
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX draft_saved ON draft (saved_at, draft);
 
@@ -160,9 +174,9 @@ CREATE TABLE identity (
   book BLOB NOT NULL
 ) STRICT;
 
-CREATE TABLE person (user BLOB PRIMARY KEY, name TEXT NOT NULL, roles TEXT NOT NULL, unit BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE person (user BLOB PRIMARY KEY, name TEXT NOT NULL, roles TEXT NOT NULL, unit BLOB NOT NULL, leaf INTEGER NOT NULL DEFAULT -1) STRICT, WITHOUT ROWID;
 CREATE TABLE book (book BLOB PRIMARY KEY, user BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE unit (unit BLOB PRIMARY KEY, name TEXT NOT NULL, parent BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE unit (unit BLOB PRIMARY KEY, name TEXT NOT NULL, parent BLOB, leaf INTEGER NOT NULL DEFAULT -1) STRICT, WITHOUT ROWID;
 CREATE TABLE kind (kind TEXT NOT NULL, version INTEGER NOT NULL, source TEXT NOT NULL, PRIMARY KEY (kind, version)) STRICT, WITHOUT ROWID;
 -- Where the exchange with the station stands.
 
@@ -247,7 +261,15 @@ CREATE TABLE exchange (
   complete_at INTEGER,
   fault_at INTEGER,
   fault TEXT,
-  not_before INTEGER
+  not_before INTEGER,
+  -- The last time that both digests were seen to be equal, and since when they have not been.
+  agreed_at INTEGER,
+  differs_since INTEGER,
+  verified_at INTEGER,
+  -- Whether a comparison of all records is asked for.
+  verify INTEGER NOT NULL DEFAULT 0,
+  -- The newest checkpoint of the life of the ledger that was lost.
+  witness TEXT
 ) STRICT;
 
 -- The station's signed word on replies that answered pages: `items` are the hashes under the root, 32 bytes each, answers first.
@@ -258,6 +280,75 @@ CREATE TABLE receipt (
   items BLOB NOT NULL,
   at INTEGER NOT NULL
 ) STRICT;
+
+-- The sum of all records' digests.
+CREATE TABLE digest (one INTEGER PRIMARY KEY CHECK (one = 1), records INTEGER NOT NULL, sum BLOB NOT NULL) STRICT;
+
+-- Records that differ from the station's, to be sent whole.
+CREATE TABLE wanted (record BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+-- Accepted entries that a restored station lost, by the place that they had.
+CREATE TABLE give (
+  entry BLOB PRIMARY KEY,
+  leaf INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  tries INTEGER NOT NULL DEFAULT 0,
+  held_until INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- The app that has read this file last: another one reads again what that could not.
+CREATE TABLE reader (one INTEGER PRIMARY KEY CHECK (one = 1), app TEXT NOT NULL) STRICT;
+
+-- What the station has said of itself beside the records.
+
+-- The set of kind files that the station has in force, as it sent it last: by it new records are made, and by its digest the phone asks
+-- whether there is more. `digest`: of the file as the station has it.
+CREATE TABLE kind_in_force (
+  kind TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  PRIMARY KEY (kind, version)
+) STRICT, WITHOUT ROWID;
+
+-- The least version of the app that the station wants; no row while it wants none.
+CREATE TABLE app_min (one INTEGER PRIMARY KEY CHECK (one = 1), version TEXT NOT NULL) STRICT;
+
+-- Records that were merged into another, and the one that stays at the end of all merges; none while they make a loop.
+CREATE TABLE merged (record BLOB PRIMARY KEY, target BLOB NOT NULL, root BLOB) STRICT, WITHOUT ROWID;
+CREATE INDEX merged_root ON merged (root) WHERE root IS NOT NULL;
+-- Parcels: own pages for others to carry, and what is carried for others.
+
+-- The station's sealing key, as it was told last.
+CREATE TABLE sealing (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  origin TEXT NOT NULL,
+  key BLOB NOT NULL,
+  told_at INTEGER NOT NULL
+) STRICT;
+
+-- Parcels made here. `secret` opens the answer.
+CREATE TABLE parcel_made (
+  n INTEGER PRIMARY KEY,
+  parcel BLOB NOT NULL UNIQUE,
+  secret BLOB NOT NULL,
+  entries INTEGER NOT NULL,
+  made_at INTEGER NOT NULL,
+  answered_at INTEGER
+) STRICT;
+
+-- Parcels of others. `bytes` is the file while it waits; then the answer's file is in its place.
+CREATE TABLE parcel_carried (
+  n INTEGER PRIMARY KEY,
+  parcel BLOB NOT NULL UNIQUE,
+  state TEXT NOT NULL CHECK (state IN ('waiting', 'answered', 'refused')),
+  taken_at INTEGER NOT NULL,
+  answered_at INTEGER,
+  handed_at INTEGER,
+  code TEXT,
+  text TEXT,
+  bytes BLOB NOT NULL
+) STRICT;
+CREATE INDEX parcel_carried_waiting ON parcel_carried (n) WHERE state = 'waiting';
 
 -- Photos and recordings: what is here, what waits for the station, what is wanted from it, and which records name it.
 

@@ -1,5 +1,7 @@
 //! A phone and a station for tests: the phone is a real core under a clock and randomness of the test.
 
+mod holdings;
+mod parcels;
 mod station;
 
 use std::cell::Cell;
@@ -57,9 +59,14 @@ impl Randomness for TestRandomness {
 impl Phone {
     /// A new phone that is not enrolled.
     pub(crate) fn new() -> Self {
+        Self::at(|_| {})
+    }
+
+    fn at(prepare: impl FnOnce(&std::path::Path)) -> Self {
         static PHONES: AtomicU64 = AtomicU64::new(0);
         let number = PHONES.fetch_add(1, Ordering::SeqCst);
         let path = std::env::temp_dir().join(format!("beatbook-sync-{}-{number}.db", std::process::id()));
+        prepare(&path);
         let clock = Arc::new(AtomicI64::new(1_700_000_000_000));
         let platform = Platform {
             clock: Box::new(TestClock(Arc::clone(&clock))),
@@ -72,6 +79,15 @@ impl Phone {
             path,
             written: Cell::new(0),
         }
+    }
+
+    /// A copy of the phone's file as it is now, opened: a backup that was restored, or a clone.
+    pub(crate) fn copy(&self) -> Self {
+        Self::at(|path| {
+            for ending in ["db", "db-wal"] {
+                std::fs::copy(self.path.with_extension(ending), path.with_extension(ending)).unwrap();
+            }
+        })
     }
 
     /// A new phone that is enrolled at the station.
@@ -160,6 +176,7 @@ fn act(at: UnixMillis, comment: &str) -> Vec<u8> {
         values: None,
         private_heads: None,
         on_behalf: None,
+        nonce: None,
     })
     .to_bytes()
 }

@@ -1,5 +1,5 @@
 //! A station of one book: it keeps its ledger in memory, verifies pages, signs checkpoints and receipts, and can be told to misbehave.
-//! It judges nothing about records.
+//! It judges nothing about records; what of them is in scope it is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -7,29 +7,32 @@ use std::convert::Infallible;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use beatbook_protocol::codec;
+use beatbook_protocol::digest::SetDigest;
 use beatbook_protocol::entry::identity;
-use beatbook_protocol::id::{BookId, Hash, IncarnationId, UnitId, UserId};
+use beatbook_protocol::id::{BookId, Hash, IncarnationId, RecordId, UnitId, UserId};
 use beatbook_protocol::ledger::merkle::{self, Nodes};
 use beatbook_protocol::ledger::{Checkpoint, Leaf, Position, StationKey};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, Tip};
+use beatbook_protocol::parcel::SealingKey;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
     self, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeResponse, FeedEntry, FeedLeaf, PageAnswer, Receipt, Refusal,
-    RefusalCode, Verdict, WIRE_VERSION, exchange_message, runs,
+    RefusalCode, Verdict, exchange_message, runs,
 };
 
+use super::holdings::record_of;
 use super::{act, opened};
 use crate::transport::{Outcome, OutgoingRequest};
 
 /// One leaf with what the station knows beside it.
 #[derive(Clone)]
-struct Taken {
-    bytes: Vec<u8>,
-    incarnation: Option<IncarnationId>,
-    tip: Option<Tip>,
-    page: Hash,
-    verdicts: Vec<Verdict>,
-    entries: Vec<Vec<u8>>,
+pub(super) struct Taken {
+    pub(super) bytes: Vec<u8>,
+    pub(super) incarnation: Option<IncarnationId>,
+    pub(super) tip: Option<Tip>,
+    pub(super) page: Hash,
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) entries: Vec<Vec<u8>>,
 }
 
 /// A station of one book.
@@ -38,14 +41,23 @@ pub(crate) struct Station {
     pub(crate) token: String,
     pub(crate) epoch: u64,
     follows: Option<Position>,
-    book: Option<(BookId, BookPublicKey)>,
-    leaves: Vec<Taken>,
+    pub(super) book: Option<(BookId, BookPublicKey)>,
+    pub(super) leaves: Vec<Taken>,
     /// Entries that the station says this of.
     pub(crate) verdicts: BTreeMap<Hash, Verdict>,
     /// Code of a fault that the next page has.
     pub(crate) fault: Option<&'static str>,
     pub(crate) leaves_in_reply: usize,
     pub(crate) backed_up_to: Option<u64>,
+    /// Records that left the scope, with the ledger's size before.
+    pub(super) left: BTreeMap<RecordId, u64>,
+    /// How many records one reply of a fill holds; none sends all by the feed.
+    pub(crate) fill_by: Option<usize>,
+    /// Added to the digest that it tells.
+    pub(crate) lie: SetDigest,
+    /// Opens parcels.
+    pub(crate) sealing: SealingKey,
+    pub(crate) tells_sealing_key: bool,
 }
 
 struct Kept(BTreeMap<(u32, u64), Hash>);
@@ -71,7 +83,23 @@ impl Station {
             fault: None,
             leaves_in_reply: 1000,
             backed_up_to: None,
+            left: BTreeMap::new(),
+            fill_by: None,
+            lie: SetDigest::default(),
+            sealing: SealingKey::from_bytes(&[8; 32]),
+            tells_sealing_key: true,
         }
+    }
+
+    /// A record leaves the scope: from here on it is in nothing that the station says.
+    pub(crate) fn leave(&mut self, record: RecordId) {
+        self.left.insert(record, self.leaves.len() as u64);
+        self.write("a record left");
+    }
+
+    /// It is in scope again.
+    pub(crate) fn enter(&mut self, record: RecordId) {
+        self.left.remove(&record);
     }
 
     pub(crate) fn enrol(&mut self, request: &OutgoingRequest) -> Outcome {
@@ -91,6 +119,7 @@ impl Station {
             receipt_key: self.key.verifying_key().to_bytes().to_vec(),
             token: self.token.clone(),
             server_time: UnixMillis(0),
+            sealing: self.offer(),
         };
         Outcome::Reply(wire::pack(&response).unwrap())
     }
@@ -142,37 +171,75 @@ impl Station {
             return refuse(&refusal);
         }
         let request = opened(request);
+        if request.next.is_some_and(|next| next < self.tip(request.incarnation).next) {
+            return self.renew(request.cursor);
+        }
         let answers: Vec<PageAnswer> = request.pages.iter().map(|page| self.take_in(page.clone())).collect();
+        let given = request.given.as_ref().map(|given| self.take_given(given));
         let from = request.cursor.as_ref().map(|cursor| cursor.position);
         let head = self.position(self.leaves.len());
-        let start = from
-            .map_or(0, |from| usize::try_from(from.size).unwrap())
-            .min(self.leaves.len());
+        let is_first = from.is_none() && self.fill_by.is_some();
+        let start = match from {
+            None if is_first => self.leaves.len(),
+            from => from
+                .map_or(0, |from| usize::try_from(from.size).unwrap())
+                .min(self.leaves.len()),
+        };
         let end = (start + self.leaves_in_reply).min(self.leaves.len());
         let feed: Vec<FeedLeaf> = (start..end).filter_map(|leaf| self.feed(leaf, request.incarnation)).collect();
+        let (fill, token) = self.fill(&request, is_first);
         let cursor = self.position(end);
-        let changed = !answers.is_empty() || !feed.is_empty();
-        let root = wire::receipt_root(&answers, &feed);
+        let left: Vec<RecordId> = self
+            .left
+            .iter()
+            .filter(|(_, at)| from.is_some_and(|from| from.size <= **at) && **at < end as u64)
+            .map(|(record, _)| *record)
+            .collect();
+        let at_head = end == self.leaves.len() && token.is_none() && request.feed_bytes_max != Some(0);
+        let holds = Self::set(&self.holdings()).and(self.lie);
+        let buckets = request
+            .buckets
+            .as_ref()
+            .filter(|_| at_head)
+            .map(|buckets| self.differing(buckets));
+        let changed = !answers.is_empty() || !feed.is_empty() || !fill.is_empty();
+        let root = wire::receipt_root(&answers, &feed, &fill);
         let reply = ExchangeResponse {
-            version: WIRE_VERSION,
-            server_time: UnixMillis(0),
             receipt: changed.then(|| Receipt::sign(root, &self.key)),
             answers,
             feed,
+            fill: (!fill.is_empty()).then_some(fill),
+            left: (!left.is_empty()).then_some(left),
+            digest: (at_head && request.digest != Some(holds)).then_some(holds),
+            buckets,
+            given,
             checkpoint: (from != Some(head)).then(|| self.checkpoint()),
             consistency: from
                 .filter(|from| from.size <= head.size)
                 .map(|from| self.proof(from.size, head.size)),
             cursor_consistency: (end < self.leaves.len()).then(|| self.proof(cursor.size, head.size)),
-            more: (end < self.leaves.len()).then_some(true),
-            cursor: Cursor {
-                position: cursor,
-                fill: None,
-            },
-            kinds: None,
-            token: None,
-            next_ms: None,
+            more: (end < self.leaves.len() || token.is_some()).then_some(true),
             backed_up_to: self.backed_up_to,
+            sealing: self.offer(),
+            ..ExchangeResponse::plain(
+                UnixMillis(0),
+                Cursor {
+                    position: cursor,
+                    fill: token,
+                },
+            )
+        };
+        Outcome::Reply(wire::pack(&reply).unwrap())
+    }
+
+    fn renew(&self, cursor: Option<Cursor>) -> Outcome {
+        let beginning = Cursor {
+            position: self.position(0),
+            fill: None,
+        };
+        let reply = ExchangeResponse {
+            renew: Some(true),
+            ..ExchangeResponse::plain(UnixMillis(0), cursor.unwrap_or(beginning))
         };
         Outcome::Reply(wire::pack(&reply).unwrap())
     }
@@ -189,7 +256,7 @@ impl Station {
         })
     }
 
-    fn take_in(&mut self, page: SealedPage) -> PageAnswer {
+    pub(super) fn take_in(&mut self, page: SealedPage) -> PageAnswer {
         let key = self.book.unwrap().1;
         let bad = |page, fault: &str, expected| PageAnswer {
             page,
@@ -203,12 +270,7 @@ impl Station {
             return answer(page.hash(), leaf, &self.leaves[leaf].verdicts);
         }
         let incarnation = page.header().incarnation;
-        let tips = self.leaves.iter().filter(|leaf| leaf.incarnation == Some(incarnation));
-        let tip = tips.filter_map(|leaf| leaf.tip).next_back().unwrap_or(Tip {
-            incarnation,
-            next: 0,
-            last: Hash::from_bytes([0; 32]),
-        });
+        let tip = self.tip(incarnation);
         if let Some(fault) = self.fault.take() {
             return bad(page.hash(), fault, None);
         }
@@ -239,7 +301,7 @@ impl Station {
         answer(page.hash(), self.leaves.len() - 1, &verdicts)
     }
 
-    fn append(&mut self, taken: Taken) {
+    pub(super) fn append(&mut self, taken: Taken) {
         let leaf = Leaf {
             version: 1,
             header: taken.bytes.clone(),
@@ -251,19 +313,37 @@ impl Station {
         self.leaves.push(Taken { bytes, ..taken });
     }
 
+    fn tip(&self, incarnation: IncarnationId) -> Tip {
+        let tips = self.leaves.iter().filter(|leaf| leaf.incarnation == Some(incarnation));
+        tips.filter_map(|leaf| leaf.tip).next_back().unwrap_or(Tip {
+            incarnation,
+            next: 0,
+            last: Hash::from_bytes([0; 32]),
+        })
+    }
+
     fn feed(&self, leaf: usize, incarnation: IncarnationId) -> Option<FeedLeaf> {
+        (self.leaves[leaf].incarnation != Some(incarnation)).then(|| self.shown(leaf, |record| !self.left.contains_key(&record)))
+    }
+
+    /// A leaf with its accepted entries of these records.
+    pub(super) fn shown(&self, leaf: usize, wanted: impl Fn(RecordId) -> bool) -> FeedLeaf {
         let taken = &self.leaves[leaf];
-        let entries = taken.entries.iter().map(|entry| FeedEntry {
-            position: 0,
-            entry: entry.clone().into(),
-            offered: None,
-        });
-        (taken.incarnation != Some(incarnation)).then(|| FeedLeaf {
+        let entries = (0..).zip(taken.entries.iter().zip(&taken.verdicts));
+        let entries =
+            entries.filter(|(_, (entry, verdict))| **verdict == Verdict::Accepted && record_of(entry).is_none_or(&wanted));
+        FeedLeaf {
             leaf: leaf as u64,
             book: BookId::from_bytes([9; 16]),
             received: UnixMillis(1),
-            entries: entries.collect(),
-        })
+            entries: entries
+                .map(|(position, (entry, _))| FeedEntry {
+                    position,
+                    entry: entry.clone().into(),
+                    offered: None,
+                })
+                .collect(),
+        }
     }
 
     fn position(&self, size: usize) -> Position {
@@ -275,7 +355,7 @@ impl Station {
         }
     }
 
-    fn checkpoint(&self) -> String {
+    pub(super) fn checkpoint(&self) -> String {
         let checkpoint = Checkpoint {
             origin: "beatbook/test".into(),
             position: self.position(self.leaves.len()),

@@ -1,22 +1,27 @@
 //! Takes judged changes into a copy of the document and proves that the copy can be read, saved and loaded again.
 
 use super::fault::GuardFault;
-use super::trial::Judged;
+use super::trial::{Judged, Proven};
 use crate::document::body::{Document, calmly, load_snapshot};
 use crate::document::history;
 use crate::document::read::Reader;
-use crate::document::view;
+use crate::document::view::{self, View};
 use crate::id::Hash;
 
-/// Applies changes, each of which comes after those it depends on. Gives the document with all that held, and what did not.
-pub(super) fn apply(document: &Document, judged: Vec<Judged>) -> (Document, Vec<(Hash, GuardFault)>) {
-    let mut failed = Vec::new();
-    let document = bisect(document.clone(), judged, &mut failed);
-    (document, failed)
+/// Applies changes, each of which comes after those it depends on.
+pub(super) fn apply(document: Document, judged: Vec<Judged>) -> Proven {
+    let mut proven = Proven {
+        document,
+        view: None,
+        failed: Vec::new(),
+    };
+    bisect(&mut proven, judged);
+    proven
 }
 
 /// Tries all at once; when that fails, one half after the other, so that one bad change takes only its descendants along.
-fn bisect(document: Document, mut judged: Vec<Judged>, failed: &mut Vec<(Hash, GuardFault)>) -> Document {
+fn bisect(proven: &mut Proven, mut judged: Vec<Judged>) {
+    let failed = &mut proven.failed;
     judged.retain(|change| {
         let of = change
             .line
@@ -29,24 +34,21 @@ fn bisect(document: Document, mut judged: Vec<Judged>, failed: &mut Vec<(Hash, G
         of.is_none()
     });
     if judged.is_empty() {
-        return document;
+        return;
     }
-    match prove(&document, &judged) {
-        Ok(proven) => proven,
-        Err(fault) if judged.len() == 1 => {
-            failed.push((judged[0].line.hash, fault));
-            document
-        }
+    match prove(&proven.document, &judged) {
+        Ok((document, view)) => (proven.document, proven.view) = (document, Some(view)),
+        Err(fault) if judged.len() == 1 => proven.failed.push((judged[0].line.hash, fault)),
         Err(_) => {
             let rest = judged.split_off(judged.len() / 2);
-            let document = bisect(document, judged, failed);
-            bisect(document, rest, failed)
+            bisect(proven, judged);
+            bisect(proven, rest);
         }
     }
 }
 
-/// The document with the changes in it, when it holds.
-fn prove(document: &Document, judged: &[Judged]) -> Result<Document, GuardFault> {
+/// The document with the changes in it and what it says, when it holds.
+fn prove(document: &Document, judged: &[Judged]) -> Result<(Document, View), GuardFault> {
     calmly(|| {
         let mut grown = document.clone();
         grown.take_in(judged.iter().map(|judged| judged.change.clone()).collect())?;
@@ -59,6 +61,6 @@ fn prove(document: &Document, judged: &[Judged]) -> Result<Document, GuardFault>
             return Err(GuardFault::DoesNotReload);
         }
         history::read(&loaded.get_changes(&[]))?;
-        Ok(grown)
+        Ok((grown, read))
     })
 }

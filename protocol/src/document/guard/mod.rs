@@ -32,6 +32,7 @@ use std::collections::BTreeSet;
 
 pub use bytes::{Envelope, envelope};
 pub use fault::GuardFault;
+pub use trial::{Proven, Trial};
 
 use super::body::Document;
 use crate::id::{ActorId, Hash};
@@ -92,7 +93,7 @@ pub struct GuardReport {
 #[must_use]
 pub fn check(document: &Document, incoming: &[Incoming<'_>], unknown: Unknown) -> GuardReport {
     let mut order = order::Order::of(document, incoming);
-    let mut trial = match trial::Trial::begin(document, unknown) {
+    let mut trial = match Trial::begin(document.clone(), unknown) {
         Ok(trial) => trial,
         Err(fault) => return order.report(document.clone(), Some(&fault)),
     };
@@ -102,9 +103,9 @@ pub fn check(document: &Document, incoming: &[Incoming<'_>], unknown: Unknown) -
             Err(fault) => order.refuse(index, envelope.hash, fault),
         }
     }
-    let (document, failed) = apply::apply(document, trial.into_judged());
-    for (hash, fault) in failed {
+    let proven = trial.finish();
+    for (hash, fault) in proven.failed {
         order.withdraw(hash, fault);
     }
-    order.report(document, None)
+    order.report(proven.document, None)
 }

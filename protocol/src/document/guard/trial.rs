@@ -1,24 +1,29 @@
-//! Judges incoming changes one after the other, each against the document and those judged sound before it. Applies none.
+//! Judges incoming changes one after the other, each against the document and those judged sound before it; at the end takes all
+//! sound ones into the document at once and proves that it holds.
 
 use std::collections::BTreeSet;
 
 use automerge::ExpandedChange;
 
+use super::apply;
 use super::bytes::Envelope;
 use super::fault::GuardFault;
 use super::ops::Judge;
 use super::{Incoming, Unknown};
+use crate::document::View;
 use crate::document::body::{Document, calmly};
 use crate::document::log::{Clock, Line, Log};
 use crate::document::replay::Replay;
-use crate::document::shape::Shape;
-use crate::id::ActorId;
+use crate::id::{ActorId, Hash};
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_CHANGES_MAX, DOCUMENT_OPS_MAX};
 
-/// The document as it would be with what was judged sound so far.
-pub(super) struct Trial<'a> {
-    shape: &'a Shape,
+/// A document on trial: changes are judged one by one as they come, and count as there once they are judged sound; [`Trial::finish`]
+/// takes them into the document together. So a document is replayed once and proven once, however many changes come.
+#[derive(Debug)]
+pub struct Trial {
+    document: Document,
     unknown: Unknown,
+    /// What the document would hold with what was judged sound so far.
     log: Log,
     replay: Replay,
     judged: Vec<Judged>,
@@ -31,27 +36,55 @@ pub(super) struct Judged {
     pub(super) change: automerge::Change,
 }
 
-impl<'a> Trial<'a> {
+/// What a trial ends in.
+#[derive(Debug)]
+pub struct Proven {
+    /// The document with all that held.
+    pub document: Document,
+    /// What it says now; none when nothing was taken in.
+    pub view: Option<View>,
+    /// The changes that were judged sound one by one and did not hold in the document after all. They were not taken in.
+    pub failed: Vec<(Hash, GuardFault)>,
+}
+
+impl Trial {
     /// Replays what the document holds.
-    pub(super) fn begin(document: &'a Document, unknown: Unknown) -> Result<Self, GuardFault> {
-        let replay = calmly(|| {
-            let mut replay = Replay::default();
-            for change in document.automerge().get_changes(&[]) {
-                replay.absorb(&ExpandedChange::from(&change), |_, _, _| {})?;
-            }
-            Ok::<_, GuardFault>(replay)
-        })?;
+    ///
+    /// # Errors
+    /// When what it holds cannot be read: no change can be judged then.
+    pub fn begin(document: Document, unknown: Unknown) -> Result<Self, GuardFault> {
+        let mut replay = document.shape().replay().clone();
+        if document.change_count() > 0 {
+            let genesis = document.shape().genesis();
+            calmly(|| {
+                for change in document.automerge().get_changes(&[]) {
+                    if !genesis.contains(&Hash::from_bytes(change.hash().0)) {
+                        replay.absorb(&ExpandedChange::from(&change), |_, _, _| {})?;
+                    }
+                }
+                Ok::<_, GuardFault>(())
+            })?;
+        }
         Ok(Self {
-            shape: document.shape(),
             unknown,
             log: document.log().clone(),
             replay,
             judged: Vec::new(),
+            document,
         })
     }
 
+    /// Whether a change is in the document or was judged sound since.
+    #[must_use]
+    pub fn contains(&self, change: &Hash) -> bool {
+        self.log.contains(change)
+    }
+
     /// Judges a change whose dependencies are all there; a sound one counts as there from now on.
-    pub(super) fn judge(&mut self, envelope: &Envelope, incoming: &Incoming<'_>) -> Result<(), GuardFault> {
+    ///
+    /// # Errors
+    /// Why it is not sound.
+    pub fn judge(&mut self, envelope: &Envelope, incoming: &Incoming<'_>) -> Result<(), GuardFault> {
         let clock = self.check_place_in_document(envelope, incoming)?;
         let (change, expanded) = parse(incoming.bytes)?;
         let line = Line::of(&change)?;
@@ -61,7 +94,7 @@ impl<'a> Trial<'a> {
             });
         }
         let judge = Judge {
-            shape: self.shape,
+            shape: self.document.shape(),
             replay: &self.replay,
             clock: &clock,
             settles: incoming.settles,
@@ -74,15 +107,16 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// The sound changes, each after those it depends on.
-    pub(super) fn into_judged(self) -> Vec<Judged> {
-        self.judged
+    /// Takes the sound changes into the document and proves that it can be read, saved and loaded with them.
+    #[must_use]
+    pub fn finish(self) -> Proven {
+        apply::apply(self.document, self.judged)
     }
 
     /// Judges who made a change and where it stands among the others. Gives what its author had seen.
     fn check_place_in_document(&self, envelope: &Envelope, incoming: &Incoming<'_>) -> Result<Clock, GuardFault> {
         let may_use = |actors: &BTreeSet<ActorId>| actors.contains(&envelope.actor);
-        if self.shape.is_genesis_actor(&envelope.actor) || !incoming.actors.is_none_or(may_use) {
+        if self.document.shape().is_genesis_actor(&envelope.actor) || !incoming.actors.is_none_or(may_use) {
             return Err(GuardFault::ForeignActor);
         }
         let operations = u64::try_from(envelope.operations).unwrap_or(u64::MAX);
@@ -109,7 +143,7 @@ impl<'a> Trial<'a> {
     }
 
     fn judged_count(&self) -> usize {
-        self.log.len() - self.shape.genesis().len()
+        self.log.len() - self.document.shape().genesis().len()
     }
 }
 

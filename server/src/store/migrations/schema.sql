@@ -197,6 +197,85 @@ CREATE TABLE snapshot (
 -- Words of records, by `record.number`; each CJK character stands between spaces, as on the phone.
 CREATE VIRTUAL TABLE search USING fts5 (body, tokenize = 'unicode61 remove_diacritics 0');
 
+-- Where each person worked and as what, each from this entry on. `roles`: codes, one space between.
+CREATE TABLE user_at (
+  user BLOB NOT NULL,
+  leaf INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  unit BLOB NOT NULL,
+  roles TEXT NOT NULL,
+  PRIMARY KEY (user, leaf, position)
+) STRICT, WITHOUT ROWID;
+
+-- Where each unit stood in the tree, each from this entry on.
+CREATE TABLE unit_at (
+  unit BLOB NOT NULL,
+  leaf INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  parent BLOB,
+  PRIMARY KEY (unit, leaf, position)
+) STRICT, WITHOUT ROWID;
+
+-- Records assigned to or shared with a person or a unit (`grantee`), each from this entry on, or no longer.
+CREATE TABLE grant_at (
+  record BLOB NOT NULL,
+  grantee BLOB NOT NULL,
+  leaf INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  ended INTEGER NOT NULL,
+  PRIMARY KEY (record, grantee, leaf, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grant_at_grantee ON grant_at (grantee, record);
+CREATE INDEX grant_at_leaf ON grant_at (leaf, position);
+
+-- The grants in force.
+CREATE TABLE granted (
+  record BLOB NOT NULL,
+  grantee BLOB NOT NULL,
+  is_unit INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  leaf INTEGER NOT NULL,
+  PRIMARY KEY (record, grantee)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX granted_grantee ON granted (grantee, record);
+
+-- The digest of each record's accepted state, in its two parts, and the leaf that opened the record.
+CREATE TABLE record_digest (
+  record BLOB PRIMARY KEY,
+  opened INTEGER NOT NULL,
+  facts BLOB NOT NULL,
+  private BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Their sums, so that what a phone must hold is known without looking at its records.
+CREATE TABLE digest_sum (
+  unit BLOB NOT NULL,
+  kind TEXT NOT NULL,
+  kind_version INTEGER NOT NULL,
+  opener BLOB NOT NULL,
+  records INTEGER NOT NULL,
+  facts BLOB NOT NULL,
+  private BLOB NOT NULL,
+  PRIMARY KEY (unit, kind, kind_version, opener)
+) STRICT, WITHOUT ROWID;
+
+-- Entries that a colleague's phone gave back: whose book they are said to come from, whose gave them, and the leaf in which they came
+-- in a page of their author, once they did.
+CREATE TABLE recovered (
+  entry BLOB PRIMARY KEY,
+  record BLOB NOT NULL,
+  leaf INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  book BLOB NOT NULL,
+  giver BLOB NOT NULL,
+  returned INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX recovered_record ON recovered (record, leaf, position);
+CREATE INDEX recovered_place ON recovered (leaf, position);
+
+CREATE INDEX record_unit ON record (unit, number);
+CREATE INDEX entry_registry ON entry (leaf, position) WHERE record IS NULL;
+
 -- ---- operational ----
 
 CREATE TABLE station (
@@ -246,6 +325,60 @@ CREATE TABLE quarantine (
   bytes BLOB NOT NULL,
   UNIQUE (book, hash)
 ) STRICT;
+
+-- ---- projections of links and merges ----
+
+-- The record that a record is about: what its first reference field names.
+CREATE TABLE about (record BLOB PRIMARY KEY, target BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX about_target ON about (target);
+
+-- Records that were merged into another (`target`), and the one that stays at the end of all merges (`root`).
+CREATE TABLE merged (record BLOB PRIMARY KEY, target BLOB NOT NULL, root BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX merged_target ON merged (target);
+CREATE INDEX merged_root ON merged (root);
+
+-- By what a record may be told to be another one of its kind.
+CREATE TABLE duplicate_key (
+  record BLOB NOT NULL,
+  key TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  PRIMARY KEY (record, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX duplicate_key_kind ON duplicate_key (kind, key, record);
+
+-- Pairs that a person said are two; the smaller id first.
+CREATE TABLE not_duplicate (
+  record BLOB NOT NULL,
+  other BLOB NOT NULL,
+  PRIMARY KEY (record, other)
+) STRICT, WITHOUT ROWID;
+
+-- ---- operational, of phones ----
+
+-- What each phone said last: its app, and what it still owed then beside what that request carried. `agrees`: whether its digest was the
+-- station's when they were last compared.
+CREATE TABLE owed (
+  book BLOB PRIMARY KEY,
+  app TEXT NOT NULL,
+  said_at INTEGER NOT NULL,
+  entries INTEGER NOT NULL,
+  since INTEGER,
+  blobs INTEGER NOT NULL,
+  blob_bytes INTEGER NOT NULL,
+  came_back INTEGER NOT NULL,
+  agrees INTEGER,
+  compared_at INTEGER
+) STRICT, WITHOUT ROWID;
+-- A history that this station's key signed and that is not this ledger's: since then nothing is signed.
+CREATE TABLE alarm (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  at INTEGER NOT NULL,
+  book BLOB NOT NULL,
+  note TEXT NOT NULL
+) STRICT;
+
+-- Says that the projections were made by an older version and must be folded again.
+CREATE TABLE stale (one INTEGER PRIMARY KEY CHECK (one = 1)) STRICT;
 
 -- ---- blobs ----
 

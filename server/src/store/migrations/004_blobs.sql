@@ -26,3 +26,6 @@ CREATE TABLE blob_upload (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_upload_touched ON blob_upload (touched_at);
 CREATE INDEX blob_upload_hash ON blob_upload (hash);
+
+-- Which records name which blobs is folded from the ledger.
+INSERT OR IGNORE INTO stale SELECT 1 WHERE EXISTS (SELECT 1 FROM leaf);

@@ -1,0 +1,157 @@
+//! What a request says: pages first, then what differs, what is wanted and what is given back. Seals and packs; sends nothing and knows
+//! no replies.
+
+use beatbook_protocol::digest::SetDigest;
+use beatbook_protocol::id::{Hash, RecordId};
+use beatbook_protocol::limits::WANTED_MAX;
+use beatbook_protocol::page::Signer;
+use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::{self, ExchangeRequest, GivenEntry};
+
+use super::{Budget, SyncError};
+use crate::core::Core;
+use crate::error::CoreError;
+use crate::store::sync_state::{self, Exchanged, OwnBook};
+use crate::store::{StoreError, Tx, digests, give, outbox, pages};
+
+/// What the phone calls its version.
+pub(crate) const APP: &str = concat!("beatbook/", env!("CARGO_PKG_VERSION"));
+/// Bytes of entries that one request gives back: what a phone sends in a few seconds over a slow line.
+const GIVEN_BYTES: usize = 1024 * 1024;
+
+/// What the machine wants of the next request, beside what waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    /// Pages at most.
+    pub(super) pages_max: usize,
+    /// What the sync may use.
+    pub(super) budget: Budget,
+    /// Whether to find the records that differ.
+    pub(super) compares: bool,
+    /// Whether the phone had caught up by the last reply: only then is it clear what a restored station lacks.
+    pub(super) gives: bool,
+    /// Whether to show the station the checkpoint that it does not know.
+    pub(super) shows_witness: bool,
+}
+
+/// A request that is out.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) packed: Vec<u8>,
+    pub(super) pages: usize,
+    pub(super) token: Option<String>,
+    pub(super) signature: Option<String>,
+    pub(super) said: Said,
+}
+
+/// What a request said that its reply is read against.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
+    /// The digest of the phone's accepted state.
+    pub(super) digest: Option<SetDigest>,
+    /// Whether it asked for the feed.
+    pub(super) wants_feed: bool,
+    /// Whether it asked which records differ.
+    pub(super) compares: bool,
+    /// Records that it wanted whole.
+    pub(super) wanted: Vec<RecordId>,
+    /// Entries that it gave back.
+    pub(super) given: Vec<Hash>,
+    /// Whether it showed an older checkpoint.
+    pub(super) witness: bool,
+}
+
+/// Seals what waits and packs a request.
+pub(super) fn ask(
+    core: &Core,
+    book: &OwnBook,
+    signer: &dyn Signer,
+    wish: &mut Wish,
+    now: UnixMillis,
+) -> Result<Asked, SyncError> {
+    super::seal::seal(core, book, signer, now)?;
+    let kinds = Some(core.office().kinds_digest);
+    loop {
+        let exchanged = core.read(sync_state::exchanged)?;
+        let (mut request, said) = core
+            .read(|tx| written(tx, book, wish, &exchanged, now))?
+            .ok_or(SyncError::NotEnrolled)?;
+        request.kinds = kinds;
+        let pages = request.pages.len();
+        match wire::pack(&request) {
+            Ok(packed) => {
+                return Ok(Asked {
+                    packed,
+                    pages,
+                    token: exchanged.token,
+                    signature: None,
+                    said,
+                });
+            }
+            Err(_) if pages > 1 => wish.pages_max = pages / 2,
+            Err(fault) => return Err(CoreError::Internal(fault.to_string()).into()),
+        }
+    }
+}
+
+/// The request as the file stands; none without a life to write in.
+fn written(
+    tx: &Tx<'_>,
+    book: &OwnBook,
+    wish: &Wish,
+    exchanged: &Exchanged,
+    now: UnixMillis,
+) -> Result<Option<(ExchangeRequest, Said)>, StoreError> {
+    let Some((incarnation, next)) = pages::incarnation(tx)? else {
+        return Ok(None);
+    };
+    let pages = pages::to_send(tx, wish.pages_max, wish.budget.bytes_up_max)?;
+    // What happened elsewhere is learnt after the last sealed page is sent: the station holds the cursor against the author.
+    let wants_feed = pages.len() >= pages::sealed(tx)?;
+    let is_filled = exchanged.cursor.as_ref().is_some_and(|cursor| cursor.fill.is_none());
+    let compares = wish.compares && wants_feed && is_filled;
+    let mut said = Said {
+        digest: if is_filled { Some(digests::total(tx)?) } else { None },
+        wants_feed,
+        compares,
+        ..Said::default()
+    };
+    if wants_feed && is_filled {
+        said.wanted = digests::wanted(tx, WANTED_MAX)?;
+    }
+    let gives = wish.gives && pages.is_empty() && is_filled;
+    let given = if gives {
+        give::batch(tx, GIVEN_BYTES, now)?
+    } else {
+        Vec::new()
+    };
+    let witness = if wish.shows_witness {
+        exchanged.checkpoint.clone()
+    } else if given.is_empty() {
+        None
+    } else {
+        give::witness(tx)?
+    };
+    said.witness = witness.is_some();
+    let (hashes, entries): (Vec<Hash>, Vec<GivenEntry>) = given.into_iter().unzip();
+    said.given = hashes;
+    let request = ExchangeRequest {
+        owes: outbox::owes(tx, pages.len())?,
+        pages,
+        app: APP.to_owned(),
+        feed_bytes_max: if wants_feed { wish.budget.feed_bytes_max } else { Some(0) },
+        digest: said.digest,
+        given: (!entries.is_empty()).then_some(entries),
+        next: Some(next),
+        buckets: if compares {
+            Some(digests::buckets(tx)?.to_bytes())
+        } else {
+            None
+        },
+        wanted: (!said.wanted.is_empty()).then(|| said.wanted.clone()),
+        witness,
+        sealing: sync_state::wants_sealing_key(tx, &book.origin, now)?.then_some(true),
+        ..ExchangeRequest::plain(book.book, incarnation, exchanged.cursor.clone())
+    };
+    Ok(Some((request, said)))
+}

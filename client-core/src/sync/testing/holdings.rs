@@ -1,0 +1,154 @@
+//! What the station of the tests holds of records, for digests, fills and what is given back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use beatbook_protocol::digest::{Buckets, RecordDigest, SetDigest, bucket_of};
+use beatbook_protocol::document::guard;
+use beatbook_protocol::entry::{Entry, RecoveredEntry, identity};
+use beatbook_protocol::id::{Hash, RecordId};
+use beatbook_protocol::wire::{
+    BucketRecords, ExchangeRequest, FeedLeaf, Fill, GivenEntry, RecordState, Verdict, VerdictRun, runs,
+};
+
+use super::station::{Station, Taken};
+
+/// The changes of a record, those that others build on, and its last act.
+type Folded = (BTreeSet<Hash>, BTreeSet<Hash>, Option<Hash>);
+
+impl Station {
+    /// How many records the phone must hold.
+    pub(crate) fn record_count(&self) -> usize {
+        self.holdings().len()
+    }
+
+    /// What the phone must hold.
+    pub(super) fn holdings(&self) -> BTreeMap<RecordId, RecordDigest> {
+        let mut heads: BTreeMap<RecordId, Folded> = BTreeMap::new();
+        let taken = self.leaves.iter().flat_map(|leaf| leaf.entries.iter().zip(&leaf.verdicts));
+        for (bytes, _) in taken.filter(|(_, verdict)| **verdict == Verdict::Accepted) {
+            let entry = match Entry::parse(bytes) {
+                Ok(Entry::Recovered(recovered)) => recovered.inner().unwrap(),
+                Ok(entry) => entry,
+                Err(_) => continue,
+            };
+            match &entry {
+                Entry::Change(change) if change.opens.is_some() || heads.contains_key(&change.record) => {
+                    let envelope = guard::envelope(&change.change).unwrap();
+                    let (heads, built_on, _) = heads.entry(change.record).or_default();
+                    heads.insert(envelope.hash);
+                    built_on.extend(envelope.deps);
+                }
+                Entry::Act(act) => {
+                    if let Some((_, _, last)) = heads.get_mut(&act.record) {
+                        *last = Some(identity(&entry.to_bytes()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let digest = |(record, (heads, built_on, last)): (RecordId, Folded)| {
+            let heads: Vec<Hash> = heads.difference(&built_on).copied().collect();
+            (record, RecordDigest::facts(record, &heads, last.as_ref()))
+        };
+        let mut all: BTreeMap<_, _> = heads.into_iter().map(digest).collect();
+        all.retain(|record, _| !self.left.contains_key(record));
+        all
+    }
+
+    pub(super) fn set(holdings: &BTreeMap<RecordId, RecordDigest>) -> SetDigest {
+        holdings.values().fold(SetDigest::default(), |set, digest| set.with(*digest))
+    }
+
+    pub(super) fn differing(&self, theirs: &[u8]) -> Vec<BucketRecords> {
+        let holdings = self.holdings();
+        let mut own = Buckets::default();
+        holdings.iter().for_each(|(record, digest)| own.add(*record, *digest));
+        let of = |bucket| BucketRecords {
+            bucket,
+            records: holdings
+                .iter()
+                .filter(|(record, _)| bucket_of(**record) == bucket)
+                .map(|(record, digest)| RecordState {
+                    record: *record,
+                    digest: *digest,
+                })
+                .collect(),
+        };
+        own.differing(theirs).into_iter().map(of).collect()
+    }
+
+    /// Records that are wanted; and of a fill, the next ones.
+    pub(super) fn fill(&self, request: &ExchangeRequest, is_first: bool) -> (Vec<FeedLeaf>, Option<Fill>) {
+        let all: Vec<RecordId> = self.holdings().into_keys().collect();
+        let mut sent: Vec<RecordId> = request.wanted.clone().unwrap_or_default();
+        sent.retain(|record| all.contains(record));
+        let stands = request.cursor.as_ref().and_then(|cursor| cursor.fill.as_ref());
+        let stands = stands.map(|fill| usize::from(fill.token[0])).or(is_first.then_some(0));
+        let mut token = None;
+        if let (Some(start), Some(count)) = (stands, self.fill_by) {
+            let end = (start + count).min(all.len());
+            sent.extend(&all[start..end]);
+            token = (end < all.len()).then(|| Fill {
+                token: vec![u8::try_from(end).unwrap()],
+            });
+        }
+        let of = |record: &RecordId| {
+            let leaves = (0..self.leaves.len()).map(|leaf| self.shown(leaf, |of| of == *record));
+            leaves
+                .map(|mut leaf| {
+                    leaf.entries.retain(|entry| record_of(&entry.entry) == Some(*record));
+                    leaf
+                })
+                .filter(|leaf| !leaf.entries.is_empty())
+                .collect::<Vec<_>>()
+        };
+        (sent.iter().flat_map(of).collect(), token)
+    }
+
+    pub(super) fn take_given(&mut self, given: &[GivenEntry]) -> Vec<VerdictRun> {
+        let known: BTreeSet<Hash> = self
+            .leaves
+            .iter()
+            .flat_map(|leaf| &leaf.entries)
+            .map(|entry| match Entry::parse(entry) {
+                Ok(Entry::Recovered(recovered)) => identity(&recovered.entry),
+                _ => identity(entry),
+            })
+            .collect();
+        let mut verdicts = Vec::new();
+        for given in given {
+            let id = identity(&given.entry);
+            let fresh = if known.contains(&id) {
+                Verdict::Duplicate
+            } else {
+                Verdict::Accepted
+            };
+            let verdict = self.verdicts.get(&id).cloned().unwrap_or(fresh);
+            if verdict == Verdict::Accepted {
+                let recovered = Entry::Recovered(RecoveredEntry {
+                    entry: given.entry.to_vec(),
+                    book: given.book,
+                    giver: self.book.unwrap().0,
+                    received: given.received,
+                });
+                self.append(Taken {
+                    bytes: Vec::new(),
+                    incarnation: None,
+                    tip: None,
+                    page: id,
+                    verdicts: vec![Verdict::Accepted],
+                    entries: vec![recovered.to_bytes()],
+                });
+            }
+            verdicts.push(verdict);
+        }
+        runs(&verdicts)
+    }
+}
+
+pub(super) fn record_of(bytes: &[u8]) -> Option<RecordId> {
+    match Entry::parse(bytes).ok()? {
+        Entry::Recovered(recovered) => recovered.inner().ok()?.record(),
+        entry => entry.record(),
+    }
+}

@@ -1,0 +1,56 @@
+//! The station's door, continued: hints for phones, what phones owe, records that may be one thing.
+
+use std::collections::BTreeSet;
+
+use beatbook_protocol::id::{BookId, UnitId};
+use beatbook_protocol::wire::AppVersion;
+
+use super::{DuplicatePair, PhoneStatus, Session, Station};
+use crate::error::StationError;
+use crate::registry::tokens;
+use crate::{phones, review};
+
+impl Station {
+    /// The book and the units that a phone's token lets listen for hints; none without a valid one.
+    pub(crate) fn hint_scope(&self, token: &str) -> Option<(BookId, BTreeSet<UnitId>)> {
+        let now = self.env.clock.now();
+        let found = self.store.read(|tx| {
+            let Some((book, user)) = tokens::find(tx, token, now)?.and_then(|row| Some((row.book?, row.user))) else {
+                return Ok::<_, StationError>(None);
+            };
+            let Some(user) = tx.user(user)? else { return Ok(None) };
+            Ok(Some((book, tx.units_below(user.unit)?.into_iter().collect())))
+        });
+        found.unwrap_or_else(|fault| {
+            tracing::error!(%fault, "a token could not be looked up");
+            None
+        })
+    }
+
+    /// Ends the streams of hints, which would hold up a station that stops.
+    pub fn end_hints(&self) {
+        self.store.news.close();
+    }
+
+    /// Pairs of records in the person's scope that may be one thing, for him to decide on.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn duplicates(&self, session: &Session) -> Result<Vec<DuplicatePair>, StationError> {
+        review::merges::duplicates(self, session)
+    }
+
+    /// The phones of the person's units and what each still owes, those that were silent longest first.
+    ///
+    /// # Errors
+    /// When the person may not see them, or those of the store.
+    pub fn phones(&self, session: &Session) -> Result<Vec<PhoneStatus>, StationError> {
+        phones::phones(self, session)
+    }
+
+    /// Asks phones for at least this version of the app; none asks for nothing. What older ones send is taken all the same.
+    #[must_use]
+    pub fn asking_for_app(self, app_min: Option<AppVersion>) -> Self {
+        Self { app_min, ..self }
+    }
+}

@@ -1,0 +1,81 @@
+//! The end of a world: all faults end, every phone must come to rest in time, and all must agree. Breaks nothing any more.
+
+use beatbook_client_core::sync::Budget;
+use beatbook_protocol::id::{Hash, RecordId};
+
+use super::network::Faults;
+use super::run::World;
+use super::{Broken, broken, invariants};
+
+/// A healed phone has this long to sync, milliseconds.
+const HEALED_MS: i64 = 30_000;
+
+impl World {
+    /// Ends all faults; after that every phone must come to rest in time, and all must agree.
+    pub(super) fn heal(&mut self) -> Result<(), Broken> {
+        self.trace.say(format_args!("healing"));
+        self.station.fuse = 0;
+        self.line.faults = Faults::default();
+        self.station.come_back()?;
+        while self.line.holds_one() {
+            self.line.let_arrive(&mut self.draw, &mut self.trace, &mut self.station);
+        }
+        for at in 0..self.phones.len() {
+            let phone = self.phones.get_mut(at).ok_or_else(|| broken("no such phone"))?;
+            if phone.is_full() {
+                phone.fill_disk(None)?;
+            }
+            for _ in 0..3 {
+                if self.phones.get(at).is_some_and(|phone| phone.code.is_some()) {
+                    self.sync(at, Budget::default())?;
+                }
+            }
+        }
+        // Once to bring, once to fetch what the others brought.
+        for _ in 0..2 {
+            for at in 0..self.phones.len() {
+                self.rest(at)?;
+            }
+        }
+        self.judge()
+    }
+
+    fn rest(&mut self, at: usize) -> Result<(), Broken> {
+        let began = self.time.now();
+        let synced = self.sync(at, Budget::default())?;
+        let phone = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
+        let took = self.time.now() - began;
+        match synced.and_then(|synced| synced.report) {
+            Some(report) if report.complete && took <= HEALED_MS => {}
+            Some(report) => return Err(broken(format!("{} is stuck: {took} ms, {report:?}", phone.name))),
+            None => return Err(broken(format!("{} cannot sync on a sound line", phone.name))),
+        }
+        self.look(at)
+    }
+
+    fn judge(&mut self) -> Result<(), Broken> {
+        let look = self.station.look().ok_or_else(|| broken("the station is gone"))?;
+        let station = self.station.station().ok_or_else(|| broken("the station is gone"))?;
+        self.model.see_station(look)?;
+        if let Some(entry) = self.model.lost().first() {
+            return Err(broken(format!("acknowledged entry {entry} is not at the station")));
+        }
+        let standings = look.standings()?;
+        let records: Vec<RecordId> = standings.keys().copied().collect();
+        for (number, phone) in self.phones.iter().enumerate() {
+            if !invariants::says_no_more_than_is_true(phone)? {
+                return Err(broken(format!("{} does not come to say that it is synced", phone.name)));
+            }
+            invariants::holds_what_the_station_holds(phone, look, &self.model)?;
+            invariants::shows_the_same(phone, station, self.station.chief(), &records)?;
+            invariants::shows_what_was_refused(phone, number, &self.model)?;
+        }
+        invariants::station_is_in_order(station, self.plan.rebuilds)?;
+        for (record, stands) in &standings {
+            self.trace.say(format_args!("end: {record} {stands}"));
+        }
+        let dump = station.dump().map_err(|fault| broken(fault.to_string()))?;
+        self.trace.say(format_args!("dump {}", Hash::of(&[dump.as_bytes()])));
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! A phone of a world: a real core over a real file, which may be closed, killed and brought back, full, or set to another time. What its
+//! officer does is `officer`'s business.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use beatbook_client_core::{Core, OpenOptions};
+use beatbook_protocol::id::UserId;
+
+use super::device::{Device, copy_files, unless_killed};
+use super::look::PhoneLook;
+use super::{Broken, broken};
+use crate::seeded::Seeded;
+
+/// The name of a phone's file in its folder.
+pub const FILE: &str = "book.db";
+/// Steps of one call within which a fuse ends.
+const FUSE_STEPS: u64 = 12;
+
+/// One phone.
+#[derive(Debug)]
+pub struct PhoneSide {
+    /// What it is called in the trace.
+    pub name: String,
+    /// Whose it is.
+    pub user: UserId,
+    /// The code it is to be enrolled by, while it is not.
+    pub code: Option<String>,
+    /// Its device.
+    pub device: Device,
+    dir: PathBuf,
+    life: u32,
+    core: Option<Core>,
+    look: Option<PhoneLook>,
+    pages_max: Option<u32>,
+}
+
+impl PhoneSide {
+    /// A phone whose file is in the first life's folder of `dir`, or will be.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub fn open(dir: &Path, name: String, user: UserId, device: Device) -> Result<Self, Broken> {
+        fs::create_dir_all(dir.join("0")).map_err(|fault| broken(fault.to_string()))?;
+        let mut phone = Self {
+            name,
+            user,
+            code: None,
+            device,
+            dir: dir.to_owned(),
+            life: 0,
+            core: None,
+            look: None,
+            pages_max: None,
+        };
+        phone.start()?;
+        Ok(phone)
+    }
+
+    fn folder(&self, life: u32) -> PathBuf {
+        self.dir.join(life.to_string())
+    }
+
+    /// Starts the app, unless it runs.
+    ///
+    /// # Errors
+    /// When the file does not open, or was set aside.
+    pub fn start(&mut self) -> Result<(), Broken> {
+        if self.core.is_some() {
+            return Ok(());
+        }
+        let path = self.folder(self.life).join(FILE);
+        let options = OpenOptions {
+            key: None,
+            pages_max: self.pages_max,
+        };
+        self.device.boot();
+        let opened = match Core::open(&path, options, self.device.platform()) {
+            // A new version of the app may need room to open: the officer makes some.
+            Err(beatbook_client_core::CoreError::StorageFull) if self.pages_max.is_some() => {
+                self.pages_max = None;
+                Core::open(&path, OpenOptions::default(), self.device.platform())
+            }
+            opened => opened,
+        };
+        let opened = opened.map_err(|fault| broken(format!("{}: the file does not open: {fault}", self.name)))?;
+        if let Some(damaged) = opened.recovered {
+            return Err(broken(format!("{}: the file was set aside as {damaged:?}", self.name)));
+        }
+        self.core = Some(opened.core);
+        self.look = Some(PhoneLook::open(&path)?);
+        Ok(())
+    }
+
+    /// The core.
+    ///
+    /// # Errors
+    /// When the app does not run.
+    pub fn core(&self) -> Result<&Core, Broken> {
+        self.core
+            .as_ref()
+            .ok_or_else(|| broken(format!("{}: the app does not run", self.name)))
+    }
+
+    /// A look into its file.
+    ///
+    /// # Errors
+    /// When the app does not run.
+    pub fn look(&self) -> Result<&PhoneLook, Broken> {
+        self.look
+            .as_ref()
+            .ok_or_else(|| broken(format!("{}: the app does not run", self.name)))
+    }
+
+    /// Whether its disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.pages_max.is_some()
+    }
+
+    /// Closes the app in good order.
+    pub fn close(&mut self) {
+        self.look = None;
+        self.core = None;
+    }
+
+    /// Kills the app between two calls.
+    ///
+    /// # Errors
+    /// When its files cannot be copied.
+    pub fn kill(&mut self) -> Result<(), Broken> {
+        copy_files(&self.folder(self.life), &self.folder(self.life + 1)).map_err(|fault| broken(fault.to_string()))?;
+        self.begin_life()
+    }
+
+    fn begin_life(&mut self) -> Result<(), Broken> {
+        self.close();
+        fs::remove_dir_all(self.folder(self.life)).map_err(|fault| broken(fault.to_string()))?;
+        self.life += 1;
+        Ok(())
+    }
+
+    /// Keeps a copy of its file as it is now, as a phone's own backup does; an older one is given up.
+    ///
+    /// # Errors
+    /// When its files cannot be copied.
+    pub fn keep_copy(&mut self) -> Result<(), Broken> {
+        let to = self.dir.join("copy");
+        if to.exists() {
+            fs::remove_dir_all(&to)?;
+        }
+        Ok(copy_files(&self.folder(self.life), &to)?)
+    }
+
+    /// Goes back to the copy that was kept. Says whether there is one.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub fn go_back(&mut self) -> Result<bool, Broken> {
+        let from = self.dir.join("copy");
+        if !from.exists() {
+            return Ok(false);
+        }
+        copy_files(&from, &self.folder(self.life + 1))?;
+        self.begin_life()?;
+        self.start()?;
+        Ok(true)
+    }
+
+    /// Copies its file, as it is now, to where another phone begins.
+    ///
+    /// # Errors
+    /// When its files cannot be copied.
+    pub fn clone_to(&self, dir: &Path) -> Result<(), Broken> {
+        Ok(copy_files(&self.folder(self.life), &dir.join("0"))?)
+    }
+
+    /// Fills its disk up to some pages from now, or frees it. The app is closed meanwhile.
+    ///
+    /// # Errors
+    /// When the file cannot be looked into, or does not open.
+    pub fn fill_disk(&mut self, room: Option<u32>) -> Result<(), Broken> {
+        self.pages_max = match room {
+            Some(room) => Some(self.look()?.pages()? + room),
+            None => None,
+        };
+        self.close();
+        self.start()
+    }
+
+    /// Loses its token while the app is closed.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn lose_token(&mut self) -> Result<(), Broken> {
+        self.close();
+        PhoneLook::open(&self.folder(self.life).join(FILE))?.lose_token()?;
+        self.start()
+    }
+
+    /// Lights the fuse with so many chances in a thousand.
+    pub fn endanger(&self, draw: &mut Seeded, chances: u64) {
+        if draw.below(1000) < chances {
+            let steps = 1 + u32::try_from(draw.below(FUSE_STEPS)).unwrap_or(0);
+            let copies = vec![(self.folder(self.life), self.folder(self.life + 1))];
+            self.device.fuse.light(steps, copies);
+        }
+    }
+
+    /// Runs work on the core. None when the phone's fuse ended it: the app is then started anew from what was on the disk.
+    ///
+    /// # Errors
+    /// When the file does not open again.
+    pub fn unless_killed<T>(&mut self, work: impl FnOnce(&Core) -> T) -> Result<Option<T>, Broken> {
+        self.start()?;
+        let core = self.core()?;
+        let done = unless_killed(|| work(core));
+        self.device.fuse.put_out();
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(_) => {
+                self.begin_life()?;
+                self.start()?;
+                Ok(None)
+            }
+        }
+    }
+}
