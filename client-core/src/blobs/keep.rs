@@ -161,6 +161,18 @@ impl Core {
         }
     }
 
+    /// Removes the files of records that have left this phone.
+    pub(super) fn remove_left(&self) -> Result<(), CoreError> {
+        let folder = self.blob_folder();
+        for secret in self.read(blobs::left)? {
+            for ending in ["", FRESH, FETCHED] {
+                folder.remove(&secret, ending)?;
+            }
+            self.write(|records| blobs::forget(records.tx(), &secret))?;
+        }
+        Ok(())
+    }
+
     /// After a kill: what the database knows gets its lasting name, and what it never came to know was promised to nobody. A file under
     /// its lasting name is left alone even if no row knows it: the database may be an older copy.
     pub(crate) fn recover_blobs(&self) -> Result<(), CoreError> {

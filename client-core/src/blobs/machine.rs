@@ -96,6 +96,7 @@ impl<'c> BlobMachine<'c> {
     /// # Errors
     /// When the file cannot be read.
     pub fn open(core: &'c Core, budget: BlobBudget) -> Result<Self, CoreError> {
+        core.remove_left()?;
         core.doubt_restored()?;
         let exchanged = core.read(sync_state::exchanged)?;
         let state = if exchanged.token.is_some() {

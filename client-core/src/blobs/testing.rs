@@ -20,6 +20,8 @@ pub(super) struct Shelf {
     pub(super) parts: BTreeMap<Hash, (u64, Vec<u8>)>,
     pub(super) arrived: BTreeMap<Hash, Vec<u8>>,
     pub(super) calls: Vec<(Verb, String)>,
+    /// Bytes of each piece that came.
+    pub(super) bodies: Vec<usize>,
     /// Bytes of each body after which the line breaks.
     pub(super) cut: Option<usize>,
     /// Changes a byte of whatever comes or goes.
@@ -82,6 +84,7 @@ impl Shelf {
                 refused(BlobRefusal::WrongOffset)
             };
         }
+        self.bodies.push(body.len());
         if let Some(cut) = self.cut.filter(|cut| *cut < body.len()) {
             part.extend_from_slice(&body[..cut]);
             return CallOutcome::Failed(TransportFault::Broken("cut".into()));

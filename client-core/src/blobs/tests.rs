@@ -4,6 +4,7 @@
 use std::io::Read;
 
 use beatbook_protocol::blob::{blob_name, blob_path};
+use beatbook_protocol::limits::{BLOB_PIECE_BYTES, BLOB_PIECE_BYTES_MIN};
 
 use super::testing::*;
 use super::*;
@@ -204,7 +205,7 @@ fn an_upload_goes_on_where_its_line_broke_even_after_the_process_died() {
 fn a_line_that_breaks_at_every_piece_still_gets_on() {
     let phone = enrolled();
     let record = visit(&phone);
-    let content = recording(7, 500_000);
+    let content = recording(7, 1_500_000);
     let made = attach(&phone, record, "audio/mp4", &content).unwrap();
     let mut shelf = Shelf {
         cut: Some(40_000),
@@ -217,6 +218,11 @@ fn a_line_that_breaks_at_every_piece_still_gets_on() {
         assert!(rounds < 30);
     }
     assert_eq!(shelf.arrived[&made.hash], content);
+    assert_eq!(shelf.bodies.iter().max(), Some(&BLOB_PIECE_BYTES));
+    let is_least = |piece: &usize| *piece == BLOB_PIECE_BYTES_MIN;
+    assert!(shelf.bodies.iter().any(is_least), "{:?}", shelf.bodies);
+    let last = shelf.bodies.pop();
+    assert!(last < Some(BLOB_PIECE_BYTES_MIN) && shelf.bodies.iter().min() == Some(&BLOB_PIECE_BYTES_MIN));
 }
 
 #[test]
@@ -261,6 +267,28 @@ fn nothing_leaves_the_phone_before_the_station_acknowledged_it() {
     assert_eq!(read(&phone, &made.hash), None);
     assert!(read(&phone, &made.thumbnail.unwrap()).is_some(), "small pictures stay");
     assert_eq!(files(&phone).len(), 1);
+}
+
+#[test]
+fn what_left_with_its_record_is_removed_and_what_waits_or_is_named_elsewhere_stays() {
+    let (phone, mut station) = enrolled_at();
+    let (gone, waits, stays) = (visit(&phone), visit(&phone), visit(&phone));
+    let mut shelf = Shelf::default();
+    let shared = attach(&phone, gone, "audio/mp4", &recording(1, 1_000)).unwrap();
+    attach(&phone, stays, "audio/mp4", &recording(1, 1_000)).unwrap();
+    let left = attach(&phone, gone, "image/png", &photo(400)).unwrap();
+    sync(&phone, BlobBudget::default(), &mut shelf);
+    let waiting = attach(&phone, waits, "audio/mp4", &recording(2, 1_000)).unwrap();
+    accept(&phone, &mut station);
+    assert_eq!(files(&phone).len(), 4);
+    station.leave(gone);
+    station.leave(waits);
+    accept(&phone, &mut station);
+    assert_eq!(read(&phone, &left.hash), None);
+    assert_eq!(phone.core.blobs_owed().unwrap(), (1, 1_000));
+    assert_eq!(sync(&phone, BlobBudget::default(), &mut shelf).arrived, [waiting.hash]);
+    assert_eq!(files(&phone).len(), 2, "the photo and its small picture are gone");
+    assert!(read(&phone, &shared.hash).is_some() && phone.core.want_blob(&left.hash).is_err());
 }
 
 #[test]

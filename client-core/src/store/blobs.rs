@@ -331,6 +331,44 @@ pub(crate) fn put_files(tx: &Tx<'_>, record: RecordId, documents: [Option<&Facts
     Ok(())
 }
 
+/// A record leaves this phone, and with it the blobs that no other one names. What waits for the station stays until it is there.
+pub(crate) fn leave(tx: &Tx<'_>, record: RecordId) -> Result<(), StoreError> {
+    let named = "SELECT hash FROM record_file WHERE record = ?1 UNION SELECT thumbnail FROM record_file WHERE record = ?1 AND thumbnail IS NOT NULL";
+    let mut named = tx.prepare_cached(named)?;
+    let named = named.query_map([record.as_bytes()], |row| row.get(0))?;
+    let named: Vec<[u8; 32]> = named.collect::<Result<_, _>>()?;
+    tx.prepare_cached("DELETE FROM record_file WHERE record = ?1")?
+        .execute([record.as_bytes()])?;
+    let free =
+        "?1 NOT IN (SELECT hash FROM blob_outbox) AND NOT EXISTS (SELECT 1 FROM record_file WHERE hash = ?1 OR thumbnail = ?1)";
+    for hash in named {
+        for sql in [
+            format!(
+                "INSERT OR IGNORE INTO blob_left (secret) SELECT secret FROM blob WHERE hash = ?1 AND secret IS NOT NULL AND {free}"
+            ),
+            format!("DELETE FROM blob_wanted WHERE hash = ?1 AND {free}"),
+            format!("DELETE FROM blob WHERE hash = ?1 AND {free}"),
+        ] {
+            tx.prepare_cached(&sql)?.execute([hash])?;
+        }
+    }
+    Ok(())
+}
+
+/// Keys of files that are to be removed.
+pub(crate) fn left(tx: &Tx<'_>) -> Result<Vec<[u8; 32]>, StoreError> {
+    let mut rows = tx.prepare_cached("SELECT secret FROM blob_left")?;
+    let rows = rows.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The file under this key is gone.
+pub(crate) fn forget(tx: &Tx<'_>, secret: &[u8; 32]) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM blob_left WHERE secret = ?1")?
+        .execute([secret])?;
+    Ok(())
+}
+
 /// The files that a record names, and where each is.
 pub(crate) fn files(tx: &Tx<'_>, record: RecordId) -> Result<Vec<FileRow>, StoreError> {
     let mut rows = tx.prepare_cached(

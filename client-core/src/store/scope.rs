@@ -8,7 +8,7 @@ use beatbook_protocol::time::UnixMillis;
 use rusqlite::OptionalExtension;
 
 use super::records::Records;
-use super::{StoreError, Tx, give, outbox, patrols, rows};
+use super::{StoreError, Tx, blobs, give, outbox, patrols, rows};
 use crate::error::{CoreError, Fault};
 
 /// What became of a record that left.
@@ -216,6 +216,7 @@ impl Records<'_> {
 
     fn drop_record(&mut self, record: RecordId) -> Result<(), StoreError> {
         self.hide(record)?;
+        blobs::leave(self.tx, record)?;
         for sql in [
             "DELETE FROM give WHERE entry IN (SELECT entry FROM change WHERE record = ?1 UNION ALL SELECT entry FROM act WHERE record = ?1)",
             "DELETE FROM change WHERE record = ?1",

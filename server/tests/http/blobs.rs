@@ -7,7 +7,7 @@ use beatbook_protocol::blob::{TUS_MEDIA_TYPE, UploadMetadata, blob_name, blob_pa
 use beatbook_protocol::document::Edit;
 use beatbook_protocol::facts::FileRef;
 use beatbook_protocol::id::Hash;
-use beatbook_protocol::limits::BLOB_BYTES_MAX;
+use beatbook_protocol::limits::{BLOB_BYTES_MAX, BLOBS_ASKED_MAX};
 use beatbook_protocol::wire::{self, StandingRequest, StandingResponse, WIRE_VERSION};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -289,6 +289,14 @@ async fn a_phone_learns_in_one_call_what_has_arrived() {
     let reply: StandingResponse = wire::read("standing", &reply.message()).unwrap();
     let found: Vec<_> = reply.blobs.iter().map(|blob| (blob.blob, blob.bytes, blob.arrived)).collect();
     assert_eq!(found, [(whole, 1_000, true), (begun, 400, false)]);
+    for (count, status) in [(BLOBS_ASKED_MAX, 200), (BLOBS_ASKED_MAX + 1, 413)] {
+        let request = StandingRequest {
+            version: WIRE_VERSION,
+            blobs: vec![whole; count],
+        };
+        let packed = wire::pack(&request).unwrap();
+        assert_eq!(desk.sync("/sync/v1/blobs/standing", packed, &headers).await.status, status);
+    }
 }
 
 #[tokio::test]

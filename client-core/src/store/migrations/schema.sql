@@ -407,3 +407,6 @@ CREATE TABLE record_file (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_file_hash ON record_file (hash);
 CREATE INDEX record_file_thumbnail ON record_file (thumbnail) WHERE thumbnail IS NOT NULL;
+
+-- Keys of files whose records have left this phone: nothing opens them any more, and they are removed.
+CREATE TABLE blob_left (secret BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
