@@ -67,7 +67,9 @@ impl From<CoreError> for BeatbookError {
             }
             CoreError::Conflicted { paths } => Self::at_first(paths),
             CoreError::Forbidden { what, .. } | CoreError::Unknown { what } => Self::InvalidInput { field: what },
-            CoreError::UnknownRecord(_) | CoreError::OpeningRefused(_) | CoreError::LeftScope(_) => Self::InvalidInput { field: "record".into() },
+            CoreError::UnknownRecord(_) | CoreError::OpeningRefused(_) | CoreError::LeftScope(_) => {
+                Self::InvalidInput { field: "record".into() }
+            }
             CoreError::NotEnrolled => Self::SignInAgain,
             CoreError::WrongKey => Self::Locked,
             CoreError::UpgradeRequired => Self::UpgradeRequired,

@@ -193,7 +193,7 @@ async fn send(http: &reqwest::Client, url: &str, token: Option<&str>, packed: Ve
         Ok(wire::Refusal {
             retry_after_ms: Some(wait),
             ..
-        }) => BenchError::TryLater(Duration::from_millis(wait.into())),
+        }) => BenchError::TryLater(Duration::from_millis(wait)),
         Ok(refusal) => wrong(format!("{status}: {} ({})", refusal.code, refusal.text)),
         Err(_) => wrong(format!("{status}")),
     })

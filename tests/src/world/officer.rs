@@ -269,7 +269,8 @@ pub fn is_an_answer(error: &CoreError, is_full: bool) -> bool {
         | CoreError::Hindered { .. }
         | CoreError::Conflicted { .. }
         | CoreError::Forbidden { .. }
-        | CoreError::OpeningRefused(_) => true,
+        | CoreError::OpeningRefused(_)
+        | CoreError::LeftScope(_) => true,
         CoreError::StorageFull => is_full,
         CoreError::UnknownRecord(_)
         | CoreError::Unknown { .. }

@@ -12,6 +12,9 @@ use beatbook_protocol::wire::{
 
 use super::station::{Station, Taken};
 
+/// The changes of a record, those that others build on, and its last act.
+type Folded = (BTreeSet<Hash>, BTreeSet<Hash>, Option<Hash>);
+
 impl Station {
     /// How many records the phone must hold.
     pub(crate) fn record_count(&self) -> usize {
@@ -20,7 +23,7 @@ impl Station {
 
     /// What the phone must hold.
     pub(super) fn holdings(&self) -> BTreeMap<RecordId, RecordDigest> {
-        let mut heads: BTreeMap<RecordId, (BTreeSet<Hash>, BTreeSet<Hash>, Option<Hash>)> = BTreeMap::new();
+        let mut heads: BTreeMap<RecordId, Folded> = BTreeMap::new();
         let taken = self.leaves.iter().flat_map(|leaf| leaf.entries.iter().zip(&leaf.verdicts));
         for (bytes, _) in taken.filter(|(_, verdict)| **verdict == Verdict::Accepted) {
             let entry = match Entry::parse(bytes) {
@@ -43,7 +46,7 @@ impl Station {
                 _ => {}
             }
         }
-        let digest = |(record, (heads, built_on, last)): (RecordId, (BTreeSet<Hash>, BTreeSet<Hash>, Option<Hash>))| {
+        let digest = |(record, (heads, built_on, last)): (RecordId, Folded)| {
             let heads: Vec<Hash> = heads.difference(&built_on).copied().collect();
             (record, RecordDigest::facts(record, &heads, last.as_ref()))
         };

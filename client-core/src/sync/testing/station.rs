@@ -172,15 +172,7 @@ impl Station {
         }
         let request = opened(request);
         if request.next.is_some_and(|next| next < self.tip(request.incarnation).next) {
-            let cursor = request.cursor.unwrap_or(Cursor {
-                position: self.position(0),
-                fill: None,
-            });
-            let reply = ExchangeResponse {
-                renew: Some(true),
-                ..ExchangeResponse::plain(UnixMillis(0), cursor)
-            };
-            return Outcome::Reply(wire::pack(&reply).unwrap());
+            return self.renew(request.cursor);
         }
         let answers: Vec<PageAnswer> = request.pages.iter().map(|page| self.take_in(page.clone())).collect();
         let given = request.given.as_ref().map(|given| self.take_given(given));
@@ -236,6 +228,18 @@ impl Station {
                     fill: token,
                 },
             )
+        };
+        Outcome::Reply(wire::pack(&reply).unwrap())
+    }
+
+    fn renew(&self, cursor: Option<Cursor>) -> Outcome {
+        let beginning = Cursor {
+            position: self.position(0),
+            fill: None,
+        };
+        let reply = ExchangeResponse {
+            renew: Some(true),
+            ..ExchangeResponse::plain(UnixMillis(0), cursor.unwrap_or(beginning))
         };
         Outcome::Reply(wire::pack(&reply).unwrap())
     }
