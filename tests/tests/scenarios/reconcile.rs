@@ -17,7 +17,6 @@ fn emptied(reply: ExchangeResponse) -> ExchangeResponse {
         feed: Vec::new(),
         fill: None,
         receipt: None,
-        digest: None,
         ..reply
     }
 }
