@@ -68,7 +68,7 @@ fn a_draft_never_writes_over_what_its_author_has_not_seen_in_private_either() {
         let Err(CoreError::Moved { version, paths }) = met else {
             panic!("{met:?}")
         };
-        assert_eq!(paths, [place.clone()]);
+        assert_eq!(paths, std::slice::from_ref(&place));
         // He has seen both now, and means it.
         draft.based_on = Some(version);
         li.core.draft_save(&draft).unwrap();
