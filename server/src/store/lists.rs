@@ -251,7 +251,7 @@ mod tests {
             limit: 6,
         };
         let (sql, values) = sql_of(&query);
-        assert_eq!(values.len(), 11);
+        assert_eq!(values.len(), 12);
         assert!((1..=values.len()).all(|number| sql.contains(&format!("?{number}"))), "{sql}");
     }
 }

@@ -10,7 +10,7 @@ use beatbook_protocol::wire::{PageAnswer, Verdict, verdict_of};
 
 use crate::testing::{Phone, World, code, visit};
 
-const PAGES: usize = 7;
+const PAGES: usize = 10;
 
 /// The work of a day with something wrong in many places, a record's entries spread over several pages.
 fn mixed_pages(world: &World, phone: &mut Phone) -> Vec<SealedPage> {

@@ -88,10 +88,12 @@ fn a_parcel_is_taken_in_as_if_its_author_had_called_however_often_it_comes() {
     // The author comes online with the same page: the same answer.
     let reply = world.send(&mut author, vec![page]);
     assert_eq!(reply.answers, first.answers);
-    // It is the author's in the feed, not the carrier's.
-    let feed = world.send(&mut carrier, vec![]).feed;
-    let books: Vec<BookId> = feed
+    // It is the author's for others, not the carrier's.
+    let reply = world.send(&mut carrier, vec![]);
+    let books: Vec<BookId> = reply
+        .feed
         .iter()
+        .chain(reply.fill.iter().flatten())
         .filter(|leaf| leaf.entries.iter().any(|entry| entry.entry.as_slice() == good))
         .map(|leaf| leaf.book)
         .collect();

@@ -52,7 +52,8 @@ fn every_file_keeps_the_habits() {
 
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() {
-    for file in tree::files("/Cargo.toml") {
+    // The fuzz targets stand outside the workspace, since they need another compiler; their bodies do not.
+    for file in tree::files("/Cargo.toml").iter().filter(|file| !file.path.contains("/fuzz/")) {
         assert!(takes_the_lints(&file.text), "{} lacks [lints] workspace = true", file.path);
     }
 }
