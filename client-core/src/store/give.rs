@@ -93,9 +93,9 @@ impl Records<'_> {
             let sql = format!(
                 "UPDATE {table} SET leaf = NULL, position = NULL WHERE status IN (0, 3, 4) AND leaf >= ?1 RETURNING record, at"
             );
-            for (record, at) in self.returned(&sql, [size])? {
+            // What is shown of them stays as it is: when nothing can be shown to be shared, this is all that the phone holds.
+            for (record, _) in self.returned(&sql, [size])? {
                 self.moved.insert(record);
-                self.touch(record, at);
             }
         }
         for table in ["person", "unit"] {

@@ -2,6 +2,7 @@
 
 use beatbook_protocol::document::Edit;
 use beatbook_protocol::facts::Value;
+use beatbook_protocol::id::ItemId;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::track::{Fix, GapReason, TrackView};
 
@@ -41,6 +42,38 @@ fn a_draft_that_cannot_be_committed_stays() {
     assert_eq!(li.core.draft(draft.id).unwrap().edit, draft.edit);
     li.core.draft_drop(draft.id).unwrap();
     assert!(li.core.drafts().unwrap().is_empty());
+}
+
+#[test]
+fn a_draft_never_writes_over_what_its_author_has_not_seen_in_private_either() {
+    let mut station = Station::new("unseen");
+    let mut li = station.phone("Li", &["officer"]);
+    let mut wang = station.phone("Wang", &["officer"]);
+    let record = li.household("大钟寺路1号");
+    let item = ItemId::from_bytes([1; 16]);
+    let contact = |name: &str| Edit::new().item("contacts", item, [("name", Value::from(name))]);
+    let place = format!("lists/contacts/{item}/name");
+    for had_contacts in [false, true] {
+        station.sync(&mut li);
+        station.sync(&mut wang);
+        let mut draft = li.core.draft_begin("household", Some(record)).unwrap();
+        draft.edit = contact(if had_contacts { "李" } else { "王" });
+        li.core.draft_save(&draft).unwrap();
+        wang.core
+            .edit(record, &contact(if had_contacts { "赵" } else { "张" }), None)
+            .unwrap();
+        station.sync(&mut wang);
+        station.sync(&mut li);
+        let met = li.core.draft_commit(draft.id);
+        let Err(CoreError::Moved { version, paths }) = met else {
+            panic!("{met:?}")
+        };
+        assert_eq!(paths, std::slice::from_ref(&place));
+        // He has seen both now, and means it.
+        draft.based_on = Some(version);
+        li.core.draft_save(&draft).unwrap();
+        li.core.draft_commit(draft.id).unwrap();
+    }
 }
 
 #[test]

@@ -2,13 +2,18 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod blobs;
+mod first_sync;
 mod hostile;
 mod killed;
 mod kinds;
+mod line;
 mod live;
 mod merged;
 mod parcels;
 mod post;
+mod reconcile;
+mod restored;
+mod scope;
 mod slow_line;
 mod tracks;
 mod two_phones;
