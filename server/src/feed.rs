@@ -122,8 +122,7 @@ pub(crate) fn is_readable(kinds: &Kinds, scope: &Scope, row: &FeedRow) -> Result
         other => other,
     };
     Ok(match entry {
-        // The change that opens a record tells of the record, whichever document it is in.
-        Ok(Entry::Change(change)) => change.document.name() != Some(DocumentName::Private) || change.opens.is_some(),
+        Ok(Entry::Change(change)) => change.document.name() != Some(DocumentName::Private),
         Ok(_) | Err(_) => true,
     })
 }

@@ -69,6 +69,10 @@ impl Records<'_> {
             if record::is_empty(&part) {
                 continue;
             }
+            if name == DocumentName::Private && opens.is_some() {
+                // Everybody in scope is sent the change that opens a record, and this one would hold what few may read.
+                break;
+            }
             let shape = self.pen.office.shape(&kind, name)?;
             let mut document = Document::begin(&shape, self.pen.actor);
             let deps = document.heads();
@@ -82,7 +86,7 @@ impl Records<'_> {
         if opens.is_some() {
             return Err(CoreError::InvalidInput {
                 field: "edit".into(),
-                why: "a record begins with at least one value".into(),
+                why: "a record begins with at least one value that is not sensitive".into(),
             }
             .into());
         }

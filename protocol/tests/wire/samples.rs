@@ -1,7 +1,11 @@
 //! One sample of every wire form, made of fixed bytes.
 
+#[path = "samples/exchange.rs"]
+mod exchange;
+#[path = "samples/parcels.rs"]
+mod parcels;
+
 use beatbook_protocol::codec;
-use beatbook_protocol::digest::{Buckets, RecordDigest, SetDigest};
 use beatbook_protocol::entry::{
     ActEntry, BookEvent, ChangeEntry, Entry, GrantEvent, KindEvent, Opens, RecoveredEntry, RegistryEvent, UnitEvent, UserEvent,
 };
@@ -10,16 +14,16 @@ use beatbook_protocol::id::{BookId, Hash, IncarnationId, RecordId, UnitId, UserI
 use beatbook_protocol::kind::DocumentName;
 use beatbook_protocol::ledger::{Checkpoint, Leaf, Position, StationKey};
 use beatbook_protocol::page::{BookKey, Break, Draft, P256_SHA256, SealedPage, Signer};
-use beatbook_protocol::parcel::{
-    ANSWER_MAGIC, Answer, AnswerContent, PARCEL_MAGIC, Parcel, ParcelContent, SealingKey, parcel_hash,
-};
 use beatbook_protocol::time::{Stamp, UnixMillis};
 use beatbook_protocol::wire::{
-    BlobStanding, BucketRecords, Challenged, Cursor, DeliverRequest, DeliverResponse, EnrolRequest, EnrolResponse,
-    ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, GivenEntry, KindFile, Owes, PageAnswer, Receipt, RecordState,
-    Refusal, RefusalCode, SealingOffer, StandingRequest, StandingResponse, Verdict, WIRE_VERSION, enrol_message,
+    BlobStanding, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf,
+    KindFile, PageAnswer, Receipt, Refusal, RefusalCode, StandingRequest, StandingResponse, Verdict, WIRE_VERSION, enrol_message,
     exchange_message, receipt_root, runs,
 };
+
+pub(crate) use exchange::{exchange_request_full, exchange_response, exchange_response_full};
+use parcels::parcel_forms;
+pub(crate) use parcels::{ORIGIN, answer_content, answer_file, answer_key, parcel_content, parcel_file, station_sealing_key};
 
 pub(crate) const AT: UnixMillis = UnixMillis(1_795_000_000_000);
 
@@ -111,58 +115,6 @@ pub(crate) fn grant() -> Entry {
     }))
 }
 
-/// A request with everything that a phone may say.
-pub(crate) fn exchange_request_full(plain: ExchangeRequest) -> ExchangeRequest {
-    let digest = RecordDigest::from_bytes([19; 16]);
-    let mut buckets = Buckets::default();
-    buckets.add(RecordId::from_bytes([1; 16]), digest);
-    ExchangeRequest {
-        digest: Some(SetDigest::default().with(digest)),
-        given: Some(vec![GivenEntry {
-            entry: change().to_bytes().into(),
-            book: BookId::from_bytes([13; 16]),
-            received: AT,
-        }]),
-        next: Some(8),
-        buckets: Some(buckets.to_bytes()),
-        wanted: Some(vec![RecordId::from_bytes([1; 16])]),
-        witness: Some("a signed note".into()),
-        owes: Some(Owes {
-            entries: 3,
-            since: Some(AT),
-            blobs: 1,
-            blob_bytes: 70_000,
-            came_back: 2,
-        }),
-        ..plain
-    }
-}
-
-/// A reply with what the plain one does not have.
-pub(crate) fn exchange_response_full() -> ExchangeResponse {
-    let plain = exchange_response();
-    let digest = RecordDigest::from_bytes([19; 16]);
-    let station = StationKey::from_bytes(&[14; 32]);
-    let fill = plain.feed.clone();
-    ExchangeResponse {
-        receipt: Some(Receipt::sign(receipt_root(&plain.answers, &plain.feed, &fill), &station)),
-        digest: Some(SetDigest::default().with(digest)),
-        fill: Some(fill),
-        left: Some(vec![RecordId::from_bytes([1; 16])]),
-        buckets: Some(vec![BucketRecords {
-            bucket: 1,
-            records: vec![RecordState {
-                record: RecordId::from_bytes([1; 16]),
-                digest,
-            }],
-        }]),
-        renew: Some(true),
-        app_min: Some("1.2.0".into()),
-        given: Some(runs(&[Verdict::Accepted])),
-        ..plain
-    }
-}
-
 pub(crate) fn registry() -> [Entry; 4] {
     let unit = UnitId::from_bytes([2; 16]);
     let user = UserId::from_bytes([8; 16]);
@@ -246,73 +198,6 @@ pub(crate) fn leaf() -> Leaf {
         signature: page.signature,
         verdicts: runs(&verdicts()),
         received: AT,
-    }
-}
-
-pub(crate) fn exchange_response() -> ExchangeResponse {
-    let answers = vec![
-        PageAnswer {
-            page: Hash::from_bytes([1; 32]),
-            leaf: Some(299),
-            verdicts: runs(&verdicts()),
-            fault: None,
-            expected: None,
-        },
-        PageAnswer {
-            page: Hash::from_bytes([2; 32]),
-            leaf: None,
-            verdicts: vec![],
-            fault: Some("page_chain".into()),
-            expected: Some(7),
-        },
-    ];
-    let entry = |position, entry: Entry, offered| FeedEntry {
-        position,
-        entry: entry.to_bytes().into(),
-        offered,
-    };
-    let feed = vec![FeedLeaf {
-        leaf: 298,
-        book: BookId::from_bytes([13; 16]),
-        received: AT,
-        entries: vec![entry(0, change(), None), entry(3, act(), Some(true))],
-    }];
-    let station = StationKey::from_bytes(&[14; 32]);
-    let checkpoint = Checkpoint {
-        origin: "beatbook/1".into(),
-        position: position(),
-        follows: Some(position()),
-    };
-    ExchangeResponse {
-        version: WIRE_VERSION,
-        server_time: AT,
-        receipt: Some(Receipt::sign(receipt_root(&answers, &feed, &[]), &station)),
-        answers,
-        feed,
-        cursor: Cursor {
-            position: position(),
-            fill: Some(Fill { token: vec![1, 2] }),
-        },
-        more: Some(true),
-        checkpoint: Some(checkpoint.sign(&station)),
-        consistency: Some(vec![Hash::from_bytes([15; 32])]),
-        cursor_consistency: Some(vec![]),
-        kinds: Some(vec![KindFile {
-            kind: "visit".into(),
-            version: 1,
-            source: "…".into(),
-        }]),
-        token: Some("secret".into()),
-        next_ms: Some(60_000),
-        backed_up_to: Some(200),
-        digest: None,
-        fill: None,
-        left: None,
-        buckets: None,
-        renew: None,
-        app_min: None,
-        given: None,
-        sealing: None,
     }
 }
 
@@ -451,101 +336,4 @@ fn replies() -> [(&'static str, &'static str, Vec<u8>); 2] {
         (rule, rule, codec::to_bytes(&exchange_response())),
         (rule, "exchange-response-full", codec::to_bytes(&exchange_response_full())),
     ]
-}
-
-/// What parcels add, by the names of their rules.
-fn parcel_forms() -> [(&'static str, &'static str, Vec<u8>); 8] {
-    let offer = || {
-        let key = station_sealing_key().public_key();
-        SealingOffer::sign(&key, ORIGIN, &StationKey::from_bytes(&[14; 32]))
-    };
-    let enrolled = EnrolResponse {
-        sealing: Some(offer()),
-        ..enrolment().1
-    };
-    let asks = ExchangeRequest {
-        app: "1.0".into(),
-        sealing: Some(true),
-        ..ExchangeRequest::plain(BookId::from_bytes([9; 16]), IncarnationId::from_bytes([10; 16]), None)
-    };
-    let told = ExchangeResponse {
-        sealing: Some(offer()),
-        ..exchange_response()
-    };
-    let file = parcel_file();
-    let deliver = DeliverRequest {
-        version: WIRE_VERSION,
-        parcel: file.clone(),
-    };
-    let delivered = DeliverResponse {
-        version: WIRE_VERSION,
-        answer: answer_file(),
-    };
-    [
-        ("enrol-response", "enrol-response-sealing", codec::to_bytes(&enrolled)),
-        ("exchange-request", "exchange-request-sealing", codec::to_bytes(&asks)),
-        ("exchange-response", "exchange-response-sealing", codec::to_bytes(&told)),
-        ("deliver-request", "deliver-request", codec::to_bytes(&deliver)),
-        ("deliver-response", "deliver-response", codec::to_bytes(&delivered)),
-        ("parcel", "parcel", file[PARCEL_MAGIC.len()..].to_vec()),
-        ("parcel-answer", "parcel-answer", answer_file()[ANSWER_MAGIC.len()..].to_vec()),
-        ("parcel-content", "parcel-content", codec::to_bytes(&parcel_content())),
-    ]
-}
-
-pub(crate) const ORIGIN: &str = "beatbook/1";
-
-/// The station's key, which parcels are sealed to.
-pub(crate) fn station_sealing_key() -> SealingKey {
-    SealingKey::from_bytes(&[17; 32])
-}
-
-/// The key of one parcel, which its answer is sealed to.
-pub(crate) fn answer_key() -> SealingKey {
-    SealingKey::from_bytes(&[18; 32])
-}
-
-pub(crate) fn parcel_content() -> ParcelContent {
-    ParcelContent {
-        book: BookId::from_bytes([9; 16]),
-        incarnation: IncarnationId::from_bytes([10; 16]),
-        pages: vec![page()],
-        answer_key: *answer_key().public_key().as_bytes(),
-        made_at: AT,
-        app: "1.0".into(),
-    }
-}
-
-pub(crate) fn parcel_file() -> Vec<u8> {
-    frozen("parcel", PARCEL_MAGIC, || {
-        let to = station_sealing_key().public_key();
-        Parcel::seal(&parcel_content(), ORIGIN, &key(), &to, &[19; 32]).unwrap()
-    })
-}
-
-/// What is compressed before it is sealed depends on zstd's version: the bytes of the vector stand, and must be read for ever.
-fn frozen(name: &str, magic: &[u8; 8], make: impl Fn() -> Vec<u8>) -> Vec<u8> {
-    match std::fs::read_to_string(crate::vector(name)) {
-        Ok(text) => [magic.as_slice(), &crate::unhex(&text)].concat(),
-        Err(_) => make(),
-    }
-}
-
-pub(crate) fn answer_content() -> AnswerContent {
-    let reply = exchange_response();
-    AnswerContent {
-        parcel: parcel_hash(&parcel_file()),
-        server_time: AT,
-        receipt: Receipt::sign(receipt_root(&reply.answers, &[], &[]), &StationKey::from_bytes(&[14; 32])),
-        answers: reply.answers,
-        checkpoint: reply.checkpoint.unwrap(),
-        backed_up_to: Some(200),
-    }
-}
-
-pub(crate) fn answer_file() -> Vec<u8> {
-    frozen("parcel-answer", ANSWER_MAGIC, || {
-        let station = StationKey::from_bytes(&[14; 32]);
-        Answer::seal(&answer_content(), ORIGIN, &station, &answer_key().public_key(), &[20; 32]).unwrap()
-    })
 }

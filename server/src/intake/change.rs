@@ -63,6 +63,10 @@ fn right_to_write(desk: &mut Desk<'_>, change: &ChangeEntry) -> Result<Option<Ve
                 None => refused("unknown_record", "no change has opened this record".into()),
             }));
         }
+        (None, Some(_)) if change.document.name() != Some(DocumentName::Facts) => {
+            let text = "a record opens in its facts: who may not read `private` would be sent this";
+            return Ok(Some(refused("malformed", text.into())));
+        }
         (None, Some(opens)) => {
             let Some(kind) = kinds.find(&opens.kind, opens.version) else {
                 let text = format!("this station has no kind {} version {}", opens.kind, opens.version);

@@ -178,6 +178,9 @@ impl Desk<'_> {
         let Some((item, change, opens)) = found else {
             return Err(refused("unknown_record", "no change has opened this record".into()));
         };
+        if change.document.name() != Some(DocumentName::Facts) {
+            return Err(refused("malformed", "a record opens in its facts".into()));
+        }
         let Some(kind) = self.kinds.find(&opens.kind, opens.version) else {
             let text = format!("this station has no kind {} version {}", opens.kind, opens.version);
             return Err(refused("unknown_kind", text));

@@ -1,0 +1,102 @@
+//! Which files a record names, and where each of them is. Rows alone; what a name means, and when a file goes, is decided elsewhere.
+
+use beatbook_protocol::facts::{Facts, FileRef};
+use beatbook_protocol::id::{Hash, RecordId};
+
+use crate::store::{StoreError, Tx};
+
+/// A file that a record names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileRow {
+    /// The blob.
+    pub(crate) hash: Hash,
+    /// What the record says of it.
+    pub(crate) file: FileRef,
+    /// Whether its content is here, and whether the station has it.
+    pub(crate) stands: (bool, bool),
+    /// The same of its small picture.
+    pub(crate) thumbnail_stands: Option<(bool, bool)>,
+}
+
+/// Puts the files that a record names, in place of those it named before.
+pub(crate) fn put_files(tx: &Tx<'_>, record: RecordId, documents: [Option<&Facts>; 2]) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM record_file WHERE record = ?1")?
+        .execute([record.as_bytes()])?;
+    for (hash, file) in documents.into_iter().flatten().flat_map(|facts| &facts.files) {
+        tx.prepare_cached(
+            "INSERT INTO record_file (record, hash, field, media_type, bytes, thumbnail, removed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute((
+            record.as_bytes(),
+            hash.as_bytes(),
+            &file.field,
+            &file.media_type,
+            file.bytes.cast_signed(),
+            file.thumbnail.as_ref().map(Hash::as_bytes),
+            file.removed,
+        ))?;
+        let small = file.thumbnail.map(|small| (small, 0, "image/jpeg"));
+        for (hash, bytes, media_type) in [(*hash, file.bytes, &*file.media_type)].into_iter().chain(small) {
+            tx.prepare_cached(
+                "INSERT INTO blob (hash, bytes, media_type, held, whole, asked_at, used_at) VALUES (?1, ?2, ?3, 0, 0, 0, 0)
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute((hash.as_bytes(), bytes.cast_signed(), media_type))?;
+        }
+    }
+    Ok(())
+}
+
+/// A record leaves this phone, and with it the blobs that no other one names. What waits for the station stays until it is there.
+pub(crate) fn leave(tx: &Tx<'_>, record: RecordId) -> Result<(), StoreError> {
+    let named = "SELECT hash FROM record_file WHERE record = ?1 UNION SELECT thumbnail FROM record_file WHERE record = ?1 AND thumbnail IS NOT NULL";
+    let mut named = tx.prepare_cached(named)?;
+    let named = named.query_map([record.as_bytes()], |row| row.get(0))?;
+    let named: Vec<[u8; 32]> = named.collect::<Result<_, _>>()?;
+    tx.prepare_cached("DELETE FROM record_file WHERE record = ?1")?
+        .execute([record.as_bytes()])?;
+    let free =
+        "?1 NOT IN (SELECT hash FROM blob_outbox) AND NOT EXISTS (SELECT 1 FROM record_file WHERE hash = ?1 OR thumbnail = ?1)";
+    for hash in named {
+        for sql in [
+            format!(
+                "INSERT OR IGNORE INTO blob_left (secret) SELECT secret FROM blob WHERE hash = ?1 AND secret IS NOT NULL AND {free}"
+            ),
+            format!("DELETE FROM blob_wanted WHERE hash = ?1 AND {free}"),
+            format!("DELETE FROM blob WHERE hash = ?1 AND {free}"),
+        ] {
+            tx.prepare_cached(&sql)?.execute([hash])?;
+        }
+    }
+    Ok(())
+}
+
+/// The files that a record names, and where each is.
+pub(crate) fn files(tx: &Tx<'_>, record: RecordId) -> Result<Vec<FileRow>, StoreError> {
+    let mut rows = tx.prepare_cached(
+        "SELECT f.hash, f.field, f.media_type, f.bytes, f.thumbnail, f.removed, b.whole, b.arrived_at IS NOT NULL,
+                t.whole, t.arrived_at IS NOT NULL
+         FROM record_file AS f JOIN blob AS b ON b.hash = f.hash LEFT JOIN blob AS t ON t.hash = f.thumbnail
+         WHERE f.record = ?1 ORDER BY f.field, f.hash",
+    )?;
+    let rows = rows.query_map([record.as_bytes()], |row| {
+        let thumbnail = row.get::<_, Option<[u8; 32]>>(4)?.map(Hash::from_bytes);
+        Ok(FileRow {
+            hash: Hash::from_bytes(row.get(0)?),
+            file: FileRef {
+                field: row.get(1)?,
+                media_type: row.get(2)?,
+                bytes: row.get::<_, i64>(3)?.cast_unsigned(),
+                thumbnail,
+                removed: row.get(5)?,
+            },
+            stands: (row.get(6)?, row.get(7)?),
+            thumbnail_stands: match (thumbnail, row.get(8)?) {
+                (Some(_), Some(whole)) => Some((whole, row.get(9)?)),
+                _ => None,
+            },
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
