@@ -97,6 +97,12 @@ impl StationSide {
         Ok(())
     }
 
+    /// Whether there is nothing to restore it from.
+    #[must_use]
+    pub fn has_no_backup(&self) -> bool {
+        self.backups.is_empty()
+    }
+
     /// Loses the database, and restores it from one of the backups. Says whether there was one.
     ///
     /// # Errors

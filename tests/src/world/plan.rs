@@ -78,15 +78,15 @@ pub const DEEDS: &[(Deed, u64, Option<&str>)] = &[
     (Deed::KillStation, 2, None),
     (Deed::ChiefActs, 8, None),
     (Deed::ChiefSettles, 2, None),
-    (Deed::Backup, 1, None),
+    (Deed::Backup, 2, None),
     (Deed::RaiseKind, 1, None),
     (Deed::Stray, 4, None),
     (Deed::Pass, 4, None),
-    (Deed::RestorePhone, 2, None),
-    (Deed::ClonePhone, 1, None),
-    (Deed::RestoreStation, 1, None),
-    (Deed::MoveUser, 2, None),
-    (Deed::Grant, 2, None),
+    (Deed::RestorePhone, 4, None),
+    (Deed::ClonePhone, 2, None),
+    (Deed::RestoreStation, 2, None),
+    (Deed::MoveUser, 5, None),
+    (Deed::Grant, 4, None),
 ];
 
 /// How one world goes.

@@ -178,6 +178,9 @@ impl World {
             }
             Deed::ClonePhone => self.clone_phone(at),
             Deed::RestoreStation => {
+                if station.has_no_backup() {
+                    return station.back_up(draw, trace);
+                }
                 if station.restore(draw, trace)?
                     && let Some(look) = station.look()
                 {
@@ -294,6 +297,9 @@ impl World {
             "  {}: {} requests, {} accepted, {} refused, {} of others, complete {}, {:?}",
             phone.name, report.requests, report.accepted, report.refused, report.feed_entries, report.complete, report.fault
         ));
+        for event in &report.events {
+            trace.say(format_args!("    {event:?}"));
+        }
         if report.fault == Some(SyncFault::UnknownBook)
             && let Some((user, code)) = station.code(draw, trace, Some(phone.user))?
         {
