@@ -1,10 +1,12 @@
 //! What must hold: after a sync that says all is exchanged, and at the end of a world that was healed. Changes nothing.
 
+use std::collections::BTreeSet;
+
 use beatbook_client_core::sync::status;
 use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_server::station::{Session, Station};
 
-use super::look::{Stage, Standings, StationLook};
+use super::look::{PhoneLook, Stage, Standings, StationLook};
 use super::model::Model;
 use super::phone::PhoneSide;
 use super::{Broken, broken};
@@ -36,10 +38,13 @@ pub fn holds_what_the_station_holds(phone: &PhoneSide, station: &StationLook, mo
     let look = phone.look()?;
     let held = look.accepted()?;
     let name = &phone.name;
-    if let Some(entry) = model.accepted().difference(&held).next() {
+    let scope = station.scope(phone.user)?;
+    holds_nothing_else(name, look, &scope, &station.records()?)?;
+    let accepted = model.accepted_of(&scope);
+    if let Some(entry) = accepted.difference(&held).next() {
         return Err(broken(format!("{name} lacks entry {entry}, which the station has")));
     }
-    if let Some(entry) = held.difference(model.accepted()).next() {
+    if let Some(entry) = held.difference(&accepted).next() {
         return Err(broken(format!(
             "{name} holds entry {entry} as accepted, which the station does not have"
         )));
@@ -47,8 +52,31 @@ pub fn holds_what_the_station_holds(phone: &PhoneSide, station: &StationLook, mo
     if let Some(why) = look.unreadable()?.first() {
         return Err(broken(format!("{name} cannot read what the station has: {why}")));
     }
-    let there = station.standings()?;
+    let mut there = station.standings()?;
+    there.retain(|record, _| scope.contains(record));
     same(name, &there, &look.standings()?)
+}
+
+/// Of records beyond its officer's scope a phone holds only those on which own work hangs.
+fn holds_nothing_else(
+    name: &str,
+    look: &PhoneLook,
+    scope: &BTreeSet<RecordId>,
+    known: &BTreeSet<RecordId>,
+) -> Result<(), Broken> {
+    for (record, has_work) in look.leaving()? {
+        if !has_work {
+            return Err(broken(format!("{name} still holds record {record}, which left, and nothing hangs on it")));
+        }
+        if scope.contains(&record) {
+            return Err(broken(format!("{name} takes record {record} for one that left, and it is in scope")));
+        }
+    }
+    let beyond = |record: &&RecordId| known.contains(record) && !scope.contains(record);
+    match look.records()?.iter().find(beyond) {
+        Some(record) => Err(broken(format!("{name} holds record {record}, which is not in its scope"))),
+        None => Ok(()),
+    }
 }
 
 fn same(name: &str, there: &Standings, here: &Standings) -> Result<(), Broken> {
@@ -69,9 +97,9 @@ fn same(name: &str, there: &Standings, here: &Standings) -> Result<(), Broken> {
 ///
 /// # Errors
 /// The first difference.
-pub fn shows_the_same(phone: &PhoneSide, station: &Station, chief: &Session, records: &[RecordId]) -> Result<(), Broken> {
+pub fn shows_the_same(phone: &PhoneSide, station: &Station, chief: &Session, look: &StationLook) -> Result<(), Broken> {
     let core = phone.core()?;
-    for record in records {
+    for record in &look.scope(phone.user)? {
         let said = |fault: &dyn std::fmt::Display| broken(format!("{}, record {record}: {fault}", phone.name));
         let here = core.record(*record).map_err(|fault| said(&fault))?;
         let there = station.record(chief, *record).map_err(|fault| said(&fault))?;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use beatbook_protocol::id::{Hash, RecordId};
+use beatbook_protocol::id::{Hash, RecordId, UserId};
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::{Broken, broken};
@@ -64,6 +64,17 @@ pub enum Stage {
     Refused,
     /// Refused, and its author has dealt with it.
     DealtWith,
+    /// Accepted once; a restored station would not have it back.
+    NotTakenBack,
+}
+
+/// An own entry on a phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Own {
+    /// Its record.
+    pub record: RecordId,
+    /// Where it stands.
+    pub stage: Stage,
 }
 
 /// A look into a phone's file.
@@ -83,26 +94,56 @@ impl PhoneLook {
     ///
     /// # Errors
     /// When a row has a status that this look does not know.
-    pub fn own(&self) -> Result<BTreeMap<Hash, Stage>, Broken> {
+    pub fn own(&self) -> Result<BTreeMap<Hash, Own>, Broken> {
         let mut rows = self.0.prepare_cached(
-            "SELECT entry, status FROM change WHERE book IN (SELECT book FROM own_book)
-             UNION ALL SELECT entry, status FROM act WHERE book IN (SELECT book FROM own_book)",
+            "SELECT entry, record, status FROM change WHERE book IN (SELECT book FROM own_book)
+             UNION ALL SELECT entry, record, status FROM act WHERE book IN (SELECT book FROM own_book)",
         )?;
-        let rows: Vec<(Hash, i64)> = rows
-            .query_map([], |row| Ok((hash(row, 0)?, row.get(1)?)))?
+        let rows: Vec<(Hash, RecordId, i64)> = rows
+            .query_map([], |row| Ok((hash(row, 0)?, RecordId::from_bytes(row.get(1)?), row.get(2)?)))?
             .collect::<rusqlite::Result<_>>()?;
         rows.into_iter()
-            .map(|(entry, status)| {
+            .map(|(entry, record, status)| {
                 let stage = match status {
                     0 | 3 | 4 => Stage::Acknowledged,
                     1 => Stage::Waiting,
                     2 => Stage::Refused,
                     5 => Stage::DealtWith,
+                    6 => Stage::NotTakenBack,
                     other => return Err(broken(format!("entry {entry} has status {other}"))),
                 };
-                Ok((entry, stage))
+                Ok((entry, Own { record, stage }))
             })
             .collect()
+    }
+
+    /// Records that left the scope, and whether something of the officer's own hangs on each.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn leaving(&self) -> Result<BTreeMap<RecordId, bool>, Broken> {
+        let mut rows = self.0.prepare_cached(
+            "SELECT r.record, EXISTS (SELECT 1 FROM change c WHERE c.record = r.record AND c.status IN (1, 2))
+               OR EXISTS (SELECT 1 FROM act a WHERE a.record = r.record AND a.status IN (1, 2))
+               OR EXISTS (SELECT 1 FROM draft d WHERE d.record = r.record) OR EXISTS (SELECT 1 FROM patrol p WHERE p.record = r.record)
+             FROM record r WHERE r.leaving > 0",
+        )?;
+        Ok(rows
+            .query_map([], |row| Ok((RecordId::from_bytes(row.get(0)?), row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Every record of which the phone holds an entry, but those that are leaving.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn records(&self) -> Result<BTreeSet<RecordId>, Broken> {
+        let mut rows = self.0.prepare_cached(
+            "SELECT record FROM change UNION SELECT record FROM act EXCEPT SELECT record FROM record WHERE leaving > 0",
+        )?;
+        Ok(rows
+            .query_map([], |row| Ok(RecordId::from_bytes(row.get(0)?)))?
+            .collect::<rusqlite::Result<_>>()?)
     }
 
     /// Entries that will be sent: queued, or in a page without an answer.
@@ -118,13 +159,15 @@ impl PhoneLook {
         Ok(rows.query_map([], |row| hash(row, 0))?.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Every entry that the station has, by the phone's word.
+    /// Every entry that the station has, by the phone's word; not those of records that are leaving.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn accepted(&self) -> Result<BTreeSet<Hash>, Broken> {
         let mut rows = self.0.prepare_cached(
-            "SELECT entry FROM change WHERE status IN (0, 3, 4) UNION ALL SELECT entry FROM act WHERE status IN (0, 3, 4)",
+            "SELECT entry FROM change WHERE status IN (0, 3, 4) AND record NOT IN (SELECT record FROM record WHERE leaving > 0)
+             UNION ALL SELECT entry FROM act WHERE status IN (0, 3, 4)
+               AND record NOT IN (SELECT record FROM record WHERE leaving > 0)",
         )?;
         Ok(rows.query_map([], |row| hash(row, 0))?.collect::<rusqlite::Result<_>>()?)
     }
@@ -137,7 +180,7 @@ impl PhoneLook {
         standings(
             &self.0,
             "SELECT record, kind, version, unit, state, heads, pinned, offered, last_act, conflicts FROM record r
-             WHERE EXISTS (SELECT 1 FROM change c WHERE c.record = r.record AND c.opens IS NOT NULL AND c.status IN (0, 3, 4))",
+             WHERE leaving = 0 AND EXISTS (SELECT 1 FROM change c WHERE c.record = r.record AND c.opens IS NOT NULL AND c.status IN (0, 3, 4))",
         )
     }
 
@@ -196,16 +239,48 @@ impl StationLook {
         Ok(count.cast_unsigned())
     }
 
-    /// Accepted and offered entries of records, with how often each stands on the ledger as such.
+    /// Accepted and offered entries of records, with their records and how often each stands on the ledger as such. What was given back
+    /// stands there within an entry of the station's own.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn accepted(&self) -> Result<BTreeMap<Hash, u32>, Broken> {
+    pub fn accepted(&self) -> Result<BTreeMap<Hash, (RecordId, u32)>, Broken> {
         let mut rows = self.0.prepare_cached(
-            "SELECT id, count(*) FROM entry WHERE verdict IN (0, 4) AND record IS NOT NULL GROUP BY id ORDER BY id",
+            "SELECT id, record, count(*) FROM (
+               SELECT e.id, e.record FROM entry e WHERE e.verdict IN (0, 4) AND e.record IS NOT NULL
+                 AND NOT EXISTS (SELECT 1 FROM recovered r WHERE r.leaf = e.leaf AND r.position = e.position)
+               UNION ALL SELECT entry, record FROM recovered)
+             GROUP BY id ORDER BY id",
         )?;
         Ok(rows
-            .query_map([], |row| Ok((hash(row, 0)?, row.get(1)?)))?
+            .query_map([], |row| Ok((hash(row, 0)?, (RecordId::from_bytes(row.get(1)?), row.get(2)?))))?
+            .collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The records that a person may hold now: those of his unit and the units below, and those granted to him or to one of these.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn scope(&self, user: UserId) -> Result<BTreeSet<RecordId>, Broken> {
+        let mut rows = self.0.prepare_cached(
+            "WITH RECURSIVE mine (unit) AS (
+               SELECT unit FROM user WHERE user = ?1 UNION SELECT u.unit FROM unit u JOIN mine m ON u.parent = m.unit)
+             SELECT id FROM record WHERE unit IN mine
+               OR id IN (SELECT record FROM granted WHERE grantee = ?1 OR grantee IN (SELECT unit FROM mine))",
+        )?;
+        Ok(rows
+            .query_map([user.as_bytes()], |row| Ok(RecordId::from_bytes(row.get(0)?)))?
+            .collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// All records.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn records(&self) -> Result<BTreeSet<RecordId>, Broken> {
+        let mut rows = self.0.prepare_cached("SELECT id FROM record")?;
+        Ok(rows
+            .query_map([], |row| Ok(RecordId::from_bytes(row.get(0)?)))?
             .collect::<rusqlite::Result<_>>()?)
     }
 

@@ -7,6 +7,7 @@
 //!             └──► model, invariants (look into the files) ──► trace
 //! ```
 
+mod desk;
 pub mod device;
 mod heal;
 pub mod invariants;

@@ -1,19 +1,23 @@
-//! The reference model: what each phone captured, what was acknowledged, what the station has accepted. It remembers; the programs under
-//! test may not forget. Knows nothing of how they keep it.
+//! The reference model: what each phone captured, what was acknowledged, what the station has accepted, what each officer may hold. It
+//! remembers; the programs under test may not forget. Knows nothing of how they keep it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use beatbook_protocol::id::Hash;
+use beatbook_protocol::id::{Hash, RecordId, UserId};
 
-use super::look::{PhoneLook, Stage, StationLook};
+use super::look::{Own, PhoneLook, Stage, StationLook};
+use super::phone::PhoneSide;
 use super::{Broken, broken};
 
 /// What is known of a world.
 #[derive(Debug, Default)]
 pub struct Model {
-    captured: Vec<BTreeMap<Hash, Stage>>,
+    captured: Vec<BTreeMap<Hash, Own>>,
+    promised: Vec<Vec<RecordId>>,
     acknowledged: BTreeSet<Hash>,
-    accepted: BTreeSet<Hash>,
+    accepted: BTreeMap<Hash, RecordId>,
+    /// Records that each officer was at some time not to hold.
+    been_out: BTreeMap<UserId, BTreeSet<RecordId>>,
     leaves: u64,
     is_restored: bool,
 }
@@ -24,13 +28,16 @@ impl Model {
     /// # Errors
     /// When its file cannot be read.
     pub fn phone_began_anew(&mut self, number: usize, look: &PhoneLook) -> Result<(), Broken> {
+        *self.known(number) = look.own()?;
+        Ok(())
+    }
+
+    fn known(&mut self, number: usize) -> &mut BTreeMap<Hash, Own> {
         if self.captured.len() <= number {
             self.captured.resize(number + 1, BTreeMap::new());
+            self.promised.resize(number + 1, Vec::new());
         }
-        if let Some(known) = self.captured.get_mut(number) {
-            *known = look.own()?;
-        }
-        Ok(())
+        &mut self.captured[number]
     }
 
     /// The station was restored from a backup: what it had accepted since may come back, and what no phone holds any more is gone.
@@ -40,33 +47,60 @@ impl Model {
     pub fn station_began_anew(&mut self, look: &StationLook) -> Result<(), Broken> {
         self.is_restored = true;
         self.leaves = look.leaves()?;
-        self.accepted = look.accepted()?.into_keys().collect();
+        self.accepted = entries(look)?;
         Ok(())
     }
 
-    /// Looks at a phone after something happened there: nothing that it captured may have gone, or stand where it cannot stand.
+    /// Calls of a phone's core came back and so promised that an entry of each of these records is on its file.
+    pub fn promise(&mut self, number: usize, records: Vec<RecordId>) {
+        self.known(number);
+        self.promised[number].extend(records);
+    }
+
+    /// Looks at a phone after something happened there: what was promised is there, and nothing that it captured may have gone, or stand
+    /// where it cannot stand.
     ///
     /// # Errors
     /// What does not hold.
-    pub fn see_phone(&mut self, number: usize, name: &str, look: &PhoneLook) -> Result<(), Broken> {
-        if self.captured.len() <= number {
-            self.captured.resize(number + 1, BTreeMap::new());
-        }
+    pub fn see_phone(&mut self, number: usize, phone: &PhoneSide) -> Result<(), Broken> {
+        let (name, look) = (&phone.name, phone.look()?);
         let own = look.own()?;
         let to_be_sent = look.to_be_sent()?;
-        let known = self.captured.get_mut(number).ok_or_else(|| broken("no such phone"))?;
+        let is_restored = self.is_restored;
+        let been_out = self.been_out.get(&phone.user).cloned().unwrap_or_default();
+        let known = self.known(number);
         for (entry, before) in known.iter() {
             let Some(now) = own.get(entry) else {
+                // What left the scope goes, when the officer has nothing to do about it any more.
+                let may_go = been_out.contains(&before.record) && !matches!(before.stage, Stage::Refused);
+                if may_go {
+                    continue;
+                }
                 return Err(broken(format!(
-                    "{name}: captured entry {entry} ({before:?}) has left the phone"
+                    "{name}: captured entry {entry} of {} ({:?}) has left the phone",
+                    before.record, before.stage
                 )));
             };
-            let is_sent_again = self.is_restored && (*before, *now) == (Stage::Acknowledged, Stage::Waiting);
-            if !may_become(*before, *now) && !is_sent_again {
-                return Err(broken(format!("{name}: entry {entry} was {before:?} and is {now:?}")));
+            if !may_become(before.stage, now.stage) && !(is_restored && may_become_restored(before.stage, now.stage)) {
+                return Err(broken(format!(
+                    "{name}: entry {entry} was {:?} and is {:?}",
+                    before.stage, now.stage
+                )));
             }
         }
-        for (entry, stage) in &own {
+        let mut fresh: BTreeMap<RecordId, usize> = BTreeMap::new();
+        for (_, entry) in own.iter().filter(|(entry, _)| !known.contains_key(*entry)) {
+            *fresh.entry(entry.record).or_default() += 1;
+        }
+        known.clone_from(&own);
+        for record in std::mem::take(&mut self.promised[number]) {
+            match fresh.get_mut(&record).filter(|count| **count > 0) {
+                Some(count) => *count -= 1,
+                None if been_out.contains(&record) => {}
+                None => return Err(broken(format!("{name}: an entry of {record} was promised and is not there"))),
+            }
+        }
+        for (entry, Own { stage, .. }) in &own {
             if (*stage == Stage::Waiting) != to_be_sent.contains(entry) {
                 return Err(broken(format!(
                     "{name}: entry {entry} is {stage:?}, and whether it will be sent is {}",
@@ -77,7 +111,6 @@ impl Model {
                 self.acknowledged.insert(*entry);
             }
         }
-        *known = own;
         Ok(())
     }
 
@@ -85,7 +118,7 @@ impl Model {
     ///
     /// # Errors
     /// What does not hold.
-    pub fn see_station(&mut self, look: &StationLook) -> Result<(), Broken> {
+    pub fn see_station(&mut self, look: &StationLook, users: impl Iterator<Item = UserId>) -> Result<(), Broken> {
         let leaves = look.leaves()?;
         if leaves < self.leaves {
             return Err(broken(format!("the ledger had {} leaves and has {leaves}", self.leaves)));
@@ -94,39 +127,51 @@ impl Model {
             return Ok(());
         }
         self.leaves = leaves;
-        let accepted = look.accepted()?;
-        if let Some((entry, times)) = accepted.iter().find(|(_, times)| **times != 1) {
-            return Err(broken(format!("entry {entry} was accepted {times} times")));
-        }
-        let accepted: BTreeSet<Hash> = accepted.into_keys().collect();
-        if let Some(entry) = self.accepted.difference(&accepted).next() {
+        let accepted = entries(look)?;
+        if let Some(entry) = self.accepted.keys().find(|entry| !accepted.contains_key(*entry)) {
             return Err(broken(format!("accepted entry {entry} has left the station")));
         }
         self.accepted = accepted;
+        self.see_scopes(look, users)
+    }
+
+    /// Looks at what each officer may hold now.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn see_scopes(&mut self, look: &StationLook, users: impl Iterator<Item = UserId>) -> Result<(), Broken> {
+        let all = look.records()?;
+        for user in users {
+            let scope = look.scope(user)?;
+            self.been_out.entry(user).or_default().extend(all.difference(&scope));
+        }
         Ok(())
     }
 
-    /// What the station has accepted.
+    /// What the station has accepted of these records.
     #[must_use]
-    pub fn accepted(&self) -> &BTreeSet<Hash> {
-        &self.accepted
+    pub fn accepted_of(&self, records: &BTreeSet<RecordId>) -> BTreeSet<Hash> {
+        let of = self.accepted.iter().filter(|(_, record)| records.contains(record));
+        of.map(|(entry, _)| *entry).collect()
     }
 
-    /// Entries that a phone was told are accepted, and the station does not have; after a restore, of those that a phone still holds.
+    /// Entries that a phone was told are accepted, and the station does not have; after a restore, of those that a phone still holds and
+    /// does not show as refused.
     #[must_use]
     pub fn lost(&self) -> Vec<Hash> {
-        let is_held = |entry: &&Hash| !self.is_restored || self.captured.iter().any(|own| own.contains_key(*entry));
-        self.acknowledged
-            .difference(&self.accepted)
-            .filter(is_held)
-            .copied()
-            .collect()
+        let stands = |entry: &Hash| self.captured.iter().filter_map(|own| own.get(entry)).map(|own| own.stage).collect();
+        let is_lost = |entry: &&Hash| {
+            let stages: Vec<Stage> = stands(entry);
+            !self.is_restored || (!stages.is_empty() && stages.iter().all(|stage| *stage == Stage::Acknowledged))
+        };
+        let acknowledged = self.acknowledged.iter().filter(|entry| !self.accepted.contains_key(*entry));
+        acknowledged.filter(is_lost).copied().collect()
     }
 
     /// Own entries of a phone at a stage.
     pub fn at_stage(&self, number: usize, stage: Stage) -> impl Iterator<Item = &Hash> {
         let captured = self.captured.get(number).into_iter().flatten();
-        captured.filter(move |(_, now)| **now == stage).map(|(entry, _)| entry)
+        captured.filter(move |(_, own)| own.stage == stage).map(|(entry, _)| entry)
     }
 
     /// Figures for people: captured, acknowledged, refused entries.
@@ -134,18 +179,36 @@ impl Model {
     pub fn figures(&self) -> (usize, usize, usize) {
         let all = || self.captured.iter().flatten();
         let refused = all()
-            .filter(|(_, stage)| matches!(stage, Stage::Refused | Stage::DealtWith))
+            .filter(|(_, own)| matches!(own.stage, Stage::Refused | Stage::DealtWith))
             .count();
         (all().count(), self.acknowledged.len(), refused)
     }
 }
 
+fn entries(look: &StationLook) -> Result<BTreeMap<Hash, RecordId>, Broken> {
+    let accepted = look.accepted()?;
+    if let Some((entry, (_, times))) = accepted.iter().find(|(_, (_, times))| *times != 1) {
+        return Err(broken(format!("entry {entry} was accepted {times} times")));
+    }
+    Ok(accepted.into_iter().map(|(entry, (record, _))| (entry, record)).collect())
+}
+
 /// Whether an entry may go from one stage to another while the station was not restored.
 fn may_become(before: Stage, now: Stage) -> bool {
     match before {
-        Stage::Waiting => now != Stage::DealtWith,
+        Stage::Waiting => !matches!(now, Stage::DealtWith | Stage::NotTakenBack),
         Stage::Acknowledged => now == Stage::Acknowledged,
         Stage::Refused => matches!(now, Stage::Refused | Stage::DealtWith),
         Stage::DealtWith => now == Stage::DealtWith,
+        Stage::NotTakenBack => now == Stage::NotTakenBack,
+    }
+}
+
+/// Whether it may once the station was: what it had said is asked of it again, and it may say otherwise.
+fn may_become_restored(before: Stage, now: Stage) -> bool {
+    match before {
+        Stage::Waiting => false,
+        Stage::Acknowledged => matches!(now, Stage::Waiting | Stage::Refused | Stage::NotTakenBack),
+        Stage::Refused | Stage::DealtWith | Stage::NotTakenBack => now == Stage::Acknowledged,
     }
 }

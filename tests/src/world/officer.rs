@@ -25,6 +25,8 @@ pub struct Officer<'w> {
     pub me: UserId,
     /// What time his phone says it is.
     pub now: UnixMillis,
+    /// The records of entries that the core said it wrote, one for each entry.
+    pub promised: &'w mut Vec<RecordId>,
 }
 
 /// What he did, in a word for the trace.
@@ -57,6 +59,7 @@ impl Officer<'_> {
                 })?;
                 let Some(household) = self.draw.pick(&known.rows).map(|row| row.record) else {
                     let record = self.core.begin("household", &content::household(self.draw, 1))?;
+                    self.promised.push(record);
                     return Ok(format!("opens household {record}"));
                 };
                 ("visit", content::visit(self.draw, household, self.now))
@@ -75,6 +78,7 @@ impl Officer<'_> {
         } else {
             self.core.begin(kind, &edit)?
         };
+        self.promised.push(record);
         let mut did = format!("opens {kind} {record}");
         if self.draw.below(2) == 0 {
             let codes: &[&str] = match kind {
@@ -116,6 +120,7 @@ impl Officer<'_> {
         }
         let version = (self.draw.below(2) == 0).then_some(view.row.version);
         let wrote = self.core.edit(record, &edit, version.as_deref())?;
+        self.promised.extend(wrote.then_some(record));
         Ok(format!("edits {kind} {record}: {wrote}"))
     }
 
@@ -200,21 +205,32 @@ impl Officer<'_> {
             values,
             version,
         };
-        Ok(self.core.act(record, &order)?.state)
+        let state = self.core.act(record, &order)?.state;
+        self.promised.push(record);
+        Ok(state)
     }
 
     fn patrols(&mut self) -> Done {
         let Some(active) = self.core.patrol_active()? else {
             let record = self.core.patrol_start(&content::patrol(self.me, self.now))?;
+            self.promised.push(record);
             return Ok(format!("starts patrol {record}"));
         };
         let record = active.record;
         match self.draw.below(6) {
-            0 if active.is_paused => self.core.patrol_resume().map(|()| format!("resumes {record}")),
-            0 => self.core.patrol_pause(GapReason::Paused).map(|()| format!("pauses {record}")),
+            0 => {
+                if active.is_paused {
+                    self.core.patrol_resume()?;
+                } else {
+                    self.core.patrol_pause(GapReason::Paused)?;
+                }
+                self.promised.push(record);
+                Ok(format!("{} {record}", if active.is_paused { "resumes" } else { "pauses" }))
+            }
             1 => {
                 let end = content::patrol_end(self.draw, self.now);
                 self.core.patrol_finish(&end)?;
+                self.promised.push(record);
                 let state = self.act(record, "submit")?;
                 Ok(format!("ends {record}: {state}"))
             }
@@ -240,6 +256,7 @@ impl Officer<'_> {
             _ => return Ok("finds a conflict of no plain value".into()),
         };
         let wrote = self.core.settle(conflict.record, &conflict.path, &value, None)?;
+        self.promised.extend(wrote.then_some(conflict.record));
         Ok(format!("settles {} of {}: {wrote}", conflict.path, conflict.record))
     }
 

@@ -32,6 +32,7 @@ pub struct PhoneSide {
     life: u32,
     core: Option<Core>,
     look: Option<PhoneLook>,
+    copy_of: Option<UserId>,
     pages_max: Option<u32>,
 }
 
@@ -51,6 +52,7 @@ impl PhoneSide {
             life: 0,
             core: None,
             look: None,
+            copy_of: None,
             pages_max: None,
         };
         phone.start()?;
@@ -124,6 +126,14 @@ impl PhoneSide {
         self.core = None;
     }
 
+    /// Whether it has its book, and its officer can write.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn is_enrolled(&self) -> Result<bool, Broken> {
+        beatbook_client_core::sync::is_enrolled(self.core()?).map_err(|fault| broken(format!("{}: {fault}", self.name)))
+    }
+
     /// Kills the app between two calls.
     ///
     /// # Errors
@@ -145,6 +155,10 @@ impl PhoneSide {
     /// # Errors
     /// When its files cannot be copied.
     pub fn keep_copy(&mut self) -> Result<(), Broken> {
+        if self.code.is_some() {
+            return Ok(());
+        }
+        self.copy_of = Some(self.user);
         let to = self.dir.join("copy");
         if to.exists() {
             fs::remove_dir_all(&to)?;
@@ -158,9 +172,10 @@ impl PhoneSide {
     /// When it does not open.
     pub fn go_back(&mut self) -> Result<bool, Broken> {
         let from = self.dir.join("copy");
-        if !from.exists() {
+        let Some(user) = self.copy_of else {
             return Ok(false);
-        }
+        };
+        (self.user, self.code) = (user, None);
         copy_files(&from, &self.folder(self.life + 1))?;
         self.begin_life()?;
         self.start()?;

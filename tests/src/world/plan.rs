@@ -54,8 +54,10 @@ pub enum Deed {
     ClonePhone,
     /// The station is restored from a backup.
     RestoreStation,
-    /// Somebody is moved to another unit.
+    /// Somebody is moved to another unit, or a unit below another.
     MoveUser,
+    /// A record is assigned to or shared with somebody or a unit, or that ends.
+    Grant,
 }
 
 /// Every deed, how often it happens in an ordinary world, and, while the project cannot do it yet, why it is switched off.
@@ -76,14 +78,15 @@ pub const DEEDS: &[(Deed, u64, Option<&str>)] = &[
     (Deed::KillStation, 2, None),
     (Deed::ChiefActs, 8, None),
     (Deed::ChiefSettles, 2, None),
-    (Deed::Backup, 1, None),
+    (Deed::Backup, 2, None),
     (Deed::RaiseKind, 1, None),
     (Deed::Stray, 4, None),
     (Deed::Pass, 4, None),
-    (Deed::RestorePhone, 2, Some("an old copy is not renewed yet")),
-    (Deed::ClonePhone, 1, Some("a clone is not renewed yet")),
-    (Deed::RestoreStation, 1, Some("what others wrote is not given back yet")),
-    (Deed::MoveUser, 2, Some("there is no move between units yet")),
+    (Deed::RestorePhone, 4, None),
+    (Deed::ClonePhone, 2, None),
+    (Deed::RestoreStation, 2, None),
+    (Deed::MoveUser, 5, None),
+    (Deed::Grant, 4, None),
 ];
 
 /// How one world goes.

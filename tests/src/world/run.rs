@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use beatbook_client_core::sync::Budget;
+use beatbook_client_core::sync::{Budget, SyncFault};
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::kind::Catalogue;
 
@@ -63,7 +63,7 @@ pub fn run(template: &Template, dir: &Path, seed: u64, is_told: bool) -> Result<
     time.pass(60_000);
     let mut draw = sequence(seed, "world");
     let device = Device::new(&time, 0, sequence(seed, "station"));
-    let station = StationSide::open(dir, device, template.chief.clone(), plan.station_fuse)?;
+    let station = StationSide::open(dir, device, (template.chief.clone(), template.units.clone()), plan.station_fuse)?;
     let mut phones = Vec::new();
     for (number, user) in template.users.iter().enumerate().take(plan.phones) {
         let device = phone_device(&time, seed, number, &mut draw);
@@ -178,24 +178,29 @@ impl World {
             }
             Deed::ClonePhone => self.clone_phone(at),
             Deed::RestoreStation => {
+                if station.has_no_backup() {
+                    return station.back_up(draw, trace);
+                }
                 if station.restore(draw, trace)?
                     && let Some(look) = station.look()
                 {
                     self.model.station_began_anew(look)?;
+                    self.model.see_scopes(look, phones.iter().map(|phone| phone.user))?;
                 }
                 Ok(())
             }
-            Deed::MoveUser => Err(broken("there is no move between units yet")),
+            Deed::MoveUser => station.move_somebody(draw, trace, phone.user),
+            Deed::Grant => station.grant(draw, trace, phone.user),
         }
     }
 
     /// What must hold after every deed.
     pub(super) fn look(&mut self, at: usize) -> Result<(), Broken> {
         if let Some(look) = self.station.look() {
-            self.model.see_station(look)?;
+            self.model.see_station(look, self.phones.iter().map(|phone| phone.user))?;
         }
         let phone = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
-        self.model.see_phone(at, &phone.name, phone.look()?)?;
+        self.model.see_phone(at, phone)?;
         invariants::says_no_more_than_is_true(phone).map(|_| ())
     }
 
@@ -208,12 +213,17 @@ impl World {
             ..
         } = self;
         let phone = phones.get_mut(at).ok_or_else(|| broken("no such phone"))?;
-        if phone.code.is_some() {
+        if !phone.is_enrolled()? {
             return Ok(());
         }
         phone.endanger(draw, plan.phone_fuse);
         let (me, now, is_full) = (phone.user, phone.device.wall(), phone.is_full());
-        let did = phone.unless_killed(|core| Officer { core, draw, me, now }.does(deed))?;
+        let mut promised = Vec::new();
+        let did = phone.unless_killed(|core| {
+            let promised = &mut promised;
+            Officer { core, draw, me, now, promised }.does(deed)
+        })?;
+        self.model.promise(at, promised);
         match did {
             None => trace.say(format_args!("  {}: killed at work", phone.name)),
             Some(Ok(did)) => trace.say(format_args!("  {}: {did}", phone.name)),
@@ -266,8 +276,8 @@ impl World {
             match came {
                 Some(Enrolling::Done) => phone.code = None,
                 Some(Enrolling::NewCode) => {
-                    if let Some((_, code)) = station.code(draw, trace, Some(phone.user))? {
-                        phone.code = Some(code);
+                    if let Some((user, code)) = station.code(draw, trace, Some(phone.user))? {
+                        (phone.user, phone.code) = (user, Some(code));
                     }
                 }
                 Some(Enrolling::Again) | None => {}
@@ -275,7 +285,9 @@ impl World {
             return Ok(None);
         }
         let mut way = way(line, station, draw, trace, time);
-        let synced = phone.unless_killed(|core| way.sync(core, &whose, budget))?.transpose()?;
+        let synced = phone.unless_killed(|core| way.sync(core, &whose, budget))?.transpose();
+        self.model.promise(at, std::mem::take(&mut way.promised));
+        let synced = synced?;
         let Some(synced) = synced else {
             trace.say(format_args!("  {}: killed in a sync", phone.name));
             return Ok(None);
@@ -285,6 +297,14 @@ impl World {
             "  {}: {} requests, {} accepted, {} refused, {} of others, complete {}, {:?}",
             phone.name, report.requests, report.accepted, report.refused, report.feed_entries, report.complete, report.fault
         ));
+        for event in &report.events {
+            trace.say(format_args!("    {event:?}"));
+        }
+        if report.fault == Some(SyncFault::UnknownBook)
+            && let Some((user, code)) = station.code(draw, trace, Some(phone.user))?
+        {
+            (phone.user, phone.code) = (user, Some(code));
+        }
         if report.complete && synced.is_fresh {
             self.look(at)?;
             let phone = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
@@ -344,6 +364,7 @@ fn way<'w>(line: &'w mut Line, station: &'w mut StationSide, draw: &'w mut Seede
         trace,
         time: time.clone(),
         is_busy,
+        promised: Vec::new(),
     }
 }
 

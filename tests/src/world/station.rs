@@ -7,11 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use beatbook_client_core::transport::OutgoingRequest;
 use beatbook_protocol::facts::Value;
-use beatbook_protocol::id::UserId;
+use beatbook_protocol::id::UnitId;
 use beatbook_protocol::kind::Comment;
 use beatbook_protocol::wire::{self, Challenged, EnrolRequest, Refusal};
 use beatbook_server::error::ActError;
-use beatbook_server::station::{ActOrder, EnrolmentCode, RecordFilter, RecordPage, Session, Station};
+use beatbook_server::station::{ActOrder, RecordFilter, RecordPage, Session, Station};
 
 use super::device::{Device, copy_files, unless_killed};
 use super::look::StationLook;
@@ -41,14 +41,16 @@ const FUSE_STEPS: u64 = 14;
 /// A station and its folders.
 #[derive(Debug)]
 pub struct StationSide {
-    dir: PathBuf,
-    life: u32,
+    pub(super) dir: PathBuf,
+    pub(super) life: u32,
     device: Device,
     chief: Session,
     kinds: Vec<(String, String)>,
     station: Option<Station>,
     look: Option<StationLook>,
-    backups: Vec<PathBuf>,
+    pub(super) backups: Vec<PathBuf>,
+    /// The units, the chief's own first.
+    pub(super) units: Vec<UnitId>,
     /// Chances in a thousand that a call kills it.
     pub fuse: u64,
 }
@@ -58,7 +60,7 @@ impl StationSide {
     ///
     /// # Errors
     /// When it does not open.
-    pub fn open(dir: &Path, device: Device, chief: Session, fuse: u64) -> Result<Self, Broken> {
+    pub fn open(dir: &Path, device: Device, (chief, units): (Session, Vec<UnitId>), fuse: u64) -> Result<Self, Broken> {
         let mut side = Self {
             dir: dir.to_owned(),
             life: 0,
@@ -68,6 +70,7 @@ impl StationSide {
             station: None,
             look: None,
             backups: Vec::new(),
+            units,
             fuse,
         };
         side.come_back()?;
@@ -98,6 +101,11 @@ impl StationSide {
             self.look = Some(StationLook::open(&data.join("station.db"))?);
         }
         Ok(())
+    }
+
+    /// What a station takes from its machine.
+    pub(super) fn environment(&self) -> beatbook_server::station::Environment {
+        self.device.environment()
     }
 
     /// Whether it is there.
@@ -143,7 +151,7 @@ impl StationSide {
         ]
     }
 
-    fn begin_life(&mut self) -> Result<(), Broken> {
+    pub(super) fn begin_life(&mut self) -> Result<(), Broken> {
         self.look = None;
         self.station = None;
         fs::remove_dir_all(self.dir.join(format!("station-{}", self.life))).map_err(|fault| broken(fault.to_string()))?;
@@ -152,7 +160,7 @@ impl StationSide {
     }
 
     /// One call that may end the station; none when it did, or was not there.
-    fn call<T>(&mut self, draw: &mut Seeded, trace: &mut Trace, work: impl FnOnce(&Station) -> T) -> Option<T> {
+    pub(super) fn call<T>(&mut self, draw: &mut Seeded, trace: &mut Trace, work: impl FnOnce(&Station) -> T) -> Option<T> {
         let station = self.station.as_ref()?;
         if draw.below(1000) < self.fuse {
             let steps = 1 + u32::try_from(draw.below(FUSE_STEPS)).unwrap_or(0);
@@ -273,69 +281,6 @@ impl StationSide {
             Some(row) => station.record(&self.chief, row.id).map_err(fault),
             None => Ok(None),
         }
-    }
-
-    /// A code for a new phone of a person, or of a new person.
-    ///
-    /// # Errors
-    /// When the station has a fault.
-    pub fn code(
-        &mut self,
-        draw: &mut Seeded,
-        trace: &mut Trace,
-        user: Option<UserId>,
-    ) -> Result<Option<(UserId, String)>, Broken> {
-        let chief = self.chief.clone();
-        let name = format!("新人{}", draw.below(1000));
-        let made = self.call(draw, trace, |station| {
-            let user = match user {
-                Some(user) => user,
-                None => station.add_user(Some(&chief), &name, &["officer".to_owned()], chief.unit)?,
-            };
-            let EnrolmentCode { code, .. } = station.enrolment_code(Some(&chief), user)?;
-            Ok::<_, beatbook_server::station::StationError>((user, code))
-        });
-        made.transpose()
-            .map_err(|fault| broken(format!("no enrolment code: {fault}")))
-    }
-
-    /// Copies the database while it works.
-    ///
-    /// # Errors
-    /// When it cannot.
-    pub fn back_up(&mut self, draw: &mut Seeded, trace: &mut Trace) -> Result<(), Broken> {
-        let to = self.dir.join(format!("backup-{}", self.backups.len()));
-        match self.call(draw, trace, |station| station.backup(&to)) {
-            Some(Ok(report)) => {
-                trace.say(format_args!("station: backed up to {}", report.position.size));
-                self.backups.push(report.file);
-            }
-            Some(Err(fault)) => return Err(broken(format!("no backup: {fault}"))),
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Loses the database, and restores it from one of the backups. Says whether there was one.
-    ///
-    /// # Errors
-    /// When it does not come back.
-    pub fn restore(&mut self, draw: &mut Seeded, trace: &mut Trace) -> Result<bool, Broken> {
-        let Some(backup) = draw.pick(&self.backups).cloned() else {
-            return Ok(false);
-        };
-        let (now, next) = (self.life, self.life + 1);
-        copy_files(&Self::keys(&self.dir, now), &Self::keys(&self.dir, next))?;
-        self.begin_life()?;
-        let (data, keys) = (Self::data(&self.dir, self.life), Self::keys(&self.dir, self.life));
-        let restored = Station::restore(&backup, &data, &keys, &self.device.environment());
-        let report = restored.map_err(|fault| broken(format!("no restore: {fault}")))?;
-        trace.say(format_args!(
-            "station: restored to {}, after {}",
-            report.position.size, report.follows.size
-        ));
-        self.come_back()?;
-        Ok(true)
     }
 
     /// Ends the station and brings it back with one more kind file.

@@ -4,7 +4,7 @@
 use beatbook_client_core::Core;
 use beatbook_client_core::CoreError;
 use beatbook_client_core::sync::{Budget, EnrolError, Enrolment, Step, StoreVault, SyncError, SyncMachine, SyncReport};
-use beatbook_protocol::id::UserId;
+use beatbook_protocol::id::{RecordId, UserId};
 
 use super::device::{Device, Time};
 use super::network::Line;
@@ -30,6 +30,8 @@ pub struct Way<'w> {
     pub time: Time,
     /// Whether the chief may act, and the phone's officer write, while a reply is under way.
     pub is_busy: bool,
+    /// Records of which an entry was promised by calls meanwhile.
+    pub promised: Vec<RecordId>,
 }
 
 /// Whose phone it is that syncs.
@@ -107,6 +109,7 @@ impl Way<'_> {
             draw: self.draw,
             me: whose.user,
             now: whose.device.wall(),
+            promised: &mut self.promised,
         };
         match officer.does(Deed::Edit) {
             Ok(did) => self.trace.say(format_args!("  meanwhile {did}")),

@@ -7,7 +7,7 @@ use beatbook_client_core::Core;
 use beatbook_client_core::OpenOptions;
 use beatbook_client_core::sync::{Budget, Enrolment, Step, StoreVault, SyncMachine};
 use beatbook_client_core::transport::{Outcome, OutgoingRequest};
-use beatbook_protocol::id::UserId;
+use beatbook_protocol::id::{UnitId, UserId};
 use beatbook_protocol::wire;
 use beatbook_server::station::{InitOptions, Session, Station};
 
@@ -30,6 +30,8 @@ pub struct Template {
     dir: PathBuf,
     /// The chief.
     pub chief: Session,
+    /// The station's own unit, and two below it.
+    pub units: Vec<UnitId>,
     /// Whose the phones are.
     pub users: Vec<UserId>,
 }
@@ -55,6 +57,10 @@ impl Template {
         let chief = station
             .session(&made.chief_token)
             .ok_or_else(|| broken("the chief is not known"))?;
+        let mut units = vec![made.unit];
+        for name in ["东街", "西街"] {
+            units.push(station.add_unit(Some(&chief), name, Some(made.unit)).map_err(told)?);
+        }
         let mut users: Vec<UserId> = Vec::new();
         for (number, (name, role)) in PEOPLE.into_iter().enumerate() {
             let user = match users.first() {
@@ -72,6 +78,7 @@ impl Template {
         Ok(Self {
             dir: dir.to_owned(),
             chief,
+            units,
             users,
         })
     }

@@ -1,0 +1,138 @@
+//! What is done at the station's desk in a world: people and units move, records are assigned and shared, phones get their codes, a
+//! backup takes the database's place. Judges nothing.
+
+use beatbook_protocol::id::{UnitId, UserId};
+use beatbook_server::error::StationError;
+use beatbook_server::station::{EnrolmentCode, GrantOrder, RecordFilter, Station};
+
+use super::device::copy_files;
+use super::station::StationSide;
+use super::trace::Trace;
+use super::{Broken, broken};
+use crate::seeded::Seeded;
+
+impl StationSide {
+    /// Somebody goes to another unit; sometimes a unit goes below another one.
+    ///
+    /// # Errors
+    /// When the station has a fault.
+    pub fn move_somebody(&mut self, draw: &mut Seeded, trace: &mut Trace, user: UserId) -> Result<(), Broken> {
+        let (chief, units) = (self.chief().clone(), self.units.clone());
+        let to = *draw.pick(&units).ok_or_else(|| broken("no unit"))?;
+        if draw.below(6) == 0 {
+            let unit = *draw.pick(units.get(1..).unwrap_or_default()).ok_or_else(|| broken("no unit"))?;
+            let done = self.call(draw, trace, |station| station.move_unit(Some(&chief), unit, Some(to)));
+            return tell(trace, &format!("desk: unit {unit} below {to}"), done);
+        }
+        let done = self.call(draw, trace, |station| station.move_user(Some(&chief), user, Some(to), None));
+        tell(trace, &format!("desk: {user} to unit {to}"), done)
+    }
+
+    /// Some record is assigned to or shared with somebody or a unit, or that ends.
+    ///
+    /// # Errors
+    /// When the station has a fault.
+    pub fn grant(&mut self, draw: &mut Seeded, trace: &mut Trace, user: UserId) -> Result<(), Broken> {
+        let (chief, units) = (self.chief().clone(), self.units.clone());
+        let Some(station) = self.station() else { return Ok(()) };
+        let filter = RecordFilter {
+            limit: 30,
+            ..RecordFilter::default()
+        };
+        let rows = station.records(&chief, &filter).map_err(|fault| broken(format!("the chief cannot read: {fault}")))?;
+        let Some(record) = draw.pick(&rows.rows).map(|row| row.id) else {
+            return Ok(());
+        };
+        let unit: Option<UnitId> = (draw.below(3) == 0).then(|| draw.pick(&units).copied()).flatten();
+        let order = GrantOrder {
+            user: unit.is_none().then_some(user),
+            unit,
+            reason: (*draw.pick(&["assigned", "shared"]).unwrap_or(&"shared")).to_owned(),
+            ended: draw.below(3) == 0,
+        };
+        let done = self.call(draw, trace, |station| station.grant(Some(&chief), record, &order));
+        tell(trace, &format!("desk: {record} {order:?}"), done)
+    }
+
+    /// A code for a new phone of a person, or of a new person; also of one whom the station does not know any more.
+    ///
+    /// # Errors
+    /// When the station has a fault.
+    pub fn code(
+        &mut self,
+        draw: &mut Seeded,
+        trace: &mut Trace,
+        user: Option<UserId>,
+    ) -> Result<Option<(UserId, String)>, Broken> {
+        let chief = self.chief().clone();
+        let name = format!("新人{}", draw.below(1000));
+        let unit = *draw.pick(&self.units).unwrap_or(&chief.unit);
+        let made = self.call(draw, trace, |station| {
+            let is_known = |user: &UserId| Ok::<_, StationError>(station.users()?.iter().any(|known| known.user == *user));
+            let user = match user {
+                Some(user) if is_known(&user)? => user,
+                _ => station.add_user(Some(&chief), &name, &["officer".to_owned()], unit)?,
+            };
+            let EnrolmentCode { code, .. } = station.enrolment_code(Some(&chief), user)?;
+            Ok::<_, StationError>((user, code))
+        });
+        made.transpose()
+            .map_err(|fault| broken(format!("no enrolment code: {fault}")))
+    }
+
+    /// Copies the database while it works.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn back_up(&mut self, draw: &mut Seeded, trace: &mut Trace) -> Result<(), Broken> {
+        let to = self.dir.join(format!("backup-{}", self.backups.len()));
+        match self.call(draw, trace, |station| station.backup(&to)) {
+            Some(Ok(report)) => {
+                trace.say(format_args!("station: backed up to {}", report.position.size));
+                self.backups.push(report.file);
+            }
+            Some(Err(fault)) => return Err(broken(format!("no backup: {fault}"))),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing to restore it from.
+    #[must_use]
+    pub fn has_no_backup(&self) -> bool {
+        self.backups.is_empty()
+    }
+
+    /// Loses the database, and restores it from one of the backups. Says whether there was one.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub fn restore(&mut self, draw: &mut Seeded, trace: &mut Trace) -> Result<bool, Broken> {
+        let Some(backup) = draw.pick(&self.backups).cloned() else {
+            return Ok(false);
+        };
+        let (now, next) = (self.life, self.life + 1);
+        copy_files(&Self::keys(&self.dir, now), &Self::keys(&self.dir, next))?;
+        self.begin_life()?;
+        let (data, keys) = (Self::data(&self.dir, self.life), Self::keys(&self.dir, self.life));
+        let restored = Station::restore(&backup, &data, &keys, &self.environment());
+        let report = restored.map_err(|fault| broken(format!("no restore: {fault}")))?;
+        trace.say(format_args!(
+            "station: restored to {}, after {}",
+            report.position.size, report.follows.size
+        ));
+        self.come_back()?;
+        Ok(true)
+    }
+}
+
+/// Tells what came of it; a restored station may know less than the desk remembers, and a unit does not go below itself.
+fn tell(trace: &mut Trace, what: &str, done: Option<Result<(), StationError>>) -> Result<(), Broken> {
+    match done {
+        None => trace.say(format_args!("{what}: no answer")),
+        Some(Ok(())) => trace.say(format_args!("{what}")),
+        Some(Err(fault @ (StationError::NotFound(_) | StationError::Invalid(_)))) => trace.say(format_args!("{what}: {fault}")),
+        Some(Err(fault)) => return Err(broken(format!("{what}: {fault}"))),
+    }
+    Ok(())
+}
