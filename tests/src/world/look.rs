@@ -133,13 +133,15 @@ impl PhoneLook {
             .collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Every record of which the phone holds an entry, but those that are leaving.
+    /// Every record of which the phone holds an entry, but those that are leaving, and what a restored station would not have back: that
+    /// is kept hidden, since nobody else may have it.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn records(&self) -> Result<BTreeSet<RecordId>, Broken> {
         let mut rows = self.0.prepare_cached(
-            "SELECT record FROM change UNION SELECT record FROM act EXCEPT SELECT record FROM record WHERE leaving > 0",
+            "SELECT record FROM change WHERE status <> 6 UNION SELECT record FROM act WHERE status <> 6
+             EXCEPT SELECT record FROM record WHERE leaving > 0",
         )?;
         Ok(rows
             .query_map([], |row| Ok(RecordId::from_bytes(row.get(0)?)))?
