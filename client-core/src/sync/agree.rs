@@ -13,7 +13,7 @@ use super::SyncEvent;
 use super::apply::Applied;
 use super::ask::Said;
 use crate::store::records::Records;
-use crate::store::scope::Left;
+use crate::store::scope::{Left, placeless};
 use crate::store::{StoreError, digests, give};
 
 /// Records that left the scope.
@@ -159,6 +159,11 @@ pub(super) fn compare(
     };
     let is_equal = station == digests::total(tx)?;
     digests::log_agreement(tx, now, is_equal)?;
+    if is_equal {
+        // What others gave back as well, of records that are not in this officer's scope any more: it will not come to this phone.
+        take_left(records, &placeless(tx)?, applied)?;
+        records.fold_touched()?;
+    }
     if is_equal && (said.compares || !said.wanted.is_empty()) {
         digests::log_verified(tx, now)?;
     }

@@ -72,9 +72,9 @@ fn holds_nothing_else(
             return Err(broken(format!("{name} takes record {record} for one that left, and it is in scope")));
         }
     }
-    let beyond = |record: &&RecordId| known.contains(record) && !scope.contains(record);
-    match look.records()?.iter().find(beyond) {
-        Some(record) => Err(broken(format!("{name} holds record {record}, which is not in its scope"))),
+    let beyond = |record: &RecordId| known.contains(record) && !scope.contains(record);
+    match look.records()?.iter().find(|(record, _)| beyond(record)) {
+        Some((record, entries)) => Err(broken(format!("{name} holds record {record}, which is not in its scope: {entries}"))),
         None => Ok(()),
     }
 }

@@ -200,7 +200,7 @@ impl World {
             self.model.see_station(look, self.phones.iter().map(|phone| phone.user))?;
         }
         let phone = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
-        self.model.see_phone(at, phone)?;
+        self.model.see_phone(at, phone, self.station.is_open())?;
         invariants::says_no_more_than_is_true(phone).map(|_| ())
     }
 
