@@ -86,7 +86,9 @@ impl ReadTx<'_> {
     }
 
     fn knows_epoch(&self, epoch: u64) -> Result<bool, StoreError> {
-        let found = self.one("SELECT 1 FROM epoch WHERE epoch = ?1", [int(epoch)], |row| row.get::<_, i64>(0))?;
+        let found = self.one("SELECT 1 FROM epoch WHERE epoch = ?1", [int(epoch)], |row| {
+            row.get::<_, i64>(0)
+        })?;
         Ok(found.is_some())
     }
 

@@ -256,7 +256,9 @@ impl StationLook {
              GROUP BY id ORDER BY id",
         )?;
         Ok(rows
-            .query_map([], |row| Ok((hash(row, 0)?, (RecordId::from_bytes(row.get(1)?), row.get(2)?))))?
+            .query_map([], |row| {
+                Ok((hash(row, 0)?, (RecordId::from_bytes(row.get(1)?), row.get(2)?)))
+            })?
             .collect::<rusqlite::Result<_>>()?)
     }
 

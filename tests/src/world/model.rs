@@ -108,10 +108,12 @@ impl Model {
             }
         }
         for (entry, Own { stage, .. }) in &own {
-            if (*stage == Stage::Waiting) != to_be_sent.contains(entry) {
+            // After a restore a colleague may have given it back before its author's page returns.
+            let may_be_sent = *stage == Stage::Waiting || (is_restored && *stage == Stage::Acknowledged);
+            let will_be_sent = to_be_sent.contains(entry);
+            if (*stage == Stage::Waiting && !will_be_sent) || (will_be_sent && !may_be_sent) {
                 return Err(broken(format!(
-                    "{name}: entry {entry} is {stage:?}, and whether it will be sent is {}",
-                    to_be_sent.contains(entry)
+                    "{name}: entry {entry} is {stage:?}, and whether it will be sent is {will_be_sent}"
                 )));
             }
             if *stage == Stage::Acknowledged {
@@ -166,7 +168,13 @@ impl Model {
     /// does not show as refused.
     #[must_use]
     pub fn lost(&self) -> Vec<Hash> {
-        let stands = |entry: &Hash| self.captured.iter().filter_map(|own| own.get(entry)).map(|own| own.stage).collect();
+        let stands = |entry: &Hash| {
+            self.captured
+                .iter()
+                .filter_map(|own| own.get(entry))
+                .map(|own| own.stage)
+                .collect()
+        };
         let is_lost = |entry: &&Hash| {
             let stages: Vec<Stage> = stands(entry);
             !self.is_restored || (!stages.is_empty() && stages.iter().all(|stage| *stage == Stage::Acknowledged))
