@@ -49,6 +49,21 @@ fn has_own_work(tx: &Tx<'_>, record: RecordId) -> Result<bool, StoreError> {
         .query_row([record.as_bytes()], |row| row.get(0))?)
 }
 
+/// Records of which no change has a place on the station's ledger, though something of them was accepted once, and is not being given
+/// back: once both ends agree, the station has nothing of them for this phone.
+pub(crate) fn placeless(tx: &Tx<'_>) -> Result<Vec<RecordId>, StoreError> {
+    let mut rows = tx.prepare_cached(
+        "SELECT record FROM record r WHERE digest IS NULL AND leaving = 0 AND (
+           EXISTS (SELECT 1 FROM change c WHERE c.record = r.record AND c.status IN (0, 3, 4) AND c.leaf IS NULL
+             AND c.entry NOT IN (SELECT entry FROM give))
+           OR EXISTS (SELECT 1 FROM act a WHERE a.record = r.record AND a.status IN (0, 3, 4) AND a.leaf IS NULL
+             AND a.entry NOT IN (SELECT entry FROM give)))
+         ORDER BY record",
+    )?;
+    let rows = rows.query_map([], |row| Ok(RecordId::from_bytes(row.get(0)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 impl Records<'_> {
     /// Whether anything new may be written on a record: not when its opening was refused, and not when it has left.
     pub(super) fn may_build_on(&self, record: RecordId) -> Result<(), Fault> {

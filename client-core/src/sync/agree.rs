@@ -13,7 +13,7 @@ use super::SyncEvent;
 use super::apply::Applied;
 use super::ask::Said;
 use crate::store::records::Records;
-use crate::store::scope::Left;
+use crate::store::scope::{Left, placeless};
 use crate::store::{StoreError, digests, give};
 
 /// Records that left the scope.
@@ -134,9 +134,6 @@ pub(super) fn compare(
 ) -> Result<Differs, StoreError> {
     let tx = records.tx();
     let (to_give, gives) = give::waiting(tx, now)?;
-    if to_give == 0 {
-        give::set_witness(tx, None)?;
-    }
     let has_caught_up = said.wants_feed && reply.more != Some(true) && reply.cursor.fill.is_none();
     if !has_caught_up {
         return Ok(Differs::default());
@@ -159,6 +156,12 @@ pub(super) fn compare(
     };
     let is_equal = station == digests::total(tx)?;
     digests::log_agreement(tx, now, is_equal)?;
+    if is_equal && to_give == 0 && give::witness(tx)?.is_some() {
+        // The restore is over. What others gave back as well, of records that are not in this officer's scope any more, will not come here.
+        take_left(records, &placeless(tx)?, applied)?;
+        records.fold_touched()?;
+        give::set_witness(tx, None)?;
+    }
     if is_equal && (said.compares || !said.wanted.is_empty()) {
         digests::log_verified(tx, now)?;
     }

@@ -73,12 +73,23 @@ impl ReadTx<'_> {
         .ok_or_else(|| StoreError::Damaged("the ledger has no epoch".into()))
     }
 
-    /// How many leaves an older life shares with the present one; none for the present life itself.
+    /// How many leaves an older life shares with the present one; none for the present life itself. Of a life that the present one does not
+    /// come from (it was restored from a backup that is older than that life) nothing is known here, and it counts as sharing none.
     pub(crate) fn shared_with(&self, epoch: u64) -> Result<Option<u64>, StoreError> {
+        if epoch < self.epoch()?.epoch && !self.knows_epoch(epoch)? {
+            return Ok(Some(0));
+        }
         let least = self.one("SELECT min(size) FROM epoch WHERE epoch > ?1", [int(epoch)], |row| {
             row.get::<_, Option<i64>>(0)
         })?;
         Ok(least.flatten().map(uint))
+    }
+
+    fn knows_epoch(&self, epoch: u64) -> Result<bool, StoreError> {
+        let found = self.one("SELECT 1 FROM epoch WHERE epoch = ?1", [int(epoch)], |row| {
+            row.get::<_, i64>(0)
+        })?;
+        Ok(found.is_some())
     }
 
     /// The leaf of a page, by its header's hash.

@@ -20,7 +20,9 @@ impl StationSide {
         let (chief, units) = (self.chief().clone(), self.units.clone());
         let to = *draw.pick(&units).ok_or_else(|| broken("no unit"))?;
         if draw.below(6) == 0 {
-            let unit = *draw.pick(units.get(1..).unwrap_or_default()).ok_or_else(|| broken("no unit"))?;
+            let unit = *draw
+                .pick(units.get(1..).unwrap_or_default())
+                .ok_or_else(|| broken("no unit"))?;
             let done = self.call(draw, trace, |station| station.move_unit(Some(&chief), unit, Some(to)));
             return tell(trace, &format!("desk: unit {unit} below {to}"), done);
         }
@@ -39,7 +41,9 @@ impl StationSide {
             limit: 30,
             ..RecordFilter::default()
         };
-        let rows = station.records(&chief, &filter).map_err(|fault| broken(format!("the chief cannot read: {fault}")))?;
+        let rows = station
+            .records(&chief, &filter)
+            .map_err(|fault| broken(format!("the chief cannot read: {fault}")))?;
         let Some(record) = draw.pick(&rows.rows).map(|row| row.id) else {
             return Ok(());
         };

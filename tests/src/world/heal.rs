@@ -48,10 +48,7 @@ impl World {
     }
 
     fn leaves(&self) -> Result<u64, Broken> {
-        self.station
-            .look()
-            .ok_or_else(|| broken("the station is gone"))?
-            .leaves()
+        self.station.look().ok_or_else(|| broken("the station is gone"))?.leaves()
     }
 
     fn rest(&mut self, at: usize) -> Result<(), Broken> {

@@ -66,15 +66,21 @@ fn holds_nothing_else(
 ) -> Result<(), Broken> {
     for (record, has_work) in look.leaving()? {
         if !has_work {
-            return Err(broken(format!("{name} still holds record {record}, which left, and nothing hangs on it")));
+            return Err(broken(format!(
+                "{name} still holds record {record}, which left, and nothing hangs on it"
+            )));
         }
         if scope.contains(&record) {
-            return Err(broken(format!("{name} takes record {record} for one that left, and it is in scope")));
+            return Err(broken(format!(
+                "{name} takes record {record} for one that left, and it is in scope"
+            )));
         }
     }
-    let beyond = |record: &&RecordId| known.contains(record) && !scope.contains(record);
-    match look.records()?.iter().find(beyond) {
-        Some(record) => Err(broken(format!("{name} holds record {record}, which is not in its scope"))),
+    let beyond = |record: &RecordId| known.contains(record) && !scope.contains(record);
+    match look.records()?.iter().find(|(record, _)| beyond(record)) {
+        Some((record, entries)) => Err(broken(format!(
+            "{name} holds record {record}, which is not in its scope: {entries}"
+        ))),
         None => Ok(()),
     }
 }

@@ -133,16 +133,19 @@ impl PhoneLook {
             .collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Every record of which the phone holds an entry, but those that are leaving.
+    /// Every record of which the phone holds an entry, with where its entries stand, but those that are leaving, and what a restored station would not have back: that
+    /// is kept hidden, since nobody else may have it.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn records(&self) -> Result<BTreeSet<RecordId>, Broken> {
+    pub fn records(&self) -> Result<Standings, Broken> {
         let mut rows = self.0.prepare_cached(
-            "SELECT record FROM change UNION SELECT record FROM act EXCEPT SELECT record FROM record WHERE leaving > 0",
+            "SELECT record, group_concat(status || ' at ' || coalesce(leaf, '-'), ', ') FROM
+               (SELECT record, status, leaf FROM change UNION ALL SELECT record, status, leaf FROM act)
+             WHERE status <> 6 AND record NOT IN (SELECT record FROM record WHERE leaving > 0) GROUP BY record",
         )?;
         Ok(rows
-            .query_map([], |row| Ok(RecordId::from_bytes(row.get(0)?)))?
+            .query_map([], |row| Ok((RecordId::from_bytes(row.get(0)?), row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?)
     }
 
@@ -253,7 +256,9 @@ impl StationLook {
              GROUP BY id ORDER BY id",
         )?;
         Ok(rows
-            .query_map([], |row| Ok((hash(row, 0)?, (RecordId::from_bytes(row.get(1)?), row.get(2)?))))?
+            .query_map([], |row| {
+                Ok((hash(row, 0)?, (RecordId::from_bytes(row.get(1)?), row.get(2)?)))
+            })?
             .collect::<rusqlite::Result<_>>()?)
     }
 

@@ -58,22 +58,28 @@ impl Model {
     }
 
     /// Looks at a phone after something happened there: what was promised is there, and nothing that it captured may have gone, or stand
-    /// where it cannot stand.
+    /// where it cannot stand. `is_station_seen`: whether the station was there to be looked at.
     ///
     /// # Errors
     /// What does not hold.
-    pub fn see_phone(&mut self, number: usize, phone: &PhoneSide) -> Result<(), Broken> {
+    pub fn see_phone(&mut self, number: usize, phone: &PhoneSide, is_station_seen: bool) -> Result<(), Broken> {
         let (name, look) = (&phone.name, phone.look()?);
         let own = look.own()?;
         let to_be_sent = look.to_be_sent()?;
         let is_restored = self.is_restored;
         let been_out = self.been_out.get(&phone.user).cloned().unwrap_or_default();
         let known = self.known(number);
+        let mut unexplained = Vec::new();
         for (entry, before) in known.iter() {
             let Some(now) = own.get(entry) else {
-                // What left the scope goes, when the officer has nothing to do about it any more.
-                let may_go = been_out.contains(&before.record) && !matches!(before.stage, Stage::Refused);
-                if may_go {
+                // What left the scope goes, when the officer has nothing to do about it any more: what waited was answered in the same
+                // sync, and a restored station may have accepted what it refused before.
+                if been_out.contains(&before.record) && (is_restored || before.stage != Stage::Refused) {
+                    continue;
+                }
+                // It may have left by the word of a station that died before anybody looked.
+                if !is_station_seen {
+                    unexplained.push((*entry, *before));
                     continue;
                 }
                 return Err(broken(format!(
@@ -93,18 +99,21 @@ impl Model {
             *fresh.entry(entry.record).or_default() += 1;
         }
         known.clone_from(&own);
+        known.extend(unexplained);
         for record in std::mem::take(&mut self.promised[number]) {
             match fresh.get_mut(&record).filter(|count| **count > 0) {
                 Some(count) => *count -= 1,
-                None if been_out.contains(&record) => {}
+                None if been_out.contains(&record) || !is_station_seen => {}
                 None => return Err(broken(format!("{name}: an entry of {record} was promised and is not there"))),
             }
         }
         for (entry, Own { stage, .. }) in &own {
-            if (*stage == Stage::Waiting) != to_be_sent.contains(entry) {
+            // After a restore a colleague may have given it back before its author's page returns.
+            let may_be_sent = *stage == Stage::Waiting || (is_restored && *stage == Stage::Acknowledged);
+            let will_be_sent = to_be_sent.contains(entry);
+            if (*stage == Stage::Waiting && !will_be_sent) || (will_be_sent && !may_be_sent) {
                 return Err(broken(format!(
-                    "{name}: entry {entry} is {stage:?}, and whether it will be sent is {}",
-                    to_be_sent.contains(entry)
+                    "{name}: entry {entry} is {stage:?}, and whether it will be sent is {will_be_sent}"
                 )));
             }
             if *stage == Stage::Acknowledged {
@@ -159,7 +168,13 @@ impl Model {
     /// does not show as refused.
     #[must_use]
     pub fn lost(&self) -> Vec<Hash> {
-        let stands = |entry: &Hash| self.captured.iter().filter_map(|own| own.get(entry)).map(|own| own.stage).collect();
+        let stands = |entry: &Hash| {
+            self.captured
+                .iter()
+                .filter_map(|own| own.get(entry))
+                .map(|own| own.stage)
+                .collect()
+        };
         let is_lost = |entry: &&Hash| {
             let stages: Vec<Stage> = stands(entry);
             !self.is_restored || (!stages.is_empty() && stages.iter().all(|stage| *stage == Stage::Acknowledged))

@@ -224,7 +224,6 @@ impl Officer<'_> {
                 } else {
                     self.core.patrol_pause(GapReason::Paused)?;
                 }
-                self.promised.push(record);
                 Ok(format!("{} {record}", if active.is_paused { "resumes" } else { "pauses" }))
             }
             1 => {

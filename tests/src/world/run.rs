@@ -63,7 +63,12 @@ pub fn run(template: &Template, dir: &Path, seed: u64, is_told: bool) -> Result<
     time.pass(60_000);
     let mut draw = sequence(seed, "world");
     let device = Device::new(&time, 0, sequence(seed, "station"));
-    let station = StationSide::open(dir, device, (template.chief.clone(), template.units.clone()), plan.station_fuse)?;
+    let station = StationSide::open(
+        dir,
+        device,
+        (template.chief.clone(), template.units.clone()),
+        plan.station_fuse,
+    )?;
     let mut phones = Vec::new();
     for (number, user) in template.users.iter().enumerate().take(plan.phones) {
         let device = phone_device(&time, seed, number, &mut draw);
@@ -200,7 +205,7 @@ impl World {
             self.model.see_station(look, self.phones.iter().map(|phone| phone.user))?;
         }
         let phone = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
-        self.model.see_phone(at, phone)?;
+        self.model.see_phone(at, phone, self.station.is_open())?;
         invariants::says_no_more_than_is_true(phone).map(|_| ())
     }
 
@@ -221,7 +226,14 @@ impl World {
         let mut promised = Vec::new();
         let did = phone.unless_killed(|core| {
             let promised = &mut promised;
-            Officer { core, draw, me, now, promised }.does(deed)
+            Officer {
+                core,
+                draw,
+                me,
+                now,
+                promised,
+            }
+            .does(deed)
         })?;
         self.model.promise(at, promised);
         match did {
