@@ -80,6 +80,9 @@ impl BlobMachine<'_> {
         if before == Some((hash, At::Bytes(offset))) {
             // It answers, and takes nothing.
             self.retry(now, WaitReason::NoProgress, None);
+        } else if before == Some((hash, At::Unknown)) {
+            // What came of a broken piece counts, but says nothing for larger ones.
+            self.failures = 0;
         } else {
             self.succeed();
         }

@@ -2,6 +2,7 @@
 
 mod batches;
 mod blobs;
+mod bounds;
 mod intake;
 mod merges;
 mod moves;

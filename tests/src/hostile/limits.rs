@@ -8,7 +8,7 @@ use beatbook_protocol::blob::{check_length, check_media_type};
 use beatbook_protocol::codec::{self, CodecError};
 use beatbook_protocol::document::guard::{self, Incoming, Outcome, Unknown};
 use beatbook_protocol::document::{Document, Edit, EditError};
-use beatbook_protocol::entry::{ActEntry, Entry};
+use beatbook_protocol::entry::{ActEntry, Entry, RecoveredEntry};
 use beatbook_protocol::facts::FileRef;
 use beatbook_protocol::id::{ActorId, BookId, Hash, IncarnationId, ItemId, RecordId};
 use beatbook_protocol::kind::{DocumentName, Kind};
@@ -52,6 +52,10 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("SEGMENT_FIXES_MAX", In(&["fixes_out_of_order_or_too_many_make_no_segment"])),
         ("EXCHANGE_WIRE_BYTES_MAX", Here(|| !too_long(&vec![7; EXCHANGE_WIRE_BYTES_MAX]), || too_long(&vec![7; EXCHANGE_WIRE_BYTES_MAX + 1]))),
         ("EXCHANGE_BYTES_MAX", Here(|| !too_long(&zeros(EXCHANGE_BYTES_MAX)), || too_long(&zeros(EXCHANGE_BYTES_MAX + 1)))),
+        ("RECOVERED_FRAME_BYTES", Here(|| recovered(ENTRY_BYTES_MAX), || !recovered(ENTRY_BYTES_MAX + RECOVERED_FRAME_BYTES))),
+        ("GIVEN_MAX", In(&["what_a_request_gives_back_wants_and_calls_itself_is_bounded"])),
+        ("WANTED_MAX", In(&["what_a_request_gives_back_wants_and_calls_itself_is_bounded"])),
+        ("APP_CHARS_MAX", In(&["what_a_request_gives_back_wants_and_calls_itself_is_bounded"])),
         ("EXCHANGE_PAGES_MAX", In(&["every_hostile_request_gets_a_clear_answer_and_the_station_goes_on"])),
         ("REPLY_BYTES", In(&["a_long_feed_comes_in_pieces_that_each_stand_alone"])),
         ("CBOR_DEPTH_MAX", Here(|| codec::check(&nested(CBOR_DEPTH_MAX)).is_ok(), || codec::check(&nested(CBOR_DEPTH_MAX + 1)).is_err())),
@@ -321,6 +325,17 @@ fn zeros(length: usize) -> Vec<u8> {
 
 fn nested(depth: usize) -> Vec<u8> {
     [vec![0x81; depth], vec![0]].concat()
+}
+
+/// Whether a given-back entry of so many bytes is an entry.
+fn recovered(bytes: usize) -> bool {
+    let recovered = Entry::Recovered(RecoveredEntry {
+        entry: vec![0; bytes],
+        book: BookId::from_bytes([1; 16]),
+        giver: BookId::from_bytes([2; 16]),
+        received: UnixMillis(1),
+    });
+    Entry::parse(&recovered.to_bytes()).is_ok()
 }
 
 /// Whether an act with so many heads is an entry.

@@ -41,8 +41,10 @@ fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for file in std::fs::read_dir(from).unwrap() {
         let file = file.unwrap();
-        assert!(file.file_type().unwrap().is_file(), "{file:?} is no file");
-        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        match file.file_type().unwrap().is_dir() {
+            true => copy_folder(&file.path(), &to.join(file.file_name())),
+            false => drop(std::fs::copy(file.path(), to.join(file.file_name())).unwrap()),
+        }
     }
 }
 
