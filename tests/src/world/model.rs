@@ -87,7 +87,8 @@ impl Model {
                     before.record, before.stage
                 )));
             };
-            if !may_become(before.stage, now.stage) && !(is_restored && may_become_restored(before.stage, now.stage)) {
+            let may_be = may_become(before.stage, now.stage) || (is_restored && may_become_restored(before.stage, now.stage));
+            if !may_be {
                 return Err(broken(format!(
                     "{name}: entry {entry} was {:?} and is {:?}",
                     before.stage, now.stage
