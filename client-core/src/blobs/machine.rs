@@ -54,7 +54,7 @@ pub struct BlobMachine<'c> {
     /// How far the station is with the upload at hand.
     pub(super) at: Option<(Hash, At)>,
     state: State,
-    failures: u32,
+    pub(super) failures: u32,
     is_standing_known: bool,
     passed_over: BTreeSet<Hash>,
     wrong: BTreeMap<Hash, u32>,
