@@ -133,8 +133,8 @@ impl PhoneLook {
             .collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Every record of which the phone holds an entry, with where its entries stand, but those that are leaving, and what a restored station would not have back: that
-    /// is kept hidden, since nobody else may have it.
+    /// Every record of which the phone holds an accepted entry, with where its entries stand, but those that are leaving. Own entries that wait, or came back and are not
+    /// dealt with, stay wherever they were written; what a restored station would not have back is kept hidden, since nobody else may have it.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -142,7 +142,7 @@ impl PhoneLook {
         let mut rows = self.0.prepare_cached(
             "SELECT record, group_concat(status || ' at ' || coalesce(leaf, '-'), ', ') FROM
                (SELECT record, status, leaf FROM change UNION ALL SELECT record, status, leaf FROM act)
-             WHERE status <> 6 AND record NOT IN (SELECT record FROM record WHERE leaving > 0) GROUP BY record",
+             WHERE status IN (0, 3, 4) AND record NOT IN (SELECT record FROM record WHERE leaving > 0) GROUP BY record",
         )?;
         Ok(rows
             .query_map([], |row| Ok((RecordId::from_bytes(row.get(0)?), row.get(1)?)))?
