@@ -13,7 +13,10 @@ use crate::kind::DocumentName;
 use crate::limits::{ENTRY_BYTES_MAX, HEADS_MAX, RECOVERED_FRAME_BYTES};
 use crate::time::UnixMillis;
 
-pub use registry::{BookEvent, GrantEvent, KindEvent, RegistryEvent, UnitEvent, UserEvent};
+pub use registry::{
+    AuditAnchorEvent, BookEndEvent, BookEvent, DestructionEvent, GrantEvent, HoldEvent, KindEvent, MembershipEvent,
+    RegistryEvent, UnitEvent, UnitKeyEvent, UserEvent,
+};
 
 /// What a book writes.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,6 +165,9 @@ pub struct RecoveredEntry {
     /// When the station is said to have taken it in.
     #[n(3)]
     pub received: UnixMillis,
+    /// Who let it in from the quarantine of a book that had ended; none where a restore brought it.
+    #[n(4)]
+    pub admitted_by: Option<UserId>,
 }
 
 impl RecoveredEntry {

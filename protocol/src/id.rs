@@ -113,6 +113,10 @@ identifier!(
     RecordId
 );
 identifier!(
+    /// One person's work in a unit beside his own, for a time.
+    MembershipId
+);
+identifier!(
     /// One key of one user on one phone, and its chain of pages.
     BookId
 );

@@ -14,11 +14,13 @@ use beatbook_protocol::parcel::SealingKey;
 
 use crate::environment::Environment;
 use crate::error::StationError;
+use crate::seal::ColumnSeal;
 
 const CHECKPOINT: &str = "checkpoint.key";
 const RECEIPT: &str = "receipt.key";
 const BOOK: &str = "book.key";
 const SEALING: &str = "sealing.key";
+const COLUMN: &str = "column.key";
 const LOG: &str = "log";
 
 /// The keys, open.
@@ -31,6 +33,8 @@ pub(crate) struct Keys {
     pub(crate) book: BookKey,
     /// Opens parcels.
     pub(crate) sealing: SealingKey,
+    /// Seals sensitive columns of the database.
+    pub(crate) column: ColumnSeal,
     log: Mutex<SignedLog>,
 }
 
@@ -56,7 +60,7 @@ impl Keys {
             .create(dir)
             .map_err(io(dir))?;
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(io(dir))?;
-        for name in [CHECKPOINT, RECEIPT, BOOK, SEALING] {
+        for name in [CHECKPOINT, RECEIPT, BOOK, SEALING, COLUMN] {
             write_secret(dir, name, env)?;
         }
         write_new(&dir.join(LOG), b"")?;
@@ -66,15 +70,20 @@ impl Keys {
 
     /// Draws the keys that a directory made by an earlier version lacks. A key that is there is never touched.
     pub(crate) fn complete(dir: &Path, env: &Environment) -> Result<(), StationError> {
-        if !dir.join(CHECKPOINT).is_file() || dir.join(SEALING).exists() {
+        if !dir.join(CHECKPOINT).is_file() {
             return Ok(());
         }
-        write_secret(dir, SEALING, env)?;
-        sync_dir(dir)?;
-        tracing::info!(
-            file = SEALING,
-            "a key was drawn that this keys directory lacked: back the directory up again"
-        );
+        for name in [SEALING, COLUMN] {
+            if dir.join(name).exists() {
+                continue;
+            }
+            write_secret(dir, name, env)?;
+            sync_dir(dir)?;
+            tracing::info!(
+                file = name,
+                "a key was drawn that this keys directory lacked: back the directory up again"
+            );
+        }
         Ok(())
     }
 
@@ -86,9 +95,9 @@ impl Keys {
                 dir.display()
             )));
         }
-        if !dir.join(SEALING).is_file() {
+        if let Some(name) = [SEALING, COLUMN].into_iter().find(|name| !dir.join(name).is_file()) {
             return Err(StationError::Keys(format!(
-                "{} lacks {SEALING}, which serve draws when it is opened",
+                "{} lacks {name}, which serve draws when it is opened",
                 dir.display()
             )));
         }
@@ -97,6 +106,7 @@ impl Keys {
             checkpoint: StationKey::from_bytes(&secret(&dir.join(CHECKPOINT))?),
             receipt: StationKey::from_bytes(&secret(&dir.join(RECEIPT))?),
             sealing: SealingKey::from_bytes(&secret(&dir.join(SEALING))?),
+            column: ColumnSeal::new(secret(&dir.join(COLUMN))?),
             book,
             log: Mutex::new(SignedLog::open(&dir.join(LOG))?),
         })
@@ -123,7 +133,7 @@ pub(crate) fn loose_permissions(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (path, allowed) in [(dir.to_owned(), 0o700)]
         .into_iter()
-        .chain([CHECKPOINT, RECEIPT, BOOK, SEALING, LOG].map(|name| (dir.join(name), 0o600)))
+        .chain([CHECKPOINT, RECEIPT, BOOK, SEALING, COLUMN, LOG].map(|name| (dir.join(name), 0o600)))
     {
         match fs::metadata(&path) {
             Ok(meta) if meta.permissions().mode() & 0o777 & !allowed != 0 => {

@@ -9,6 +9,7 @@
 //! [`station::Station`] is the door to all of it. `store` alone knows SQL, `keys` alone the secrets.
 
 mod alarm;
+mod audit;
 mod backup;
 mod blobs;
 pub mod cli;
@@ -37,6 +38,7 @@ mod reply;
 pub mod report;
 pub mod review;
 mod scope;
+mod seal;
 mod setup;
 pub mod station;
 mod status;

@@ -85,6 +85,9 @@ impl First {
             unit: self.unit,
             name: options.unit_name.trim().to_owned(),
             parent: None,
+            level: None,
+            closed: None,
+            on_behalf: None,
         };
         let user = |user, name: &str, who: Who| {
             RegistryEvent::User(UserEvent {
@@ -92,6 +95,8 @@ impl First {
                 name: name.trim().to_owned(),
                 roles: vec![who.code().to_owned()],
                 unit: self.unit,
+                blocked: None,
+                on_behalf: None,
             })
         };
         let book = BookEvent {
@@ -100,6 +105,7 @@ impl First {
             suite: P256_SHA256,
             key: keys.book_key(),
             device: options.station_name.trim().to_owned(),
+            attested: None,
         };
         let mut events = vec![
             RegistryEvent::Book(book),

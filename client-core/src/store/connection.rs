@@ -75,6 +75,10 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/004_parcels.sql"),
     include_str!("migrations/005_scope.sql"),
     include_str!("migrations/006_blobs.sql"),
+    include_str!("migrations/007_registry.sql"),
+    include_str!("migrations/008_lock.sql"),
+    include_str!("migrations/009_ended.sql"),
+    include_str!("migrations/010_destroyed.sql"),
 ];
 
 /// Statements kept prepared for each connection; there are about a hundred.

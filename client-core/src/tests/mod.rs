@@ -134,6 +134,8 @@ impl Station {
             name: name.into(),
             roles,
             unit: UNIT,
+            blocked: None,
+            on_behalf: None,
         };
         let station = BookId::from_bytes([0xff; 16]);
         self.ledger
@@ -144,6 +146,7 @@ impl Station {
             suite: 1,
             key: vec![],
             device: name.into(),
+            attested: None,
         };
         self.ledger
             .push((station, Entry::Registry(RegistryEvent::Book(owner)).to_bytes(), false));

@@ -1,11 +1,14 @@
-//! Registry events: what the station's own book says about units, people, books, kinds and grants.
+//! Registry events: what the station's own book says about units, people, books, kinds and grants, and about what is held, destroyed and
+//! audited. Each that a person ordered names him.
 
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
-use super::pair;
-use crate::id::{BookId, RecordId, UnitId, UserId};
+use super::{DocumentCode, pair};
+use crate::id::{BookId, Hash, MembershipId, RecordId, UnitId, UserId};
+use crate::time::UnixMillis;
 
-/// What a station writes about units, people, books, kinds and grants: the registry is a projection of these.
+/// What a station writes about units, people, books, kinds and grants, and about the life of records: the registry is a projection of
+/// these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegistryEvent {
     /// A unit is there, or has changed.
@@ -18,6 +21,18 @@ pub enum RegistryEvent {
     Kind(KindEvent),
     /// A record is in somebody's scope, or no longer.
     Grant(GrantEvent),
+    /// A person works in a further unit, or in another's place, for a time.
+    Membership(MembershipEvent),
+    /// A book's writing ends: its phone was lost, retired, passed on, or its person blocked.
+    BookEnd(BookEndEvent),
+    /// A record is kept beyond its time, or no longer.
+    Hold(HoldEvent),
+    /// Documents were destroyed.
+    Destruction(DestructionEvent),
+    /// The audit log up to a line.
+    AuditAnchor(AuditAnchorEvent),
+    /// A key that emergency notes of a unit are sealed to.
+    UnitKey(UnitKeyEvent),
     /// An event of a later version.
     Other(u32),
 }
@@ -35,6 +50,15 @@ pub struct UnitEvent {
     /// Its parent in the tree.
     #[n(2)]
     pub parent: Option<UnitId>,
+    /// Its level or sort by code (`county`, `community`, `grid`, `police_station`, ...).
+    #[n(3)]
+    pub level: Option<String>,
+    /// Whether it is closed: it takes no new people and records.
+    #[n(4)]
+    pub closed: Option<bool>,
+    /// Who ordered it; none for the operator at the machine.
+    #[n(5)]
+    pub on_behalf: Option<UserId>,
 }
 
 /// A person as he is from now on.
@@ -53,6 +77,12 @@ pub struct UserEvent {
     /// The unit he works in.
     #[n(3)]
     pub unit: UnitId,
+    /// Whether he is blocked: he may neither sign in nor write.
+    #[n(4)]
+    pub blocked: Option<bool>,
+    /// Who ordered it; none for the operator at the machine.
+    #[n(5)]
+    pub on_behalf: Option<UserId>,
 }
 
 /// A book and whose it is.
@@ -74,6 +104,9 @@ pub struct BookEvent {
     /// What the phone calls itself.
     #[n(4)]
     pub device: String,
+    /// The form of the attestation that the station verified when it was enrolled; none without.
+    #[n(5)]
+    pub attested: Option<String>,
 }
 
 /// A kind that is in force from now on.
@@ -116,11 +149,144 @@ pub struct GrantEvent {
     pub on_behalf: Option<UserId>,
 }
 
+/// A person works in a unit beside his own, or in a colleague's place during leave. Its beginning and its end are events of their own,
+/// written when the time has come, so that who may what stays a function of the ledger alone.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct MembershipEvent {
+    /// The membership, the same in all its events.
+    #[n(0)]
+    pub membership: MembershipId,
+    /// Who.
+    #[n(1)]
+    pub user: UserId,
+    /// In which unit.
+    #[n(2)]
+    pub unit: UnitId,
+    /// As what, by code.
+    #[n(3)]
+    pub roles: Vec<String>,
+    /// In whose place.
+    #[n(4)]
+    pub stands_in_for: Option<UserId>,
+    /// From when on; none: at once.
+    #[n(5)]
+    pub from: Option<UnixMillis>,
+    /// Until when; none: until it is ended.
+    #[n(6)]
+    pub until: Option<UnixMillis>,
+    /// 0 planned, 1 in force from here on, 2 ended.
+    #[n(7)]
+    pub phase: u8,
+    /// Who ordered it; none for the operator, and where the time alone did.
+    #[n(8)]
+    pub on_behalf: Option<UserId>,
+}
+
+/// A book's writing ends. What it sealed is no longer taken in as its author's; it never comes back: its person enrols anew.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct BookEndEvent {
+    /// The book.
+    #[n(0)]
+    pub book: BookId,
+    /// `lost`, `retired`, `transferred` or `blocked`.
+    #[n(1)]
+    pub why: String,
+    /// Who ordered it; none for the operator at the machine.
+    #[n(2)]
+    pub on_behalf: Option<UserId>,
+}
+
+/// A record is kept although its time is over (legal hold), or that ends.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct HoldEvent {
+    /// The record.
+    #[n(0)]
+    pub record: RecordId,
+    /// On what ground.
+    #[n(1)]
+    pub ground: String,
+    /// Whether it ends here.
+    #[n(2)]
+    pub ended: Option<bool>,
+    /// Who ordered it; none for the operator at the machine.
+    #[n(3)]
+    pub on_behalf: Option<UserId>,
+}
+
+/// Documents were destroyed: salts and bytes of their entries are gone here, and go from every phone that learns of it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct DestructionEvent {
+    /// The record.
+    #[n(0)]
+    pub record: RecordId,
+    /// The document alone; none for the whole record, its acts included.
+    #[n(1)]
+    pub document: Option<DocumentCode>,
+    /// `retention`, `request` or `order`.
+    #[n(2)]
+    pub why: String,
+    /// The rule or the decision it rests on, for people.
+    #[n(3)]
+    pub rule: String,
+    /// How many entries lost their bytes.
+    #[n(4)]
+    pub entries: u32,
+    /// RFC 6962 root over the identities of these entries in the ledger's order.
+    #[n(5)]
+    pub root: Hash,
+    /// Who ordered it; none where the rule alone did.
+    #[n(6)]
+    pub on_behalf: Option<UserId>,
+}
+
+/// The audit log as it stands: its lines are chained by hash, and this fixes them in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct AuditAnchorEvent {
+    /// Number of lines.
+    #[n(0)]
+    pub lines: u64,
+    /// Hash of the last of them, which names the one before, and so on.
+    #[n(1)]
+    pub head: Hash,
+}
+
+/// A custodian's key of a unit: emergency notes are sealed to it beside the station's own.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct UnitKeyEvent {
+    /// The unit.
+    #[n(0)]
+    pub unit: UnitId,
+    /// X25519 public key.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub key: [u8; 32],
+    /// Who holds the other half, for people.
+    #[n(2)]
+    pub custodian: String,
+    /// Whether nothing is sealed to it any more.
+    #[n(3)]
+    pub ended: Option<bool>,
+    /// Who ordered it; none for the operator at the machine.
+    #[n(4)]
+    pub on_behalf: Option<UserId>,
+}
+
 const UNIT: u32 = 0;
 const USER: u32 = 1;
 const BOOK: u32 = 2;
 const KIND: u32 = 3;
 const GRANT: u32 = 4;
+const MEMBERSHIP: u32 = 5;
+const BOOK_END: u32 = 6;
+const HOLD: u32 = 7;
+const DESTRUCTION: u32 = 8;
+const AUDIT_ANCHOR: u32 = 9;
+const UNIT_KEY: u32 = 10;
 
 impl<C> Encode<C> for RegistryEvent {
     fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), encode::Error<W::Error>> {
@@ -131,6 +297,12 @@ impl<C> Encode<C> for RegistryEvent {
             Self::Book(book) => e.u32(BOOK)?.encode_with(book, ctx)?.ok(),
             Self::Kind(kind) => e.u32(KIND)?.encode_with(kind, ctx)?.ok(),
             Self::Grant(grant) => e.u32(GRANT)?.encode_with(grant, ctx)?.ok(),
+            Self::Membership(membership) => e.u32(MEMBERSHIP)?.encode_with(membership, ctx)?.ok(),
+            Self::BookEnd(end) => e.u32(BOOK_END)?.encode_with(end, ctx)?.ok(),
+            Self::Hold(hold) => e.u32(HOLD)?.encode_with(hold, ctx)?.ok(),
+            Self::Destruction(destruction) => e.u32(DESTRUCTION)?.encode_with(destruction, ctx)?.ok(),
+            Self::AuditAnchor(anchor) => e.u32(AUDIT_ANCHOR)?.encode_with(anchor, ctx)?.ok(),
+            Self::UnitKey(key) => e.u32(UNIT_KEY)?.encode_with(key, ctx)?.ok(),
             Self::Other(_) => Err(encode::Error::message(
                 "an event of a later version is kept as bytes, never written",
             )),
@@ -147,6 +319,12 @@ impl<'b, C> Decode<'b, C> for RegistryEvent {
             BOOK => Self::Book(d.decode_with(ctx)?),
             KIND => Self::Kind(d.decode_with(ctx)?),
             GRANT => Self::Grant(d.decode_with(ctx)?),
+            MEMBERSHIP => Self::Membership(d.decode_with(ctx)?),
+            BOOK_END => Self::BookEnd(d.decode_with(ctx)?),
+            HOLD => Self::Hold(d.decode_with(ctx)?),
+            DESTRUCTION => Self::Destruction(d.decode_with(ctx)?),
+            AUDIT_ANCHOR => Self::AuditAnchor(d.decode_with(ctx)?),
+            UNIT_KEY => Self::UnitKey(d.decode_with(ctx)?),
             other => {
                 d.skip()?;
                 Self::Other(other)

@@ -17,7 +17,7 @@ use beatbook_protocol::wire::{ExchangeResponse, RefusalCode, StandingResponse};
 
 use samples::{
     ORIGIN, act, act_with_nonce, answer_content, answer_file, answer_key, change, exchange_response, exchange_response_full,
-    forms, grant, key, leaf, page, parcel_content, parcel_file, recovered, registry, settlement, standing_response,
+    forms, grant, key, leaf, page, parcel_content, parcel_file, protection, recovered, registry, settlement, standing_response,
     station_sealing_key,
 };
 
@@ -96,6 +96,9 @@ fn vectors_read_back_to_what_they_say() {
         .zip(registry())
     {
         assert_eq!(Entry::parse(&read(name)).unwrap(), entry);
+    }
+    for (name, entry) in protection() {
+        assert_eq!(Entry::parse(&read(name)).unwrap(), entry, "{name}");
     }
     assert_eq!(
         codec::from_bytes::<ExchangeResponse>("reply", &read("exchange-response")).unwrap(),

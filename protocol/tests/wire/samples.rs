@@ -4,6 +4,8 @@
 mod exchange;
 #[path = "samples/parcels.rs"]
 mod parcels;
+#[path = "samples/protection.rs"]
+mod protection;
 
 use beatbook_protocol::codec;
 use beatbook_protocol::entry::{
@@ -24,6 +26,8 @@ use beatbook_protocol::wire::{
 pub(crate) use exchange::{exchange_request_full, exchange_response, exchange_response_full};
 use parcels::parcel_forms;
 pub(crate) use parcels::{ORIGIN, answer_content, answer_file, answer_key, parcel_content, parcel_file, station_sealing_key};
+
+pub(crate) use protection::protection;
 
 pub(crate) const AT: UnixMillis = UnixMillis(1_795_000_000_000);
 
@@ -101,6 +105,7 @@ pub(crate) fn recovered() -> Entry {
         book: BookId::from_bytes([13; 16]),
         giver: BookId::from_bytes([9; 16]),
         received: AT,
+        admitted_by: None,
     })
 }
 
@@ -123,12 +128,17 @@ pub(crate) fn registry() -> [Entry; 4] {
             unit,
             name: "中关村派出所".into(),
             parent: None,
+            level: None,
+            closed: None,
+            on_behalf: None,
         }),
         RegistryEvent::User(UserEvent {
             user,
             name: "王".into(),
             roles: vec!["chief".into()],
             unit,
+            blocked: None,
+            on_behalf: None,
         }),
         RegistryEvent::Book(BookEvent {
             book: BookId::from_bytes([9; 16]),
@@ -136,6 +146,7 @@ pub(crate) fn registry() -> [Entry; 4] {
             suite: P256_SHA256,
             key: key().public_key().to_bytes(),
             device: "phone".into(),
+            attested: None,
         }),
         RegistryEvent::Kind(KindEvent {
             kind: "visit".into(),
@@ -327,6 +338,11 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     .into_iter()
     .chain(replies())
     .chain(parcel_forms())
+    .chain(
+        protection()
+            .into_iter()
+            .map(|(name, entry)| ("entry", name, entry.to_bytes())),
+    )
     .collect()
 }
 

@@ -23,7 +23,13 @@ pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u
                 tx.put_grant(grant, to, leaf, position)?;
             }
         }
-        RegistryEvent::Other(_) => {}
+        RegistryEvent::Membership(_)
+        | RegistryEvent::BookEnd(_)
+        | RegistryEvent::Hold(_)
+        | RegistryEvent::Destruction(_)
+        | RegistryEvent::AuditAnchor(_)
+        | RegistryEvent::UnitKey(_)
+        | RegistryEvent::Other(_) => {}
     }
     Ok(())
 }

@@ -73,6 +73,7 @@ impl Desk<'_> {
                 book: one.book,
                 giver: self.giver.book,
                 received: one.received,
+                admitted_by: None,
             };
             entries.push(OwnEntry {
                 bytes: Entry::Recovered(recovered).to_bytes(),
@@ -98,6 +99,7 @@ impl Desk<'_> {
             book: given.book,
             giver: self.giver.book,
             received: given.received,
+            admitted_by: None,
         };
         let entry = match recovered.inner() {
             Ok(entry) => entry,

@@ -79,6 +79,7 @@ fn register(station: &Station, tx: &WriteTx<'_>, request: &EnrolRequest) -> Resu
                 suite: request.suite,
                 key: request.key.clone(),
                 device: request.device.clone(),
+                attested: None,
             };
             write_events(
                 tx,

@@ -97,7 +97,14 @@ impl Station {
         self.say(|tx| {
             Realm::of(tx, by)?.check(parent)?;
             check_unit(tx, parent)?;
-            Ok(RegistryEvent::Unit(UnitEvent { unit, name, parent }))
+            Ok(RegistryEvent::Unit(UnitEvent {
+                unit,
+                name,
+                parent,
+                level: None,
+                closed: None,
+                on_behalf: by.map(|by| by.user),
+            }))
         })?;
         Ok(unit)
     }
@@ -118,7 +125,11 @@ impl Station {
             if parent.is_some_and(|parent| tx.units_below(unit).is_ok_and(|below| below.contains(&parent))) {
                 return Err(StationError::Invalid("a unit cannot be put below itself".into()));
             }
-            Ok(RegistryEvent::Unit(UnitEvent { parent, ..row }))
+            Ok(RegistryEvent::Unit(UnitEvent {
+                parent,
+                on_behalf: by.map(|by| by.user),
+                ..row
+            }))
         })
     }
 
@@ -149,6 +160,8 @@ impl Station {
                 name: row.name,
                 roles: roles.unwrap_or(row.roles),
                 unit,
+                blocked: None,
+                on_behalf: by.map(|by| by.user),
             }))
         })
     }

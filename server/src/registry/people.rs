@@ -32,7 +32,14 @@ pub(crate) fn add(
         if !tx.has_unit(unit)? {
             return Err(StationError::NotFound(format!("unit {unit}")));
         }
-        let event = RegistryEvent::User(UserEvent { user, name, roles, unit });
+        let event = RegistryEvent::User(UserEvent {
+            user,
+            name,
+            roles,
+            unit,
+            blocked: None,
+            on_behalf: by.map(|by| by.user),
+        });
         write_events(tx, &station.keys, &station.env, &station.kinds, vec![event])
     })?;
     station.env.steps.passes("person added");

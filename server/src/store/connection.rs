@@ -9,11 +9,17 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 use super::{ReadTx, StoreError, WriteTx};
 
 /// The steps, in order; `user_version` says how many a file has taken.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/001_initial.sql"),
     include_str!("migrations/002_desk.sql"),
     include_str!("migrations/003_scope.sql"),
     include_str!("migrations/004_blobs.sql"),
+    include_str!("migrations/005_registry.sql"),
+    include_str!("migrations/006_audit.sql"),
+    include_str!("migrations/007_sign_in.sql"),
+    include_str!("migrations/008_ended_books.sql"),
+    include_str!("migrations/009_retention.sql"),
+    include_str!("migrations/010_unlock.sql"),
 ];
 
 /// How long one writer waits for another process's (a backup command beside the server).

@@ -5,6 +5,7 @@
 //! in one file per noun.
 
 mod access;
+mod audit;
 mod blobs;
 mod connection;
 mod digests;

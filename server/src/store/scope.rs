@@ -234,6 +234,9 @@ impl ReadTx<'_> {
                 unit: id!(row, 0, UnitId),
                 name: row.get(1)?,
                 parent: row.get::<_, Option<_>>(2)?.map(UnitId::from_bytes),
+                level: None,
+                closed: None,
+                on_behalf: None,
             })
         })
     }

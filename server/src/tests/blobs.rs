@@ -157,6 +157,9 @@ async fn a_person_of_another_unit_gets_no_blob() {
         unit: elsewhere,
         name: "西城".into(),
         parent: None,
+        level: None,
+        closed: None,
+        on_behalf: None,
     });
     let station = &world.station;
     station

@@ -49,6 +49,8 @@ fn one_bad_entry_stops_no_other() {
         name: "me".into(),
         roles: vec!["chief".into()],
         unit: world.unit,
+        blocked: None,
+        on_behalf: None,
     }));
     let act = phone.act(one, "finish", None);
     let no_comment = phone.act(one, "comment", None);

@@ -334,6 +334,7 @@ fn recovered(bytes: usize) -> bool {
         book: BookId::from_bytes([1; 16]),
         giver: BookId::from_bytes([2; 16]),
         received: UnixMillis(1),
+        admitted_by: None,
     });
     Entry::parse(&recovered.to_bytes()).is_ok()
 }

@@ -130,6 +130,7 @@ impl Station {
                     book: given.book,
                     giver: self.book.unwrap().0,
                     received: given.received,
+                    admitted_by: None,
                 });
                 self.append(Taken {
                     bytes: Vec::new(),

@@ -408,3 +408,17 @@ CREATE TABLE blob_upload (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_upload_touched ON blob_upload (touched_at);
 CREATE INDEX blob_upload_hash ON blob_upload (hash);
+
+-- ---- the audit log ----
+
+-- Who read, exported, signed in or changed what. No projection: its lines are chained by hash, and the ledger holds the hash of the last.
+CREATE TABLE audit (
+  number INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  user BLOB,
+  what TEXT NOT NULL,
+  record BLOB,
+  detail TEXT NOT NULL,
+  reason TEXT,
+  hash BLOB NOT NULL
+) STRICT;

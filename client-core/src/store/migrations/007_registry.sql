@@ -1,0 +1,1 @@
+-- Memberships beside a person's own unit.

@@ -1,0 +1,1 @@
+-- The lock on this file, and the lease.

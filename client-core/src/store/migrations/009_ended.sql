@@ -1,0 +1,1 @@
+-- What the station said when this book's writing ended.

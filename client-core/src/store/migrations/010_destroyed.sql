@@ -1,0 +1,1 @@
+-- Destroyed documents.

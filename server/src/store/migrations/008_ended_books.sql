@@ -1,0 +1,1 @@
+-- Books that ended, and what they sent since.

@@ -1,0 +1,1 @@
+-- Holds, destructions, and which columns are sealed.

@@ -1,0 +1,1 @@
+-- Shares of phones' keys, and emergency notes.
