@@ -292,18 +292,7 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         challenge: Some(vec![1; 32]),
         ..Refusal::new(&RefusalCode::SignIn, "sign the challenge")
     };
-    let [unit, user, book, kind] = registry();
     vec![
-        ("entry", "change", change().to_bytes()),
-        ("entry", "settlement", settlement().to_bytes()),
-        ("entry", "act", act().to_bytes()),
-        ("entry", "registry-unit", unit.to_bytes()),
-        ("entry", "registry-user", user.to_bytes()),
-        ("entry", "registry-book", book.to_bytes()),
-        ("entry", "registry-kind", kind.to_bytes()),
-        ("entry", "registry-grant", grant().to_bytes()),
-        ("entry", "act-with-nonce", act_with_nonce().to_bytes()),
-        ("entry", "recovered", recovered().to_bytes()),
         ("header", "header", page().header),
         ("page", "page", codec::to_bytes(&page())),
         ("leaf", "leaf", leaf().to_bytes()),
@@ -344,6 +333,25 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             .map(|(name, entry)| ("entry", name, entry.to_bytes())),
     )
     .collect()
+}
+
+fn entries() -> impl Iterator<Item = (&'static str, &'static str, Vec<u8>)> {
+    let [unit, user, book, kind] = registry();
+    [
+        ("change", change()),
+        ("settlement", settlement()),
+        ("act", act()),
+        ("registry-unit", unit),
+        ("registry-user", user),
+        ("registry-book", book),
+        ("registry-kind", kind),
+        ("registry-grant", grant()),
+        ("act-with-nonce", act_with_nonce()),
+        ("recovered", recovered()),
+    ]
+    .into_iter()
+    .chain(protection())
+    .map(|(name, entry)| ("entry", name, entry.to_bytes()))
 }
 
 fn replies() -> [(&'static str, &'static str, Vec<u8>); 2] {
