@@ -21,6 +21,9 @@ FROM ?= 1
 SEED ?=
 JOBS ?=
 
+# All targets build the workspace as one: its dependencies are then built once, and not once for each choice of packages.
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+
 JSON_FLAG := $(if $(JSON),--json)
 
 .PHONY: help demo test test-rust python check format-check lint docs bench bench-capture bench-sync bench-hostile bench-bulk bench-load \
@@ -36,8 +39,8 @@ help:
 	@echo "make sim     worlds by their seeds: [SEEDS=n] [FROM=n] [JOBS=n], or one with its story: SEED=n"
 
 demo: needs
-	@cargo build $(LOCKED) -p beatbook-server -p beatbook-tests --bin beatbook-server --bin beatbook-demo
-	@cargo run $(LOCKED) --quiet -p beatbook-tests --bin beatbook-demo -- \
+	@cargo build $(LOCKED) --workspace --bin beatbook-server --bin beatbook-demo
+	@"$(BUILT)/debug/beatbook-demo" \
 		$(if $(ONCE),--once) $(JSON_FLAG) $(if $(TRACKS),--tracks "$(TRACKS)") $(DEMO_FLAGS)
 
 test: needs check test-rust
