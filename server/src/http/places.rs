@@ -236,7 +236,9 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_is_let_in_when_a_request_ends() {
-        let places = Places::new(1);
+        let places = Places::new(2);
+        let other = places.take("10.0.0.3".parse().unwrap()).await;
+        let _at_work = other.begin();
         let only = places.take(GOOD).await;
         let busy = only.begin();
         let waiting = tokio::spawn({
