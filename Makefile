@@ -27,7 +27,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 JSON_FLAG := $(if $(JSON),--json)
 
 .PHONY: help demo test test-rust python check format-check lint docs bench bench-capture bench-sync bench-hostile bench-bulk bench-load \
-	bench-server fuzz sim needs
+	bench-server fuzz sim sbom supply needs
 .NOTPARALLEL:
 
 help:
@@ -36,6 +36,8 @@ help:
 	@echo "make check   formatting, lints and documentation alone"
 	@echo "make bench   what it costs: [RECORDS=n] [DELAY_MS=n] [JSON=1]"
 	@echo "make fuzz    any bytes at all, with a nightly compiler and cargo-fuzz: [TARGET=guard] [SECONDS_EACH=60]"
+	@echo "make sbom    what of others is in it, as CycloneDX: [SBOM=file]"
+	@echo "make supply  licences, sources, doubles and known faults of all that, with cargo-deny"
 	@echo "make sim     worlds by their seeds: [SEEDS=n] [FROM=n] [JOBS=n], or one with its story: SEED=n"
 
 demo: needs
@@ -94,6 +96,15 @@ bench-server: needs
 sim: needs
 	@cargo run $(LOCKED) --quiet --release -p beatbook-tests --bin sim -- \
 		$(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM)) $(if $(JOBS),--jobs $(JOBS))
+
+# The bill of materials: every crate of Cargo.lock, with licence and checksum.
+SBOM ?= $(or $(CARGO_TARGET_DIR),target)/beatbook.cdx.json
+sbom: needs
+	@cargo run $(LOCKED) --quiet -p beatbook-tests --bin sbom -- "$(SBOM)"
+	@echo "$(SBOM)"
+
+supply: needs
+	@.ci/supply
 
 needs:
 	@.ci/needs

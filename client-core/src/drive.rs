@@ -173,7 +173,7 @@ pub async fn live<T: HintTransport + BlobTransport>(
         told(&report);
         match report.fault {
             Some(fault @ (SyncFault::SignInAgain | SyncFault::UnknownBook | SyncFault::UpgradeRequired)) => return Ok(fault),
-            Some(SyncFault::TryLater(_) | SyncFault::Refused { .. }) => {}
+            Some(SyncFault::TryLater(_) | SyncFault::Untrusted(_) | SyncFault::Refused { .. }) => {}
             Some(SyncFault::BudgetUsed) | None => {
                 let blobs = sync_blobs(core, transport, blob_budget).await?;
                 if blobs.calls > 0 && blobs.fault == Some(BlobSyncFault::BudgetUsed) {
@@ -183,6 +183,8 @@ pub async fn live<T: HintTransport + BlobTransport>(
         }
         let idle = match &stream {
             Some(_) => pace.interval_ms,
+            // Not in haste: the same certificate would be shown, until the phone is on another network.
+            None if matches!(report.fault, Some(SyncFault::Untrusted(_))) => pace.interval_ms,
             None => reopening(core, pace, losses).min(pace.interval_ms),
         };
         tokio::select! {

@@ -34,6 +34,8 @@ pub mod domain {
     pub const SEAL: &[u8] = b"beatbook/seal/1\0";
     /// What a station signs about its sealing key.
     pub const SEALING_KEY: &[u8] = b"beatbook/sealing-key/1\0";
+    /// What a station signs about the keys of its certificate.
+    pub const PINS: &[u8] = b"beatbook/pins/1\0";
     /// The opaque version of a view.
     pub const VERSION: &[u8] = b"beatbook/version/1\0";
     /// A kind file, and a catalogue of them.

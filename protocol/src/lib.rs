@@ -29,4 +29,5 @@ pub mod parcel;
 pub mod place;
 pub mod time;
 pub mod track;
+pub mod trust;
 pub mod wire;

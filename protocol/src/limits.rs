@@ -77,3 +77,9 @@ pub const BLOB_PIECE_BYTES_MIN: usize = 64 * 1024;
 pub const BLOBS_ASKED_MAX: usize = 1_000;
 /// Characters of a media type: what RFC 6838, section 4.2, allows each of its names, and more than both of any in use.
 pub const MEDIA_TYPE_CHARS_MAX: usize = 127;
+/// Keys that a station announces for its certificate: the present and the next one, of two stations that share a name, and as many again.
+pub const PINS_MAX: usize = 8;
+/// Root certificates that a phone is given: one a deployment, and the next while it changes.
+pub const ROOTS_MAX: usize = 4;
+/// Bytes of one root certificate in a text for phones: an elliptic one has 500, one of RSA 2,000.
+pub const ROOT_BYTES_MAX: usize = 4 * 1024;

@@ -1,12 +1,16 @@
 //! Configuration: by file (TOML), then environment (`BEATBOOK_*`), then flags; the later wins, and what nobody says has a safe default.
 //! Knows no station and opens nothing but the configuration file.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use beatbook_protocol::wire::AppVersion;
 use serde::Deserialize;
+
+pub use tls::{PlainHttp, TlsConfig, TlsSettings};
 
 /// Configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,15 @@ pub enum ConfigError {
     /// A limit of nothing would serve nobody.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
+    /// A certificate without its key, or a key without its certificate.
+    #[error("[http.tls] names a certificate and its key: the {lacks} is missing")]
+    Half {
+        /// Which.
+        lacks: &'static str,
+    },
+    /// Not the hash of a key.
+    #[error("{0:?} is not the hash of a key: write its 64 hexadecimal digits, as `beatbook-server tls pin` prints them")]
+    Pin(String),
     /// Not a version of an app.
     #[error("app_min {0:?} is no version: write it as 1.4.0")]
     Version(String),
@@ -92,6 +105,13 @@ pub struct HttpSettings {
     /// Milliseconds that a whole request may take [default: 300000]
     #[arg(long, value_name = "MS", env = "BEATBOOK_REQUEST_MS_MAX")]
     pub request_ms_max: Option<u64>,
+    /// Where plain HTTP is served, when the station shows no certificate: to this machine alone, or (where a proxy in front speaks TLS) to it
+    #[arg(long, value_name = "WHERE", env = "BEATBOOK_PLAIN_HTTP")]
+    pub plain_http: Option<PlainHttp>,
+    /// Certificate and pins.
+    #[command(flatten)]
+    #[serde(default)]
+    pub tls: TlsSettings,
 }
 
 /// What the station writes about its work: table `[log]`.
@@ -191,6 +211,8 @@ pub struct HttpConfig {
     pub request_max: Duration,
     /// After this long without a hint a stream says that it is there, and looks whether its token still holds.
     pub hint_beat: Duration,
+    /// Certificate, pins, and where plain HTTP is served.
+    pub tls: TlsConfig,
 }
 
 impl Default for HttpConfig {
@@ -205,6 +227,7 @@ impl Default for HttpConfig {
             request_max: Duration::from_secs(300),
             // Under the half minute after which mobile networks begin to forget a silent connection.
             hint_beat: Duration::from_secs(20),
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -292,6 +315,7 @@ impl HttpSettings {
                 default.request_max,
             )?,
             hint_beat: default.hint_beat,
+            tls: self.tls.over(file.tls, self.plain_http.or(file.plain_http))?,
         })
     }
 }

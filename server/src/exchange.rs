@@ -197,8 +197,11 @@ fn answer(
     touch(station, author, asker.contact, wish.held(), now)?;
     station.env.steps.passes("reply ready");
     let is_older = |wanted: &AppVersion| AppVersion::parse(&request.app).is_none_or(|has| has < *wanted);
+    // A phone that is in touch gets a token by the hour: as often as it needs to hear of the keys.
+    let pins = token.as_ref().and_then(|_| station.pins_offer());
     Ok(Ok(ExchangeResponse {
         token,
+        pins,
         app_min: station.app_min.filter(is_older).map(|wanted| wanted.to_string()),
         sealing: (request.sealing == Some(true)).then(|| parcels::sealing_offer(station)),
         ..reply

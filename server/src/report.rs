@@ -5,6 +5,8 @@ use beatbook_protocol::ledger::Position;
 use beatbook_protocol::time::UnixMillis;
 use serde::Serialize;
 
+pub use crate::tls::TlsStatus;
+
 /// How the station stands.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct StationStatus {
@@ -35,6 +37,8 @@ pub struct StationStatus {
     pub alarm: Option<String>,
     /// Ledger size up to which there is a backup.
     pub backed_up_to: u64,
+    /// How the station's own certificate stands; none when it shows none.
+    pub tls: Option<TlsStatus>,
     /// The books, by id.
     pub books: Vec<BookStatus>,
     /// Counters since the station was opened, by name: `exchanges`, `challenges`, `enrolments`, `pages`, `entries_accepted`, ...

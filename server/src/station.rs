@@ -1,6 +1,7 @@
 //! The station: one door for HTTP, the command line and tests. Synchronous; callers that must not wait call it on a thread of their own.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{BookId, RecordId, UnitId, UserId};
@@ -14,6 +15,7 @@ use crate::keys::Keys;
 use crate::kinds::Kinds;
 use crate::registry::{enrol, people, tokens};
 use crate::store::Store;
+use crate::tls::Shown;
 use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
 
 mod desk;
@@ -22,7 +24,7 @@ pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
 pub use crate::phones::{PhoneOwes, PhoneStatus};
 pub use crate::registry::moves::{GrantOrder, GrantView, UnitView};
-pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
+pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus, TlsStatus};
 pub use crate::review::view::{
     AboutView, ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, DuplicatePair, EntryLine, FileLine,
     FindingView, PersonView, QueueFilter, QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap,
@@ -92,6 +94,7 @@ pub struct Station {
     pub(crate) book: BookId,
     pub(crate) counters: Counters,
     pub(crate) app_min: Option<AppVersion>,
+    pub(crate) shown: Arc<Shown>,
 }
 
 /// The database's file in the data directory.
@@ -124,6 +127,7 @@ impl Station {
             book: parts.row.book,
             counters: Counters::default(),
             app_min: None,
+            shown: Arc::default(),
         })
     }
 

@@ -41,6 +41,7 @@ pub(crate) fn status(station: &Station) -> Result<StationStatus, StationError> {
             recovered: tx.recovered_records()?,
             alarm: tx.alarm()?.as_ref().map(alarm::text),
             backed_up_to: tx.station()?.map_or(0, |row| row.backed_up_to),
+            tls: station.shown.status(station.env.clock.now()),
             books,
             counters: station.counters.all(),
         })

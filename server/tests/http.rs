@@ -64,6 +64,35 @@ async fn every_call_but_health_needs_a_token_that_the_station_issued() {
 }
 
 #[tokio::test]
+async fn every_answer_says_that_it_is_kept_by_nobody_and_shown_in_nothing() {
+    let desk = Desk::new();
+    let mut paths: Vec<_> = routes()
+        .into_iter()
+        .map(|route| (route.method, example(route.path)))
+        .collect();
+    paths.push((Method::GET, "/no/such/route".into()));
+    paths.push((Method::DELETE, "/healthz".into()));
+    for (method, path) in paths.into_iter().filter(|(_, path)| path != "/sync/v1/hints") {
+        for authorization in [None, Some(desk.bearer())] {
+            let reply = desk
+                .call(method.clone(), &path, authorization.as_deref(), &[], Vec::new())
+                .await;
+            for (name, value) in [
+                ("cache-control", "no-store"),
+                ("strict-transport-security", "max-age=63072000"),
+                ("x-content-type-options", "nosniff"),
+                ("x-frame-options", "DENY"),
+                ("referrer-policy", "no-referrer"),
+                ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+                ("cross-origin-resource-policy", "same-origin"),
+            ] {
+                assert_eq!(reply.header(name), value, "{method} {path}: {name}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_phones_token_opens_no_call_of_a_person() {
     let desk = Desk::new();
     let phone = Phone::enrolled(&desk, "officer").await;

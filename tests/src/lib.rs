@@ -10,6 +10,7 @@ pub mod fuzz;
 pub mod hostile;
 pub mod phone;
 pub mod proxy;
+pub mod sbom;
 pub mod seeded;
 pub mod station;
 pub mod street;

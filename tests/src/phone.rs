@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
-use beatbook_client_core::sync::{Budget, EnrolError, SyncError, SyncReport, is_enrolled};
-use beatbook_client_core::transport::{HttpTransport, TransportError};
+use beatbook_client_core::sync::{Budget, EnrolError, SyncError, SyncReport, is_enrolled, pins};
+use beatbook_client_core::transport::{HttpTransport, TransportError, Trust};
 use beatbook_client_core::{Clock, Core, CoreError, OpenOptions, Platform, SystemPlatform, drive};
 use beatbook_protocol::id::UserId;
 use beatbook_protocol::time::UnixMillis;
@@ -99,6 +99,7 @@ pub struct Phone {
     /// What all syncs so far took.
     pub total: Total,
     url: String,
+    trust: Trust,
 }
 
 /// What syncs took together.
@@ -140,6 +141,7 @@ impl Phone {
             clock: clock.clone(),
             total: Total::default(),
             url: url.to_owned(),
+            trust: Trust::default(),
         })
     }
 
@@ -156,10 +158,28 @@ impl Phone {
     /// # Errors
     /// When the code is refused or no answer came.
     pub async fn enrol(&self, code: &str) -> Result<UserId, PhoneError> {
-        let transport = HttpTransport::open(&self.url, b"")?;
+        let transport = self.transport()?;
         Ok(drive::enrol(&self.core, &transport, code, &format!("{} 的手机", self.name))
             .await?
             .user)
+    }
+
+    /// Believes from now on whom this text names, as a station prints it for its phones.
+    ///
+    /// # Errors
+    /// When it is no such text.
+    pub fn trust(&mut self, text: &str) -> Result<(), PhoneError> {
+        self.trust = Trust::from_text(text)?;
+        Ok(())
+    }
+
+    /// A fresh connection, to whom the phone believes to be the station: what it was given, and what the station announced since.
+    ///
+    /// # Errors
+    /// When the address or the trust cannot be used.
+    pub fn transport(&self) -> Result<HttpTransport, PhoneError> {
+        let trust = self.trust.clone().holding_to(pins(&self.core)?);
+        Ok(HttpTransport::open_trusting(&self.url, &trust, None)?)
     }
 
     /// Calls another address from now on (the station came back elsewhere, or a road lies between).
@@ -172,7 +192,7 @@ impl Phone {
     /// # Errors
     /// When the exchange failed, or stopped before all was exchanged.
     pub async fn sync(&mut self) -> Result<SyncReport, PhoneError> {
-        let transport = HttpTransport::open(&self.url, b"")?;
+        let transport = self.transport()?;
         let report = drive::sync(&self.core, &transport, Budget::default()).await?;
         self.total.requests += u64::from(report.requests);
         self.total.bytes_up += report.bytes_up;

@@ -86,8 +86,16 @@ impl StationProcess {
     /// # Errors
     /// When it cannot be made.
     pub fn init(places: &Places) -> Result<String> {
+        Self::init_with(places, &[])
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn init_with(places: &Places, more: &[&str]) -> Result<String> {
         let (data, keys) = (places.data.to_string_lossy(), places.keys.to_string_lossy());
-        let said = run(&[
+        let arguments = [
             "init",
             "--data",
             &data,
@@ -99,7 +107,8 @@ impl StationProcess {
             "中关村社区",
             "--chief",
             "李所长",
-        ])?;
+        ];
+        let said = run(&[&arguments[..], more].concat())?;
         let token = said
             .lines()
             .find_map(|line| line.split_once("token:"))
@@ -115,7 +124,15 @@ impl StationProcess {
     /// # Errors
     /// When it ends before it is ready.
     pub fn serve(places: &Places, listen: &str) -> Result<Self> {
-        Self::start(Command::new(program()?), places, listen)
+        Self::serve_with(places, listen, &[])
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Errors
+    /// When it ends before it is ready.
+    pub fn serve_with(places: &Places, listen: &str, more: &[&str]) -> Result<Self> {
+        Self::start(Command::new(program()?), places, listen, more)
     }
 
     /// The same under another program, as a tracer, that is given ours and its arguments.
@@ -124,10 +141,10 @@ impl StationProcess {
     /// When it ends before it is ready.
     pub fn serve_under(mut tracer: Command, places: &Places, listen: &str) -> Result<Self> {
         tracer.arg(program()?);
-        Self::start(tracer, places, listen)
+        Self::start(tracer, places, listen, &[])
     }
 
-    fn start(mut command: Command, places: &Places, listen: &str) -> Result<Self> {
+    fn start(mut command: Command, places: &Places, listen: &str, more: &[&str]) -> Result<Self> {
         let address_file = places.data.with_extension("address");
         let _ = std::fs::remove_file(&address_file);
         let log = std::fs::File::options()
@@ -137,7 +154,12 @@ impl StationProcess {
         command
             .args(["serve", "--listen", listen, "--address-file"])
             .arg(&address_file);
-        command.arg("--data").arg(&places.data).arg("--keys").arg(&places.keys);
+        command
+            .arg("--data")
+            .arg(&places.data)
+            .arg("--keys")
+            .arg(&places.keys)
+            .args(more);
         let mut child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         for _ in 0..600 {
             if let Ok(address) = std::fs::read_to_string(&address_file)
@@ -145,7 +167,7 @@ impl StationProcess {
             {
                 return Ok(Self {
                     child,
-                    url: format!("http://{}", address.trim().trim_start_matches("http://")),
+                    url: address.trim().to_owned(),
                 });
             }
             if let Some(status) = child.try_wait()? {
@@ -169,7 +191,22 @@ impl StationProcess {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Where it listens, `http://127.0.0.1:PORT`.
+    /// Asks it to look at its certificate again (SIGHUP).
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn hang_up(&self) -> Result<()> {
+        let asked = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status()?;
+        if asked.success() {
+            return Ok(());
+        }
+        Err(StationProcessError::Program {
+            what: "serve".into(),
+            said: "is not there to be signalled".into(),
+        })
+    }
+
+    /// Where it listens, `http://127.0.0.1:PORT`, or `https://` where it has a certificate.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -236,14 +273,27 @@ impl Chief {
     /// # Errors
     /// When the client cannot be made.
     pub fn new(url: &str, token: &str) -> Result<Self> {
+        Self::trusting(url, token, b"")
+    }
+
+    /// A chief whose browser trusts these roots (PEM) and no others.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn trusting(url: &str, token: &str, roots_pem: &[u8]) -> Result<Self> {
         // Whoever installed it before us installed the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build();
-        let http = http.map_err(|error| StationProcessError::Call {
+        let wrong = |error: reqwest::Error| StationProcessError::Call {
             method: "GET",
             path: url.to_owned(),
             fault: error.to_string(),
-        })?;
+        };
+        let roots = reqwest::Certificate::from_pem_bundle(roots_pem).map_err(wrong)?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only(roots)
+            .build()
+            .map_err(wrong)?;
         Ok(Self {
             http,
             url: url.to_owned(),

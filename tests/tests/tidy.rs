@@ -1,4 +1,5 @@
-//! The rules that the tree keeps, held as tests: who may name whom, sizes, habits, migration laws, documents that do not drift.
+//! The rules that the tree keeps, held as tests: who may name whom, sizes, habits, migration laws, documents that do not drift, and
+//! what of others is in the tree.
 //! Each rule is a small function over text that returns what it found, tried on a made-up violation beside its use on the tree.
 //! It knows nothing of what the code does, only of how it is written.
 
@@ -14,5 +15,7 @@ mod migrations;
 mod rooms;
 #[path = "tidy/sizes.rs"]
 mod sizes;
+#[path = "tidy/supply.rs"]
+mod supply;
 #[path = "tidy/tree.rs"]
 mod tree;

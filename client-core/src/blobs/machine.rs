@@ -15,7 +15,7 @@ use crate::core::Core;
 use crate::error::{CoreError, Fault};
 use crate::store::{blobs, sync_state};
 use crate::sync::WaitReason;
-use crate::transport::{Answer, CallOutcome, OutgoingCall};
+use crate::transport::{Answer, CallOutcome, OutgoingCall, TransportFault};
 
 /// The first wait after a failure; doubled with each further one.
 const BACKOFF_MS: i64 = 1_000;
@@ -164,6 +164,10 @@ impl<'c> BlobMachine<'c> {
         };
         let answer = match outcome {
             CallOutcome::Answered(answer) => answer,
+            CallOutcome::Failed(TransportFault::Untrusted(why)) => {
+                self.finish(Some(BlobSyncFault::Untrusted(why)));
+                return Ok(());
+            }
             CallOutcome::Failed(fault) => {
                 self.lose_sight(&asked);
                 self.retry(now, WaitReason::Network(fault), None);

@@ -3,6 +3,7 @@
 use beatbook_protocol::id::Hash;
 
 use crate::sync::WaitReason;
+use crate::transport::Mistrust;
 
 /// What a blob sync did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,6 +33,9 @@ pub enum BlobSyncFault {
     /// The window is over: the next one goes on.
     #[error("the time, the calls or the bytes for this are used up; the next one goes on")]
     BudgetUsed,
+    /// Whoever answered is not believed to be the station; nothing was sent.
+    #[error("{0}; nothing was sent, and nothing is lost")]
+    Untrusted(Mistrust),
     /// The token has run out: an exchange brings a new one.
     #[error("the station asks this phone to sign in: sync the records first")]
     SignInAgain,

@@ -6,6 +6,7 @@
 //!  outbox, queue, page, incarnation   own entries in order, until the station has them
 //!  own_book, vault, exchange, receipt  the file's book and where the exchange stands
 //!  digest, wanted, give    what both ends must hold, what differs, what a restored station lost
+//!  pins      the keys of the station's certificate, as it announced them
 //!  sealing, parcel_made, parcel_carried   files for others to carry, and those of others
 //!  blob, blob_outbox, blob_wanted, record_file  photos and recordings: what is here, waits, is wanted, is named by records
 //!  draft     what is being typed
@@ -28,6 +29,7 @@ pub(crate) mod pages;
 pub(crate) mod papers;
 pub(crate) mod parcels;
 pub(crate) mod patrols;
+pub(crate) mod pins;
 pub(crate) mod records;
 mod recovery;
 pub(crate) mod registry;

@@ -20,7 +20,7 @@ use crate::store::intake::FeedItem;
 use crate::store::pages::{self, Sealing, Settled};
 use crate::store::records::Records;
 use crate::store::sync_state::{self, OwnBook};
-use crate::store::{StoreError, Tx, digests, give, outbox, parcels, registry};
+use crate::store::{StoreError, Tx, digests, give, outbox, parcels, pins, registry};
 
 /// What applying a reply did.
 #[derive(Debug, Default)]
@@ -360,6 +360,9 @@ fn keep_words(tx: &Tx<'_>, book: &OwnBook, reply: &ExchangeResponse, now: UnixMi
     }
     if let Some(offer) = &reply.sealing {
         parcels::set_sealing_key(tx, &book.origin, &SealingPublicKey::from_bytes(offer.key), now)?;
+    }
+    if let Some(offer) = &reply.pins {
+        pins::set_pins(tx, &book.origin, offer, now)?;
     }
     match reply.receipt.as_ref().filter(|_| !reply.answers.is_empty()) {
         Some(receipt) => {

@@ -13,8 +13,8 @@ use crate::error::CoreError;
 use crate::store::identity::Identity;
 use crate::store::records::Records;
 use crate::store::sync_state::{self, BegunBook};
-use crate::store::{StoreError, pages, parcels};
-use crate::transport::{Outcome, OutgoingRequest, TransportFault};
+use crate::store::{StoreError, pages, parcels, pins};
+use crate::transport::{Mistrust, Outcome, OutgoingRequest, TransportFault};
 
 /// Where enrolments go.
 const PATH: &str = "/sync/v1/enrol";
@@ -25,6 +25,9 @@ pub enum EnrolError {
     /// The code is wrong, used, or run out: ask for a new one.
     #[error("the code was not accepted: {0}; ask for a new one")]
     Code(String),
+    /// Whoever answered is not believed to be the station; the code was not sent, and is good still.
+    #[error("{0}")]
+    Untrusted(Mistrust),
     /// No answer: try again with the same code.
     #[error("{0}; try again with the same code")]
     Network(TransportFault),
@@ -137,6 +140,7 @@ impl Enrolment {
         let packed = match outcome {
             Outcome::Reply(packed) => packed,
             Outcome::Refused { status, bytes } => return Err(refused(status, &bytes)),
+            Outcome::Failed(TransportFault::Untrusted(why)) => return Err(EnrolError::Untrusted(why)),
             Outcome::Failed(fault) => return Err(EnrolError::Network(fault)),
         };
         let response = read(&packed)?;
@@ -176,6 +180,15 @@ fn read(packed: &[u8]) -> Result<EnrolResponse, SyncError> {
     {
         return Err(unbelievable("its sealing key is not signed by the station".to_owned()));
     }
+    if response
+        .pins
+        .as_ref()
+        .is_some_and(|offer| !offer.verifies(&response.origin, &receipt_key))
+    {
+        return Err(unbelievable(
+            "its certificate's keys are not signed by the station".to_owned(),
+        ));
+    }
     Ok(response)
 }
 
@@ -192,6 +205,9 @@ fn take_in(
     }
     if let Some(offer) = &response.sealing {
         parcels::set_sealing_key(tx, &response.origin, &SealingPublicKey::from_bytes(offer.key), now)?;
+    }
+    if let Some(offer) = &response.pins {
+        pins::set_pins(tx, &response.origin, offer, now)?;
     }
     records.enrol(me, &response.user_name, &response.roles)?;
     pages::change_book(tx, me.book, life)

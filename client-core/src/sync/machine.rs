@@ -18,7 +18,7 @@ use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitR
 use crate::core::Core;
 use crate::store::sync_state::{self, OwnBook};
 use crate::store::{digests, pages};
-use crate::transport::{Outcome, OutgoingRequest};
+use crate::transport::{Outcome, OutgoingRequest, TransportFault};
 
 /// Where exchanges go.
 const PATH: &str = "/sync/v1/exchange";
@@ -169,6 +169,10 @@ impl<'c> SyncMachine<'c> {
             Outcome::Refused { status, bytes } => {
                 self.report.bytes_down += bytes.len() as u64;
                 self.take_refusal(now, asked, status, &bytes).map(|()| Vec::new())
+            }
+            // The same certificate would be shown again: not a line to be tried until it holds.
+            Outcome::Failed(TransportFault::Untrusted(why)) => {
+                self.finish(now, Some(SyncFault::Untrusted(why))).map(|()| Vec::new())
             }
             Outcome::Failed(fault) => {
                 // A line that breaks may carry less at a time.
@@ -392,7 +396,6 @@ mod tests {
     use super::super::{Enrolment, StoreVault, WaitingBecause, status};
     use super::*;
     use crate::store::outbox;
-    use crate::transport::TransportFault;
 
     fn failed() -> Outcome {
         Outcome::Failed(TransportFault::TimedOut)

@@ -31,7 +31,7 @@ pub use enrol::{EnrolError, Enrolled, Enrolment};
 pub use machine::{Step, SyncMachine};
 pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 pub(crate) use status::token;
-pub use status::{SyncStatus, WaitingBecause, is_enrolled, status, verify};
+pub use status::{SyncStatus, WaitingBecause, is_enrolled, pins, status, verify};
 pub use vault::{KeyVault, StoreVault};
 pub(crate) use verify::read_refusal;
 pub use waiting::{RecordWaiting, waiting};

@@ -6,7 +6,7 @@ use beatbook_protocol::time::UnixMillis;
 
 use super::parcel::Deliveries;
 use crate::error::CoreError;
-use crate::transport::TransportFault;
+use crate::transport::{Mistrust, TransportFault};
 
 /// What one sync may use: a background window of the system is short, a metered network is dear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +122,9 @@ pub enum SyncFault {
     /// The window is over: the next sync goes on.
     #[error("the time or the requests for this sync are used up; the next one goes on")]
     BudgetUsed,
+    /// Whoever answered is not believed to be the station. Nothing was sent; the next sync looks again, perhaps on another network.
+    #[error("{0}; nothing was sent, and nothing is lost")]
+    Untrusted(Mistrust),
     /// The station does not take the book's signature.
     #[error("the station does not accept this phone's signature: sign in again")]
     SignInAgain,

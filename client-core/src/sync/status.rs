@@ -1,7 +1,7 @@
 //! What waits, since when, and why. "Synced" is said only when nothing waits, the last exchange left nothing on either side, and both
 //! held the same after it.
 
-use beatbook_protocol::id::RecordId;
+use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::AppVersion;
 
@@ -9,8 +9,7 @@ use super::APP;
 use super::parcel::{self, ParcelCounts};
 use crate::core::Core;
 use crate::error::CoreError;
-use crate::store::sync_state;
-use crate::store::{StoreError, Tx, digests, give, outbox, scope};
+use crate::store::{self, StoreError, Tx, digests, give, outbox, scope, sync_state};
 
 /// Where this phone stands with its station.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +20,9 @@ pub struct SyncStatus {
     pub since: Option<UnixMillis>,
     /// Why they wait; none when nothing does.
     pub why: Option<WaitingBecause>,
+    /// What kept the last sync from its end, for people, and when; none when it came to one. Shown even when nothing waits: a station that is not
+    /// believed any more should not go unnoticed.
+    pub fault: Option<(UnixMillis, String)>,
     /// The last verified reply.
     pub contact_at: Option<UnixMillis>,
     /// The last time that nothing was left to do on either side.
@@ -84,6 +86,15 @@ pub fn is_enrolled(core: &Core) -> Result<bool, CoreError> {
     core.read(|tx| Ok(sync_state::own_book(tx)?.is_some()))
 }
 
+/// The keys of its certificate that the station announced last, for [`crate::transport::Trust::holding_to`]: read them when a transport is opened.
+/// None when it never did.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn pins(core: &Core) -> Result<Option<Vec<Hash>>, CoreError> {
+    core.read(store::pins::pins)
+}
+
 /// Asks for a comparison of all records with the station's; the next sync makes it.
 ///
 /// # Errors
@@ -110,7 +121,7 @@ fn read_status(tx: &Tx<'_>, now: UnixMillis) -> Result<SyncStatus, StoreError> {
         None
     } else if sync_state::own_book(tx)?.is_none() {
         Some(WaitingBecause::NotEnrolled)
-    } else if let Some((at, text)) = exchanged.fault {
+    } else if let Some((at, text)) = exchanged.fault.clone() {
         let not_before = exchanged.not_before;
         Some(WaitingBecause::Failed { at, text, not_before })
     } else if on_the_way.held == waiting {
@@ -122,6 +133,7 @@ fn read_status(tx: &Tx<'_>, now: UnixMillis) -> Result<SyncStatus, StoreError> {
         waiting,
         since,
         why,
+        fault: exchanged.fault,
         contact_at: exchanged.contact_at,
         complete_at: exchanged.complete_at,
         agreed_at: agreement.agreed_at,

@@ -46,6 +46,13 @@ pub(super) fn check(reply: &ExchangeResponse, known: &Known<'_>) -> Result<Stand
     {
         return Err(unbelievable("its sealing key is not signed by the station".to_owned()));
     }
+    if let Some(offer) = &reply.pins
+        && !offer.verifies(&known.book.origin, &known.book.receipt_key)
+    {
+        return Err(unbelievable(
+            "its certificate's keys are not signed by the station".to_owned(),
+        ));
+    }
     let position = known.cursor.map(|cursor| cursor.position);
     let size = new
         .as_ref()

@@ -1,21 +1,22 @@
-//! HTTP by reqwest and rustls with the roots that the deployment gives, never those of the phone: a station's certificate is its
-//! operator's matter. Plain HTTP is for loopback and for links that are encrypted below.
+//! HTTP by reqwest and rustls, with whom `trust` believes to be the station. Plain HTTP is for this machine alone: whoever has a link that is
+//! encrypted below has its end on it.
 
+use std::error::Error as StdError;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use beatbook_protocol::limits::EXCHANGE_WIRE_BYTES_MAX;
 use beatbook_protocol::wire::MEDIA_TYPE;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, redirect};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 
 use super::hints::EventReader;
 use super::{
-    Answer, BlobTransport, CallOutcome, HintFault, HintStream, HintTransport, Outcome, OutgoingCall, OutgoingRequest,
-    SIGNATURE_HEADER, Transport, TransportFault, Verb,
+    Answer, BlobTransport, CallOutcome, HintFault, HintStream, HintTransport, Mistrust, Outcome, OutgoingCall, OutgoingRequest,
+    SIGNATURE_HEADER, Transport, TransportFault, Trust, Verb, trust,
 };
+use crate::platform::Clock;
 
 /// Time for a connection: a mobile link that takes longer is better tried again later.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -34,11 +35,14 @@ const HINTS_PATH: &str = "/sync/v1/hints";
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// The address is not one of a station.
-    #[error("{0:?} is not a station's address; give it as https://host[:port] or http://host[:port]")]
+    #[error("{0:?} is not a station's address; give it as https://host[:port]")]
     Address(String),
     /// The roots cannot be read.
     #[error("the deployment's root certificates cannot be read: {0}; give them as PEM")]
     Roots(String),
+    /// Plain HTTP to elsewhere.
+    #[error("plain http goes to this machine alone, not to {0}; give the address as https://")]
+    Plain(String),
     /// An https address, and nobody to trust.
     #[error("an https address needs the deployment's root certificates; give at least one as PEM")]
     NoRoots,
@@ -60,23 +64,31 @@ impl HttpTransport {
     /// # Errors
     /// When the address or the roots cannot be used.
     pub fn open(address: &str, roots_pem: &[u8]) -> Result<Self, TransportError> {
+        Self::open_trusting(address, &Trust::from_pem(roots_pem)?, None)
+    }
+
+    /// A transport to the station at `address` that believes whom `trust` names, with certificates' dates judged by `clock`, or by the system's
+    /// when there is none.
+    ///
+    /// # Errors
+    /// When the address or the trust cannot be used.
+    pub fn open_trusting(address: &str, trust: &Trust, clock: Option<Arc<dyn Clock>>) -> Result<Self, TransportError> {
         let station = address.trim_end_matches('/');
         let wrong = || TransportError::Address(address.to_owned());
         let url = reqwest::Url::parse(station).map_err(|_| wrong())?;
-        let secure = match url.scheme() {
-            "https" => true,
-            "http" => false,
+        let host = url.host_str().ok_or_else(wrong)?;
+        match url.scheme() {
+            "https" if trust.is_empty() => return Err(TransportError::NoRoots),
+            "https" => {}
+            "http" if is_this_machine(host) => {}
+            "http" => return Err(TransportError::Plain(host.to_owned())),
             _ => return Err(wrong()),
-        };
-        if url.host_str().is_none() || url.query().is_some() || url.fragment().is_some() {
+        }
+        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
             return Err(wrong());
         }
-        let roots = read_roots(roots_pem)?;
-        if secure && roots.is_empty() {
-            return Err(TransportError::NoRoots);
-        }
         let client = Client::builder()
-            .tls_backend_preconfigured(tls(roots)?)
+            .tls_backend_preconfigured(trust.client_config(clock)?)
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .timeout(TOTAL_TIMEOUT)
@@ -224,30 +236,38 @@ impl HintStream for HttpHints {
     }
 }
 
-fn read_roots(pem: &[u8]) -> Result<RootCertStore, TransportError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|fault| TransportError::Roots(fault.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|fault| TransportError::Roots(fault.to_string()))?;
-    }
-    Ok(roots)
+/// Whether a host is this machine itself: plain HTTP never leaves it.
+fn is_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// The provider is named here, so that nothing depends on a default that some other library of the app may install.
-fn tls(roots: RootCertStore) -> Result<ClientConfig, TransportError> {
-    let provider = rustls::crypto::ring::default_provider();
-    let config = ClientConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .map_err(|fault| TransportError::Client(fault.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+/// The fault of TLS at the bottom of a failed request, if there is one.
+fn tls_fault(fault: &reqwest::Error) -> Option<Mistrust> {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(fault);
+    while let Some(at) = cause {
+        let inside = at.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let found = at
+            .downcast_ref::<rustls::Error>()
+            .or_else(|| inside.and_then(|inside| inside.downcast_ref::<rustls::Error>()));
+        if let Some(found) = found {
+            return trust::mistrust(found);
+        }
+        cause = match inside {
+            Some(inside) => Some(inside),
+            None => at.source(),
+        };
+    }
+    None
 }
 
 fn fault_of(fault: &reqwest::Error) -> TransportFault {
-    if fault.is_timeout() {
+    if let Some(why) = tls_fault(fault) {
+        TransportFault::Untrusted(why)
+    } else if fault.is_timeout() {
         TransportFault::TimedOut
     } else if fault.is_connect() || fault.is_builder() {
         TransportFault::Unreachable(describe(fault))
@@ -378,11 +398,30 @@ mod tests {
             HttpTransport::open("https://station", broken),
             Err(TransportError::Roots(_))
         ));
-        for address in ["station", "ftp://station", "http://station/?a", ""] {
+        for address in ["station", "ftp://station", "http://localhost/?a", "http://a:b@localhost", ""] {
             assert!(
                 matches!(HttpTransport::open(address, b""), Err(TransportError::Address(_))),
                 "{address}"
             );
+        }
+    }
+
+    #[test]
+    fn plain_http_goes_nowhere_but_to_this_machine() {
+        for address in [
+            "http://station",
+            "http://10.0.0.1:80",
+            "http://localhost.example",
+            "http://[2001:db8::1]",
+            "http://0.0.0.0",
+        ] {
+            assert!(
+                matches!(HttpTransport::open(address, b""), Err(TransportError::Plain(_))),
+                "{address}"
+            );
+        }
+        for address in ["http://localhost:1", "http://127.0.0.9", "http://[::1]:7", "http://LOCALHOST"] {
+            assert!(HttpTransport::open(address, b"").is_ok(), "{address}");
         }
     }
 }

@@ -4,10 +4,12 @@
 mod call;
 mod hints;
 mod http;
+mod trust;
 
 pub use call::{Answer, BlobTransport, CallOutcome, OutgoingCall, Verb};
 pub use hints::{HintFault, HintStream, HintTransport};
 pub use http::{HttpHints, HttpTransport, TransportError};
+pub use trust::{Mistrust, Trust};
 
 /// A request as the sync state machine wants it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,9 @@ pub enum TransportFault {
     /// The connection broke before the answer was whole.
     #[error("the connection broke: {0}")]
     Broken(String),
+    /// Whoever answered is not believed to be the station; nothing was sent. Trying again at once shows the same certificate.
+    #[error(transparent)]
+    Untrusted(Mistrust),
     /// The answer is larger than any message may be.
     #[error("the answer is larger than a message may be")]
     TooLarge,

@@ -3,7 +3,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::SealingOffer;
+use super::{PinsOffer, SealingOffer};
 use crate::codec::domain;
 use crate::id::{BookId, UnitId, UserId};
 use crate::time::UnixMillis;
@@ -81,4 +81,7 @@ pub struct EnrolResponse {
     /// The key that parcels are sealed to; stations before parcels say nothing.
     #[n(10)]
     pub sealing: Option<SealingOffer>,
+    /// The keys of the station's certificate, when it announces them.
+    #[n(28)]
+    pub pins: Option<PinsOffer>,
 }

@@ -4,7 +4,7 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use super::{BucketRecords, Receipt, SealingOffer, VerdictRun, WIRE_VERSION};
+use super::{BucketRecords, PinsOffer, Receipt, SealingOffer, VerdictRun, WIRE_VERSION};
 use crate::codec::domain;
 use crate::digest::SetDigest;
 use crate::id::{BookId, Hash, IncarnationId, RecordId};
@@ -244,6 +244,9 @@ pub struct ExchangeResponse {
     /// The key that parcels are sealed to, when the phone asked for it.
     #[n(21)]
     pub sealing: Option<SealingOffer>,
+    /// The keys of the station's certificate, beside a new token.
+    #[n(28)]
+    pub pins: Option<PinsOffer>,
 }
 
 impl ExchangeResponse {
@@ -273,6 +276,7 @@ impl ExchangeResponse {
             app_min: None,
             given: None,
             sealing: None,
+            pins: None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod blob;
 mod enrol;
 mod exchange;
 mod parcel;
+mod pins;
 mod receipt;
 mod reconcile;
 mod refusal;
@@ -20,6 +21,7 @@ pub use exchange::{
     exchange_message,
 };
 pub use parcel::{DeliverRequest, DeliverResponse, SealingOffer};
+pub use pins::{PinsOffer, pins_message};
 pub use receipt::{Receipt, receipt_root};
 pub use reconcile::{BucketRecords, RecordState};
 pub use refusal::{Refusal, RefusalCode};

@@ -13,12 +13,12 @@ use beatbook_protocol::id::Hash;
 use beatbook_protocol::ledger::{Leaf, StationKey};
 use beatbook_protocol::page::{Header, SealedPage, Signer};
 use beatbook_protocol::parcel::{Answer, Parcel};
-use beatbook_protocol::wire::{ExchangeResponse, RefusalCode, StandingResponse};
+use beatbook_protocol::wire::{EnrolResponse, ExchangeResponse, PinsOffer, RefusalCode, StandingResponse};
 
 use samples::{
     ORIGIN, act, act_with_nonce, answer_content, answer_file, answer_key, change, exchange_response, exchange_response_full,
-    forms, grant, key, leaf, page, parcel_content, parcel_file, protection, recovered, registry, settlement, standing_response,
-    station_sealing_key,
+    forms, grant, key, leaf, page, parcel_content, parcel_file, pins, protection, recovered, registry, settlement,
+    standing_response, station_sealing_key,
 };
 
 fn vector(name: &str) -> PathBuf {
@@ -156,6 +156,19 @@ fn a_parcel_of_fixed_bytes_opens_to_what_it_says() {
         .unwrap();
     assert_eq!(offer.verify(ORIGIN, &station), Some(station_sealing_key().public_key()));
     assert_eq!(offer.verify("beatbook/2", &station), None);
+}
+
+#[test]
+fn pins_of_fixed_bytes_are_the_stations_word() {
+    let read = |name: &str| unhex(&std::fs::read_to_string(vector(name)).unwrap());
+    let station = StationKey::from_bytes(&[14; 32]).verifying_key();
+    let offer: PinsOffer = codec::from_bytes("pins", &read("pins")).unwrap();
+    assert!(offer.verifies(ORIGIN, &station) && offer.pins == pins());
+    assert!(!offer.verifies("beatbook/2", &station));
+    let reply: ExchangeResponse = codec::from_bytes("reply", &read("exchange-response-pins")).unwrap();
+    assert_eq!(reply.pins.as_ref(), Some(&offer));
+    let enrolled: EnrolResponse = codec::from_bytes("enrolment", &read("enrol-response-pins")).unwrap();
+    assert_eq!(enrolled.pins, Some(offer));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 mod exchange;
 #[path = "samples/parcels.rs"]
 mod parcels;
+#[path = "samples/pins.rs"]
+mod pins;
 #[path = "samples/protection.rs"]
 mod protection;
 
@@ -26,6 +28,8 @@ use beatbook_protocol::wire::{
 pub(crate) use exchange::{exchange_request_full, exchange_response, exchange_response_full};
 use parcels::parcel_forms;
 pub(crate) use parcels::{ORIGIN, answer_content, answer_file, answer_key, parcel_content, parcel_file, station_sealing_key};
+use pins::pin_forms;
+pub(crate) use pins::pins;
 
 pub(crate) use protection::protection;
 
@@ -238,6 +242,7 @@ pub(crate) fn enrolment() -> (EnrolRequest, EnrolResponse) {
         token: "secret".into(),
         server_time: AT,
         sealing: None,
+        pins: None,
     };
     (request, response)
 }
@@ -327,6 +332,7 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     .into_iter()
     .chain(replies())
     .chain(parcel_forms())
+    .chain(pin_forms())
     .chain(
         protection()
             .into_iter()

@@ -3,6 +3,7 @@
 use crate::config::ConfigError;
 use crate::http::ListenError;
 use crate::station::StationError;
+use crate::tls::TlsError;
 
 /// A command that was not done.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,15 @@ pub(crate) enum CommandError {
     /// The address cannot be had.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificate cannot be shown.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Plain HTTP to the network.
+    #[error(
+        "{0} is reached from beyond this machine, and the station has no certificate: name one under [http.tls], make one with \
+         `beatbook-server tls make`, or say plain_http = \"behind a proxy\" under [http] where a proxy in front speaks TLS"
+    )]
+    Plain(std::net::SocketAddr),
     /// A kind directory that cannot be read.
     #[error("cannot read the kind files in {path}: {fault}; --kinds names a directory of *.toml files")]
     Kinds {

@@ -6,6 +6,7 @@ mod logs;
 mod output;
 mod people;
 mod serve;
+mod tls;
 mod upkeep;
 
 use std::ffi::OsString;
@@ -54,6 +55,9 @@ enum Command {
     Restore(Restore),
     /// Looks whether everything is in order, and says what to do where it is not
     Doctor(Common),
+    /// Looks after the certificate that phones know the station by
+    #[command(subcommand)]
+    Tls(tls::Tls),
     /// Looks after people
     #[command(subcommand)]
     User(people::User),
@@ -93,6 +97,11 @@ struct Init {
     /// The chief's name
     #[arg(long, value_name = "NAME", default_value = "Chief")]
     chief: String,
+    /// Makes a private certificate authority too, and a certificate for the names that phones reach the station by
+    #[arg(long)]
+    tls: bool,
+    #[command(flatten)]
+    names: tls::Names,
     #[command(flatten)]
     common: Common,
 }
@@ -141,6 +150,7 @@ fn obey(command: Command) -> Result<ExitCode, CommandError> {
         Command::Backup(backup) => upkeep::backup(&backup.to, backup.common).map(done),
         Command::Restore(restore) => upkeep::restore(&restore.from, restore.common).map(done),
         Command::Doctor(common) => upkeep::doctor(common),
+        Command::Tls(command) => tls::tls(command).map(done),
         Command::User(command) => people::user(command).map(done),
         Command::Unit(command) => people::unit(command).map(done),
         Command::Grant(grant) => people::grant(grant).map(done),
@@ -156,14 +166,19 @@ fn init(init: Init) -> Result<(), CommandError> {
         unit_name: init.unit,
         chief_name: init.chief,
     };
-    let made = Station::init(&config.data, &config.keys, &options, &Environment::system())?;
+    let env = Environment::system();
+    let made = Station::init(&config.data, &config.keys, &options, &env)?;
     out.fields(&[
         ("origin", made.origin),
         ("unit", made.unit.to_string()),
         ("chief", made.chief.to_string()),
         ("chief's token", made.chief_token),
     ])?;
-    out.note("The token is shown this once: keep it where only the chief reads it.")
+    out.note("The token is shown this once: keep it where only the chief reads it.")?;
+    if init.tls {
+        tls::make(out, &config, &options.station_name, &init.names, &env)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::CommandError;
 use super::{logs, output};
-use crate::config::Config;
+use crate::config::{Config, HttpConfig, PlainHttp};
 use crate::environment::Environment;
 use crate::http::{Listener, OpenConnections, router};
 use crate::station::Station;
+use crate::tls::Shown;
 
 /// Locked by the server of a data directory.
 const LOCK: &str = "serve.lock";
@@ -21,19 +22,19 @@ pub(crate) fn serve(config: Config) -> Result<(), CommandError> {
     logs::begin(config.log_format, config.log_level);
     // Held until the process ends, however it ends.
     let _only = hold(&config.data)?;
-    let station = Station::open(
-        &config.data,
-        &config.keys,
-        &kind_files(config.kinds.as_deref())?,
-        Environment::system(),
-    )?
-    .asking_for_app(config.app_min);
+    let env = Environment::system();
+    let shown = Arc::new(Shown::open(&config.http.tls, &config.keys)?);
+    refuse_open_plain(&config.http, &shown)?;
+    shown.warn(env.clock.now());
+    let station = Station::open(&config.data, &config.keys, &kind_files(config.kinds.as_deref())?, env)?
+        .asking_for_app(config.app_min)
+        .showing(Arc::clone(&shown));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(CommandError::io("starting threads"))?;
     // Dropping the runtime waits for calls that are still at work in the station.
-    runtime.block_on(answer(Arc::new(station), config))
+    runtime.block_on(answer(Arc::new(station), shown, config))
 }
 
 /// The one server of a data directory. Other commands work beside it; a second server would answer phones from tables of its own mind.
@@ -54,21 +55,41 @@ fn hold(data: &Path) -> Result<Option<File>, CommandError> {
     }
 }
 
-async fn answer(station: Arc<Station>, config: Config) -> Result<(), CommandError> {
+/// Refuses to serve plain HTTP to the network: tokens and what people wrote about people would be anybody's.
+fn refuse_open_plain(http: &HttpConfig, shown: &Shown) -> Result<(), CommandError> {
+    if shown.is_there() || http.listen.ip().is_loopback() {
+        return Ok(());
+    }
+    match http.tls.plain {
+        PlainHttp::ThisMachine => Err(CommandError::Plain(http.listen)),
+        PlainHttp::BehindProxy => {
+            tracing::warn!(
+                "plain HTTP beyond this machine: the proxy in front must speak TLS, and nobody else reach this address"
+            );
+            Ok(())
+        }
+    }
+}
+
+async fn answer(station: Arc<Station>, shown: Arc<Shown>, config: Config) -> Result<(), CommandError> {
     let http = config.http;
     // Signals are caught before anybody is told that the station answers.
     let stop = stop_signal().map_err(CommandError::io("waiting for signals"))?;
-    let listener = Listener::bind(http.listen).await?;
-    let address = format!("http://{}", listener.address());
+    let mut listener = Listener::bind(http.listen).await?;
+    let mut scheme = "http";
+    if shown.is_there() {
+        listener = listener.speaking_tls(shown.server_config()?);
+        scheme = "https";
+    }
+    let address = format!("{scheme}://{}", listener.address());
+    // Without a certificate too: a signal that would end the station only says then that there is nothing to read.
+    tokio::spawn(shown.look_after(station.env.clone()));
     let open = OpenConnections::default();
     let router = router(Arc::clone(&station), &http, open.clone());
     let stop = async move {
         stop.await;
         station.end_hints();
     };
-    if !listener.address().ip().is_loopback() {
-        tracing::warn!("listening beyond this machine without TLS: put a proxy with a certificate in front");
-    }
     output::line(&format!("listening on {address}"))?;
     tracing::info!(address, "listening");
     if let Some(path) = &http.address_file {

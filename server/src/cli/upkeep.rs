@@ -10,6 +10,7 @@ use super::serve::kind_files;
 use crate::config::Settings;
 use crate::environment::Environment;
 use crate::station::Station;
+use crate::tls;
 
 /// Opens the station that the settings name.
 pub(crate) fn open(settings: Settings) -> Result<Station, CommandError> {
@@ -64,7 +65,8 @@ pub(crate) fn doctor(common: Common) -> Result<ExitCode, CommandError> {
     let out = Output::new(common.json);
     let config = common.settings.resolve()?;
     kind_files(config.kinds.as_deref())?;
-    let checks = Station::doctor(&config.data, &config.keys);
+    let mut checks = Station::doctor(&config.data, &config.keys);
+    checks.extend(tls::checks(&config.http.tls, &config.keys, Environment::system().clock.now()));
     let well = checks.iter().all(|check| check.ok);
     if common.json {
         out.report(&checks)?;

@@ -14,8 +14,9 @@ use beatbook_protocol::wire::{self, BlobRefusal, MEDIA_TYPE, StandingRequest, St
 
 use super::access::bearer;
 use super::app::{App, Shared};
-use super::decode::{Named, is_media_type, next_piece, read_body};
+use super::decode::{Named, is_media_type, read_body};
 use super::fault::Fault;
+use super::pace::{BodyPace, TooSlow};
 use super::sync::Refused;
 use crate::blobs::{self, Bearer, Checksum, Progress, Writing};
 
@@ -226,14 +227,15 @@ async fn receive(app: &App, mut writing: Writing, mut body: Body) -> Result<Prog
     let give_up = writing.asked_to_give_up();
     let mut give_up = std::pin::pin!(give_up);
     let mut gathered = Vec::with_capacity(WRITE_BYTES);
+    let mut pace = BodyPace::begin(app.limits.idle_max);
     let broke = loop {
         let next = tokio::select! {
             biased;
             () = &mut give_up => break Some(Fault::Blob(BlobRefusal::Locked)),
-            next = tokio::time::timeout(app.limits.idle_max, next_piece(&mut body)) => next,
+            next = pace.next(&mut body) => next,
         };
         match next {
-            Err(_) => break Some(Fault::Slow),
+            Err(TooSlow) => break Some(Fault::Slow),
             Ok(None) => break None,
             Ok(Some(Err(_))) => {
                 break Some(Fault::Malformed(

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::app::Shared;
 use super::fault::Fault;
+use super::pace::{BodyPace, TooSlow};
 
 /// Bytes of a JSON body: 500 records of a bulk approval, or an act with a long comment, need a tenth of it.
 const JSON_BYTES_MAX: usize = 256 * 1024;
@@ -101,8 +102,8 @@ pub(crate) fn is_media_type(headers: &HeaderMap, expected: &str) -> bool {
         .is_some_and(|value| value.trim().eq_ignore_ascii_case(expected))
 }
 
-/// Reads a body of at most `bytes_max`; of one that is longer nothing is kept. Between two pieces of it at most
-/// `idle_max` may pass, so that a slow line is served and a silent one is not.
+/// Reads a body of at most `bytes_max`; of one that is longer nothing is kept. In each `idle_max` as much must come as the worst line carries,
+/// so that a slow line is served, and one that is silent, or speaks a byte now and then, is not.
 pub(crate) async fn read_body(request: Request, bytes_max: usize, idle_max: Duration) -> Result<Bytes, Fault> {
     let mut body = request.into_body();
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
@@ -111,10 +112,8 @@ pub(crate) async fn read_body(request: Request, bytes_max: usize, idle_max: Dura
         return Err(Fault::TooLarge(bytes_max));
     }
     let mut bytes = Vec::with_capacity(announced.min(64 * 1024));
-    while let Some(piece) = tokio::time::timeout(idle_max, next_piece(&mut body))
-        .await
-        .map_err(|_| Fault::Slow)?
-    {
+    let mut pace = BodyPace::begin(idle_max);
+    while let Some(piece) = pace.next(&mut body).await.map_err(|TooSlow| Fault::Slow)? {
         let piece = piece.map_err(|_| Fault::Malformed("the body broke off: send it again".into()))?;
         if bytes.len() + piece.len() > bytes_max {
             drop(std::mem::take(&mut bytes));

@@ -117,6 +117,16 @@ impl Metrics {
             "1 when the history is in doubt and nothing is signed.",
         );
         page.line("", u64::from(status.alarm.is_some()));
+        if let Some(tls) = &status.tls {
+            page.family("beatbook_certificate_days_left", "gauge", "Days until the certificate's end.");
+            page.line("", tls.days_left);
+            page.family(
+                "beatbook_certificate_fault",
+                "gauge",
+                "1 when the certificate's files are not in order and the one before is shown on.",
+            );
+            page.line("", u64::from(tls.fault.is_some()));
+        }
         page.family("beatbook_pages_total", "counter", "Pages by what became of them.");
         page.line("outcome=\"taken\"", status.pages);
         page.line("outcome=\"quarantined\"", status.quarantined);
@@ -267,6 +277,7 @@ mod tests {
             alarm: None,
             conflicts: 1,
             backed_up_to: 4,
+            tls: None,
             books: Vec::new(),
             counters: [("exchanges".to_owned(), 9)].into(),
         }

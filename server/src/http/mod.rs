@@ -22,6 +22,8 @@ mod metrics;
 mod moves;
 mod observe;
 mod openapi;
+mod pace;
+mod places;
 mod problem;
 mod records;
 mod registry;

@@ -60,6 +60,7 @@ pub(crate) fn enrol(station: &Station, request: &EnrolRequest) -> Result<EnrolRe
         token,
         server_time: station.env.clock.now(),
         sealing: Some(parcels::sealing_offer(station)),
+        pins: station.pins_offer(),
     })
 }
 

@@ -1,13 +1,15 @@
-//! The station's door, continued: hints for phones, what phones owe, records that may be one thing.
+//! The station's door, continued: hints for phones, what phones owe and are told of the certificate, records that may be one thing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use beatbook_protocol::id::{BookId, UnitId};
-use beatbook_protocol::wire::AppVersion;
+use beatbook_protocol::wire::{AppVersion, PinsOffer};
 
 use super::{DuplicatePair, PhoneStatus, Session, Station};
 use crate::error::StationError;
 use crate::registry::tokens;
+use crate::tls::Shown;
 use crate::{phones, review};
 
 impl Station {
@@ -46,6 +48,17 @@ impl Station {
     /// When the person may not see them, or those of the store.
     pub fn phones(&self, session: &Session) -> Result<Vec<PhoneStatus>, StationError> {
         phones::phones(self, session)
+    }
+
+    /// Says what certificate it shows, for its status and for its phones.
+    pub(crate) fn showing(self, shown: Arc<Shown>) -> Self {
+        Self { shown, ..self }
+    }
+
+    /// What phones are told of the keys of the station's certificate; none when they are told nothing.
+    pub(crate) fn pins_offer(&self) -> Option<PinsOffer> {
+        let pins = self.shown.announced()?;
+        Some(PinsOffer::sign(&pins, &self.origin, self.env.clock.now(), &self.keys.receipt))
     }
 
     /// Asks phones for at least this version of the app; none asks for nothing. What older ones send is taken all the same.

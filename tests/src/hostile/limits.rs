@@ -72,6 +72,9 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("MEDIA_TYPE_CHARS_MAX", Here(|| check_media_type(&media_type(MEDIA_TYPE_CHARS_MAX)).is_ok(), || check_media_type(&media_type(MEDIA_TYPE_CHARS_MAX + 1)).is_err())),
         ("PARCEL_ENTRY_BYTES", In(&["much_that_waits_goes_into_several_parcels_that_may_come_in_any_order"])),
         ("PARCEL_BYTES_MAX", Here(|| parcel(PARCEL_BYTES_MAX), || !parcel(PARCEL_BYTES_MAX + 1))),
+        ("PINS_MAX", In(&["roots_and_pins_are_as_many_and_as_long_as_they_may_be", "more_pins_than_a_station_has_keys_are_not_announced_and_not_believed"])),
+        ("ROOTS_MAX", In(&["roots_and_pins_are_as_many_and_as_long_as_they_may_be"])),
+        ("ROOT_BYTES_MAX", In(&["roots_and_pins_are_as_many_and_as_long_as_they_may_be"])),
         ("PARCELS_CARRIED_MAX", In(&["a_carrier_takes_whole_parcels_of_its_station_alone_and_a_bounded_number"])),
     ]
 }

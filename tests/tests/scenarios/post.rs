@@ -32,6 +32,12 @@ pub(crate) struct Post {
 /// Removes a directory at the end, unless the test failed and somebody wants to look.
 pub(crate) struct Folder(PathBuf);
 
+impl Folder {
+    pub(crate) const fn of(root: PathBuf) -> Self {
+        Self(root)
+    }
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         if !std::thread::panicking() {
@@ -42,10 +48,15 @@ impl Drop for Folder {
 
 impl Post {
     pub(crate) fn open(name: &str) -> Self {
+        Self::open_with(name, &[])
+    }
+
+    /// The same, served with more arguments.
+    pub(crate) fn open_with(name: &str, more: &[&str]) -> Self {
         let root = scratch(name).unwrap();
         let places = Places::under(&root);
         let token = StationProcess::init(&places).unwrap();
-        let station = StationProcess::serve(&places, "127.0.0.1:0").unwrap();
+        let station = StationProcess::serve_with(&places, "127.0.0.1:0", more).unwrap();
         let desk = Chief::new(station.url(), &token).unwrap();
         let folder = Folder(root.clone());
         Self {

@@ -410,3 +410,11 @@ CREATE INDEX record_file_thumbnail ON record_file (thumbnail) WHERE thumbnail IS
 
 -- Keys of files whose records have left this phone: nothing opens them any more, and they are removed.
 CREATE TABLE blob_left (secret BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+-- The keys of the station's certificate, as it announced them last: SHA-256 each, one behind the other.
+CREATE TABLE pins (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  origin TEXT NOT NULL,
+  said_at INTEGER NOT NULL,
+  keys BLOB NOT NULL
+) STRICT;

@@ -16,8 +16,8 @@ use beatbook_protocol::page::{BookPublicKey, SealedPage, Tip};
 use beatbook_protocol::parcel::SealingKey;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    self, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeResponse, FeedEntry, FeedLeaf, PageAnswer, Receipt, Refusal,
-    RefusalCode, Verdict, exchange_message, runs,
+    self, Challenged, Cursor, EnrolRequest, EnrolResponse, ExchangeResponse, FeedEntry, FeedLeaf, PageAnswer, PinsOffer, Receipt,
+    Refusal, RefusalCode, Verdict, exchange_message, runs,
 };
 
 use super::holdings::record_of;
@@ -58,6 +58,8 @@ pub(crate) struct Station {
     /// Opens parcels.
     pub(crate) sealing: SealingKey,
     pub(crate) tells_sealing_key: bool,
+    /// What it says about the keys of its certificate.
+    pub(crate) pins: Option<PinsOffer>,
 }
 
 struct Kept(BTreeMap<(u32, u64), Hash>);
@@ -88,6 +90,7 @@ impl Station {
             lie: SetDigest::default(),
             sealing: SealingKey::from_bytes(&[8; 32]),
             tells_sealing_key: true,
+            pins: None,
         }
     }
 
@@ -120,6 +123,7 @@ impl Station {
             token: self.token.clone(),
             server_time: UnixMillis(0),
             sealing: self.offer(),
+            pins: self.pins.clone(),
         };
         Outcome::Reply(wire::pack(&response).unwrap())
     }
@@ -221,6 +225,7 @@ impl Station {
             more: (end < self.leaves.len() || token.is_some()).then_some(true),
             backed_up_to: self.backed_up_to,
             sealing: self.offer(),
+            pins: self.pins.clone(),
             ..ExchangeResponse::plain(
                 UnixMillis(0),
                 Cursor {

@@ -121,5 +121,6 @@ pub(crate) fn exchange_response() -> ExchangeResponse {
         app_min: None,
         given: None,
         sealing: None,
+        pins: None,
     }
 }

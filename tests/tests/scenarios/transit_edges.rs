@@ -1,0 +1,194 @@
+//! What comes over the line that no client of ours sends: old TLS, plain HTTP where TLS is spoken, redirects, and paths that mean something to a
+//! file system.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use beatbook_client_core::transport::{HttpTransport, Mistrust, Outcome, Transport as _, TransportFault, Trust};
+use beatbook_tests::station::{Chief, StationProcess};
+
+use crate::post::Post;
+use crate::transit::{Guarded, request};
+
+/// A ClientHello that offers TLS 1.1 at most (RFC 4346, 7.4.1.2), with suites that TLS 1.2 knows too.
+fn old_hello(version: [u8; 2]) -> Vec<u8> {
+    let suites = [0xc0, 0x13, 0xc0, 0x14, 0xc0, 0x2b, 0xc0, 0x2f];
+    let mut body = version.to_vec();
+    body.extend_from_slice(&[7; 32]);
+    body.push(0);
+    body.extend_from_slice(&[0, suites.len() as u8]);
+    body.extend_from_slice(&suites);
+    body.extend_from_slice(&[1, 0]);
+    let mut handshake = vec![1, 0, 0, body.len() as u8];
+    handshake.extend_from_slice(&body);
+    let mut record = vec![22, version[0], version[1], 0, handshake.len() as u8];
+    record.extend_from_slice(&handshake);
+    record
+}
+
+fn address(station: &StationProcess) -> &str {
+    station.url().split("://").nth(1).unwrap()
+}
+
+/// Sends bytes, and reads until the station hangs up.
+fn told(station: &StationProcess, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address(station)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut reply = Vec::new();
+    // A reset after the last words is an end like any other.
+    drop(stream.read_to_end(&mut reply));
+    reply
+}
+
+#[tokio::test]
+async fn tls_before_1_2_is_refused_by_the_station_and_by_the_phone() {
+    let station = Guarded::open("edges-old", &[]);
+    for version in [[3, 0], [3, 1], [3, 2]] {
+        let reply = told(&station.station, &old_hello(version));
+        assert_eq!(reply.first(), Some(&21), "an alert: {reply:?}");
+        assert_eq!(reply[5..7], [2, 70], "fatal, protocol_version (RFC 8446, 6.2): {reply:?}");
+    }
+    // The other way round: a station that knows no more than 1.1 says so by an alert, or answers with it.
+    let alert = vec![21, 3, 2, 0, 2, 2, 70];
+    let mut hello = vec![22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+    hello.extend_from_slice(&[9; 32]);
+    hello.extend_from_slice(&[0, 0xc0, 0x13, 0]);
+    for answer in [alert, hello, b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nreply".to_vec()] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let served = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut hello = [0; 2048];
+            let length = stream.read(&mut hello).unwrap();
+            stream.write_all(&answer).unwrap();
+            std::thread::sleep(Duration::from_millis(200));
+            hello[..length].to_vec()
+        });
+        let trust = Trust::from_text(&station.text()).unwrap();
+        let outcome = HttpTransport::open_trusting(&url, &trust, None)
+            .unwrap()
+            .send(request())
+            .await;
+        assert_eq!(outcome, Outcome::Failed(TransportFault::Untrusted(Mistrust::NoTls)));
+        let sent = served.join().unwrap();
+        assert!(
+            !sent.windows(14).any(|bytes| bytes == b"a-secret-token"),
+            "nothing was sent to him"
+        );
+    }
+}
+
+#[tokio::test]
+async fn plain_http_to_a_station_with_a_certificate_gets_no_word_of_http() {
+    let station = Guarded::open("edges-plain", &[]);
+    let reply = told(
+        &station.station,
+        b"GET /healthz HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n",
+    );
+    assert!(
+        !reply.windows(4).any(|bytes| bytes == b"HTTP"),
+        "{}",
+        String::from_utf8_lossy(&reply)
+    );
+    let plain = station.station.url().replace("https://", "http://");
+    let outcome = HttpTransport::open(&plain, b"").unwrap().send(request()).await;
+    assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
+    assert_eq!(station.desk().call("GET", "/healthz", None, None).await.unwrap().0, 200);
+}
+
+/// Paths that a careless file server follows, in place of a blob's name.
+fn tricks() -> Vec<String> {
+    let mut tricks: Vec<String> = [
+        "..",
+        "../..",
+        "%2e%2e",
+        "%2e%2e%2f%2e%2e%2fkeys%2fcheckpoint.key",
+        "..%2f..%2fetc%2fpasswd",
+        "..%5c..%5ckeys",
+        "%252e%252e%252fkeys",
+        "%00",
+        "%c0%ae%c0%ae%c0%af",
+        "%ff%fe",
+        ".",
+        "station.db",
+        "%2fetc%2fpasswd",
+        "%0d%0aX-Injected:%20yes",
+        "%e6%88%b7",
+    ]
+    .map(str::to_owned)
+    .into();
+    let name = "0".repeat(64);
+    tricks.push(format!("{name}%00"));
+    tricks.push(format!("{name}%2f..%2f..%2fstation.db"));
+    tricks.push(format!("{name}/../../station.db"));
+    tricks.push(name[1..].to_owned());
+    tricks.push(format!("{name}0"));
+    tricks.push("A".repeat(64));
+    tricks.push("0".repeat(8_000));
+    tricks
+}
+
+#[tokio::test]
+async fn a_path_in_the_place_of_a_blobs_name_is_refused_clearly_wherever_it_is_tried() {
+    let post = Post::open("edges-paths");
+    let [phone] = post.phones().await;
+    let files_before = listed(&post);
+    for trick in tricks() {
+        for (method, path) in [
+            ("GET", "/sync/v1/blobs/"),
+            ("HEAD", "/sync/v1/blobs/"),
+            ("PATCH", "/sync/v1/blobs/"),
+            ("DELETE", "/sync/v1/blobs/"),
+            ("GET", "/api/v1/blobs/"),
+            ("GET", "/api/v1/records/"),
+        ] {
+            let head = format!(
+                "{method} {path}{trick} HTTP/1.1\r\nHost: s\r\nConnection: close\r\nAuthorization: Bearer {}\r\nTus-Resumable: 1.0.0\r\n\
+                 Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nContent-Length: 0\r\n\r\n",
+                post.token,
+            );
+            let reply = told(&post.station, head.as_bytes());
+            let reply = String::from_utf8_lossy(&reply);
+            let status: u16 = reply.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+            assert!((400..500).contains(&status), "{method} {path}{trick}: {reply}");
+            assert!(!reply.to_lowercase().contains("x-injected"), "{reply}");
+            assert!(!reply.contains("root:"), "{reply}");
+        }
+    }
+    // In the metadata of an upload too, where the name of the blob is said.
+    for (metadata, _) in [
+        ("sha256 Li4vLi4va2V5cw==,type aW1hZ2UvanBlZw==", 0),
+        ("sha256 AAAA,type aQ==", 0),
+    ] {
+        let head = format!(
+            "POST /sync/v1/blobs HTTP/1.1\r\nHost: s\r\nConnection: close\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 4\r\nUpload-Metadata: \
+             {metadata}\r\nContent-Length: 0\r\n\r\n",
+        );
+        let reply = told(&post.station, head.as_bytes());
+        assert!(reply.starts_with(b"HTTP/1.1 40"), "{}", String::from_utf8_lossy(&reply));
+    }
+    assert_eq!(listed(&post), files_before, "and nothing was written anywhere");
+    let desk = Chief::new(post.station.url(), &post.token).unwrap();
+    assert_eq!(desk.call("GET", "/healthz", None, None).await.unwrap().0, 200);
+    drop(phone);
+}
+
+/// The files of the station, but for those that it writes while it serves.
+fn listed(post: &Post) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![post.places.data.clone(), post.places.keys.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
