@@ -1,12 +1,13 @@
-//! What every call needs to know beside the records: whose file this is, what he may do, and the kinds in force. Read at the opening
+//! What every call needs to know beside the records: whose file this is, where he works and as what, and the kinds in force. Read at the opening
 //! and after a reply that changed it; parsed once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use beatbook_protocol::document::{DocumentError, Shape};
-use beatbook_protocol::id::{ActorId, Hash, UserId};
+use beatbook_protocol::id::{ActorId, Hash, UnitId, UserId};
 use beatbook_protocol::kind::{Catalogue, CheckedKind, DocumentName, Who, set_digest, workflow};
+use beatbook_protocol::time::UnixMillis;
 
 use crate::store::identity::{self, Identity};
 use crate::store::{StoreError, Tx, registry};
@@ -16,8 +17,8 @@ use crate::store::{StoreError, Tx, registry};
 pub(crate) struct Office {
     /// Whose file it is; none before enrolment.
     pub(crate) me: Option<Identity>,
-    /// What he is in his unit.
-    pub(crate) roles: Vec<Who>,
+    /// Where he works and as what: at home first, then by his memberships.
+    pub(crate) postings: Vec<Posting>,
     /// Every kind that can be read here: the station's, and those of this app.
     pub(crate) kinds: Catalogue,
     /// Those of them that the station has in force; none before its first word.
@@ -25,6 +26,21 @@ pub(crate) struct Office {
     /// The digest of the set that the station has in force, files that cannot be read here included; before its first word that of this app.
     pub(crate) kinds_digest: Hash,
     shapes: Shapes,
+}
+
+/// A place where he works.
+#[derive(Debug, Clone)]
+pub(crate) struct Posting {
+    /// The unit.
+    pub(crate) unit: UnitId,
+    /// What he is there.
+    pub(crate) roles: Vec<Who>,
+    /// The unit and those below it.
+    pub(crate) units: BTreeSet<UnitId>,
+    /// In whose place.
+    pub(crate) stands_in_for: Option<UserId>,
+    /// Until when that is planned.
+    pub(crate) until: Option<UnixMillis>,
 }
 
 /// Shapes of documents that were made before: each costs a genesis.
@@ -47,12 +63,7 @@ impl Office {
     /// Reads it from the file.
     pub(crate) fn read(tx: &Tx<'_>) -> Result<Self, StoreError> {
         let me = identity::identity(tx)?;
-        let codes = me
-            .as_ref()
-            .map(|me| registry::roles(tx, me.user))
-            .transpose()?
-            .unwrap_or_default();
-        let roles = codes.iter().filter_map(|code| Who::from_code(code)).collect();
+        let postings = me.as_ref().map(|me| postings(tx, me)).transpose()?.unwrap_or_default();
         let kinds = catalogue(&registry::kinds(tx)?)?;
         let in_force = registry::in_force(tx)?;
         let kinds_digest = if in_force.is_empty() {
@@ -63,7 +74,7 @@ impl Office {
         let in_force: BTreeSet<_> = in_force.into_iter().map(|(kind, version, _)| (kind, version)).collect();
         Ok(Self {
             me,
-            roles,
+            postings,
             kinds,
             in_force: Some(in_force).filter(|set| !set.is_empty()),
             kinds_digest,
@@ -100,16 +111,57 @@ impl Office {
         Ok(shape)
     }
 
-    /// What this user is for a record that was opened by `opener`.
-    pub(crate) fn whos(&self, opener: Option<UserId>) -> Vec<Who> {
+    /// What this user is for a record of a unit that was opened by `opener` and is granted to these: what he is where it lies, and where
+    /// it is granted to. Over one that reached him otherwise, he is what he is at home.
+    pub(crate) fn whos(&self, opener: Option<UserId>, unit: UnitId, grantees: &[[u8; 16]]) -> Vec<Who> {
         let opened_it = self.me.as_ref().is_some_and(|me| Some(me.user) == opener);
-        workflow::whos(&self.roles, opened_it)
+        let is_there = |posting: &&Posting| {
+            posting.units.contains(&unit) || grantees.iter().any(|to| posting.units.contains(&UnitId::from_bytes(*to)))
+        };
+        let there: Vec<&Posting> = self.postings.iter().filter(is_there).collect();
+        let is_his = grantees.contains(self.user().as_bytes());
+        let home = self.postings.first().filter(|_| is_his || there.is_empty());
+        let roles: Vec<Who> = there
+            .into_iter()
+            .chain(home)
+            .flat_map(|posting| posting.roles.iter().copied())
+            .collect();
+        workflow::whos(&roles, opened_it)
+    }
+
+    /// What this user is in a unit, if he works there.
+    pub(crate) fn whos_in(&self, unit: UnitId) -> Option<Vec<Who>> {
+        let there = self.postings.iter().filter(|posting| posting.units.contains(&unit));
+        let there: Vec<&Posting> = there.collect();
+        let roles: Vec<Who> = there.iter().flat_map(|posting| posting.roles.iter().copied()).collect();
+        (!there.is_empty()).then(|| workflow::whos(&roles, true))
     }
 
     /// The user, with nobody before enrolment.
     pub(crate) fn user(&self) -> UserId {
         self.me.as_ref().map_or(UserId::from_bytes([0; 16]), |me| me.user)
     }
+}
+
+fn postings(tx: &Tx<'_>, me: &Identity) -> Result<Vec<Posting>, StoreError> {
+    let roles = |codes: &[String]| codes.iter().filter_map(|code| Who::from_code(code)).collect();
+    let mut postings = vec![Posting {
+        unit: me.unit,
+        roles: roles(&registry::roles(tx, me.user)?),
+        units: registry::units_below(tx, me.unit)?,
+        stands_in_for: None,
+        until: None,
+    }];
+    for row in registry::memberships(tx, me.user)? {
+        postings.push(Posting {
+            unit: row.unit,
+            roles: roles(&row.roles),
+            units: registry::units_below(tx, row.unit)?,
+            stands_in_for: row.stands_in_for,
+            until: row.until,
+        });
+    }
+    Ok(postings)
 }
 
 /// The station's kinds before those of this app: records are judged there by the station's word, should one version have two texts.

@@ -2,14 +2,14 @@
 //! over, and the cursor moves across them. Records that a fill has still to bring are passed over too: it brings them whole.
 
 use beatbook_protocol::entry::{Entry, RegistryEvent};
-use beatbook_protocol::id::{BookId, IncarnationId};
+use beatbook_protocol::id::{BookId, IncarnationId, UnitId, UserId};
 use beatbook_protocol::kind::{CheckedKind, DocumentName, Who};
 use beatbook_protocol::wire::{FeedEntry, FeedLeaf};
 
 use crate::error::StationError;
 use crate::fill::Filling;
 use crate::kinds::Kinds;
-use crate::scope::Scope;
+use crate::scope::{About, Scope};
 use crate::store::{FeedRow, ReadTx};
 
 /// A piece of the feed.
@@ -44,8 +44,13 @@ pub(crate) fn feed(
     budget: usize,
 ) -> Result<Feed, StationError> {
     let mut feed = Feed::none(to);
-    let Some(unit) = scope.unit else { return Ok(feed) };
-    tx.each_in_feed((from, to), (scope.user, unit), own, |row| {
+    let asker = match scope.unit {
+        None => return Ok(feed),
+        // He hears what becomes of units and people, himself included, and nothing of any record.
+        Some(_) if scope.is_blocked => (UserId::from_bytes([0; 16]), UnitId::from_bytes([0; 16])),
+        Some(unit) => (scope.user, unit),
+    };
+    tx.each_in_feed((from, to), asker, own, |row| {
         let is_new = feed.leaves.last().is_none_or(|last| last.leaf != row.leaf);
         // Whole leaves only, and at least one, so that a small budget still gets on.
         if is_new && feed.bytes >= budget && !feed.leaves.is_empty() {
@@ -94,7 +99,7 @@ pub(crate) fn reads_private(kind: &CheckedKind, roles: &[Who], opened_it: bool) 
 
 fn is_for(tx: &ReadTx<'_>, kinds: &Kinds, scope: &Scope, filling: &mut Filling<'_>, row: &FeedRow) -> Result<bool, StationError> {
     if let Some(record) = &row.record {
-        return Ok(!filling.will_bring(tx, kinds, record.number)? && is_readable(kinds, scope, row)?);
+        return Ok(!filling.will_bring(tx, kinds, record.number)? && is_readable(tx, kinds, scope, row)?);
     }
     Ok(match Entry::parse(&row.bytes) {
         // Kinds reach phones by their digest, and are long.
@@ -112,9 +117,15 @@ fn is_for(tx: &ReadTx<'_>, kinds: &Kinds, scope: &Scope, filling: &mut Filling<'
 }
 
 /// Whether an entry about a record in scope may be read: changes of `private` by some only.
-pub(crate) fn is_readable(kinds: &Kinds, scope: &Scope, row: &FeedRow) -> Result<bool, StationError> {
+pub(crate) fn is_readable(tx: &ReadTx<'_>, kinds: &Kinds, scope: &Scope, row: &FeedRow) -> Result<bool, StationError> {
     let Some(record) = &row.record else { return Ok(true) };
-    if scope.reads(kinds, &record.kind, record.opener)? {
+    let about = About {
+        record: record.id,
+        unit: record.unit,
+        kind: &record.kind,
+        opener: record.opener,
+    };
+    if scope.reads(tx, kinds, &about)? {
         return Ok(true);
     }
     let entry = match Entry::parse(&row.bytes) {

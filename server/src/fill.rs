@@ -278,7 +278,7 @@ pub(crate) fn whole(
     let mut found = Vec::new();
     let mut bytes = 0;
     tx.each_of_record(record, reaches, |row| {
-        if is_readable(kinds, scope, &row)? {
+        if is_readable(tx, kinds, scope, &row)? {
             bytes += row.bytes.len();
             push(&mut found, row);
         }

@@ -40,6 +40,7 @@ pub mod review;
 mod scope;
 mod seal;
 mod setup;
+mod sheets;
 pub mod station;
 mod status;
 mod store;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::StationError;
 use crate::ledger;
+use crate::scope::Scope;
 use crate::station::{Session, Station};
 use crate::store::ReadTx;
 
@@ -69,13 +70,13 @@ pub struct PhoneOwes {
 /// The phones of the person's units, those that were silent longest first.
 pub(crate) fn phones(station: &Station, session: &Session) -> Result<Vec<PhoneStatus>, StationError> {
     let oversees = [Who::Chief, Who::Supervisor, Who::Admin];
-    if !session.roles.iter().any(|role| oversees.iter().any(|who| who.code() == role)) {
-        return Err(StationError::Forbidden(
-            "who sees the phones of a unit is its chief, a supervisor or the administrator".into(),
-        ));
-    }
     station.store.read(|tx| {
-        let units = tx.units_below(session.unit)?;
+        let units = Scope::of(tx, session)?.units_as(&oversees);
+        if units.is_empty() {
+            return Err(StationError::Forbidden(
+                "who sees the phones of a unit is its chief, a supervisor or the administrator".into(),
+            ));
+        }
         let head = ledger::position(tx)?.size;
         let mut phones = Vec::new();
         for book in tx.books()? {

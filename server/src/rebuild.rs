@@ -11,6 +11,7 @@ use crate::kinds::Kinds;
 use crate::projection::reading::{self, Documents};
 use crate::projection::{self, Folded};
 use crate::report::RebuildReport;
+use crate::scope::author_roles;
 use crate::store::{ReadTx, WriteTx};
 
 /// Drops all projections and folds them again, in one step: readers see the old ones until the new ones are whole.
@@ -52,7 +53,7 @@ pub(crate) fn rebuild(tx: &WriteTx<'_>, kinds: &Kinds) -> Result<RebuildReport, 
 pub(crate) fn refresh(tx: &WriteTx<'_>, kinds: &Kinds, record: RecordId) -> Result<(), StationError> {
     let Some(state) = tx.record(record)? else { return Ok(()) };
     let documents = Documents::open(tx, kinds, &state)?;
-    let opener = tx.user(state.opening.user)?.map(|user| user.roles).unwrap_or_default();
+    let opener = author_roles(tx, state.opening.user, record, state.opening.opens.unit)?;
     let reading = reading::read(kinds.kind_of(&state)?, &state, &documents, &opener)?;
     Ok(tx.put_reading(record, &reading)?)
 }

@@ -15,7 +15,7 @@ use crate::keys::{Keys, io, refuse_filled, refuse_nested, sync_dir};
 use crate::kinds::Kinds;
 use crate::ledger;
 use crate::rebuild;
-use crate::registry::{tokens, write_events};
+use crate::registry::{names, tokens, write_events};
 use crate::station::{DATABASE, InitOptions, Initialised};
 use crate::store::{EpochRow, ReadTx, StationRow, Store};
 
@@ -29,9 +29,7 @@ pub(crate) fn init(data: &Path, keys_dir: &Path, options: &InitOptions, env: &En
         ("unit", &options.unit_name),
         ("chief", &options.chief_name),
     ] {
-        if name.trim().is_empty() || name.chars().count() > 80 {
-            return Err(StationError::Invalid(format!("the {what}'s name has 1 to 80 characters")));
-        }
+        names::check(&format!("the {what}"), name)?;
     }
     let kinds = Kinds::of(Catalogue::builtin().map_err(|fault| StationError::Kind(fault.to_string()))?)?;
     let keys = Keys::create(keys_dir, env)?;

@@ -23,7 +23,12 @@ mod desk;
 pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
 pub use crate::phones::{PhoneOwes, PhoneStatus};
-pub use crate::registry::moves::{GrantOrder, GrantView, UnitView};
+pub use crate::registry::devices::DeviceView;
+pub use crate::registry::grants::{GrantOrder, GrantView};
+pub use crate::registry::import::{ImportLine, ImportOutcome, ImportReport, ImportSheets};
+pub use crate::registry::members::{MembershipOrder, MembershipPhase, MembershipView};
+pub use crate::registry::people::{PersonChange, PersonEntry, PersonOrder};
+pub use crate::registry::units::{UnitChange, UnitOrder, UnitView};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus, TlsStatus};
 pub use crate::review::view::{
     AboutView, ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, DuplicatePair, EntryLine, FileLine,
@@ -144,7 +149,10 @@ impl Station {
     /// # Errors
     /// What the phone is to be told; nothing of the request was stored.
     pub fn exchange(&self, packed: &[u8], token: Option<&str>, challenged: Option<&Challenged>) -> Result<Vec<u8>, Refusal> {
-        let reply = exchange::exchange(self, packed, token, challenged);
+        let reply = match self.keep_time() {
+            Ok(_) => exchange::exchange(self, packed, token, challenged),
+            Err(fault) => Err(exchange::refusal_of(&fault)),
+        };
         if reply.is_err() {
             self.count("refusals");
         }
@@ -156,19 +164,24 @@ impl Station {
     /// # Errors
     /// What the carrier is to be told; nothing of the parcel was stored.
     pub fn deliver(&self, packed: &[u8], token: Option<&str>) -> Result<Vec<u8>, Refusal> {
-        let reply = parcels::deliver(self, packed, token);
+        let reply = match self.keep_time() {
+            Ok(_) => parcels::deliver(self, packed, token),
+            Err(fault) => Err(exchange::refusal_of(&fault)),
+        };
         self.count(if reply.is_ok() { "parcels" } else { "parcels_refused" });
         reply
     }
 
-    /// Whose API token this is.
+    /// Whose API token this is; none of a person who is blocked.
     #[must_use]
     pub fn session(&self, token: &str) -> Option<Session> {
         let now = self.env.clock.now();
-        let found = self.store.read(|tx| {
-            let token = tokens::find(tx, token, now)?.filter(|row| row.book.is_none());
-            let user = token.map(|row| tx.user(row.user)).transpose()?.flatten();
-            Ok::<_, StationError>(user)
+        let found = self.keep_time().and_then(|_| {
+            self.store.read(|tx| {
+                let token = tokens::find(tx, token, now)?.filter(|row| row.book.is_none());
+                let user = token.map(|row| tx.user(row.user)).transpose()?.flatten();
+                Ok::<_, StationError>(user.filter(|user| !user.blocked))
+            })
         });
         match found {
             Ok(user) => user.map(people::session_of),
@@ -192,7 +205,13 @@ impl Station {
     /// # Errors
     /// When the unit is unknown, a role is unknown, or `by` may not.
     pub fn add_user(&self, by: Option<&Session>, name: &str, roles: &[String], unit: UnitId) -> Result<UserId, StationError> {
-        people::add(self, by, name, roles, unit)
+        let order = PersonOrder {
+            name: name.to_owned(),
+            roles: roles.to_vec(),
+            unit,
+            code: None,
+        };
+        self.order_person(by, &order)
     }
 
     /// The people, by name.

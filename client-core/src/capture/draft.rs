@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use beatbook_protocol::document::Edit;
-use beatbook_protocol::id::{Hash, ItemId, ParseIdError, RecordId};
+use beatbook_protocol::id::{Hash, ItemId, ParseIdError, RecordId, UnitId};
 use beatbook_protocol::time::UnixMillis;
 
 use crate::core::Core;
@@ -55,6 +55,8 @@ pub struct Draft {
     pub record: Option<RecordId>,
     /// The kind.
     pub kind: String,
+    /// The unit in which it will open one; its author's own, unless said.
+    pub unit: Option<UnitId>,
     /// The values so far.
     pub edit: Edit,
     /// The version of the record that its author had before him.
@@ -88,6 +90,7 @@ impl Core {
             id,
             record,
             kind: kind.to_owned(),
+            unit: None,
             edit: Edit::new(),
             based_on,
             answers: None,
@@ -149,7 +152,7 @@ impl Core {
                     record
                 }
                 None => {
-                    records.open_record(new, &draft.kind, &draft.edit)?;
+                    records.open_record(new, &draft.kind, &draft.edit, draft.unit)?;
                     new
                 }
             };
@@ -176,11 +179,15 @@ impl Core {
                 .then(|| views::version(records.tx(), record))
                 .transpose()?
                 .flatten();
+            // It is offered where it was to be, if its author still works there.
+            let opened_in = records.head(record).ok().map(|head| head.unit);
+            let unit = opened_in.filter(|unit| based_on.is_none() && records.office().whos_in(*unit).is_some());
             let record = based_on.is_some().then_some(record);
             let draft = Draft {
                 id,
                 record,
                 kind,
+                unit,
                 edit,
                 based_on,
                 answers: Some(*entry),

@@ -64,7 +64,7 @@ impl Core {
             edit.fields
                 .entry("leader".into())
                 .or_insert(records.me()?.user.to_string().into());
-            records.open_record(record, KIND, &edit)?;
+            records.open_record(record, KIND, &edit, None)?;
             patrols::start(records.tx(), record, records.now())?;
             Ok::<_, Fault>(records.now())
         })?;

@@ -2,15 +2,16 @@
 
 use beatbook_protocol::document::{Edit, FieldPath};
 use beatbook_protocol::facts::{Facts, Value};
-use beatbook_protocol::id::{Hash, RecordId};
+use beatbook_protocol::id::{Hash, RecordId, UnitId};
 use beatbook_protocol::kind::Catalogue;
 
-use super::types::{CameBack, ConflictView, Filter, HistoryView, RecordPage, RecordRow, RecordView, RefusedEntry};
+use super::types::{CameBack, ConflictView, Filter, HistoryView, PostingView, RecordPage, RecordRow, RecordView, RefusedEntry};
 use crate::core::Core;
 use crate::error::CoreError;
+use crate::office::Posting;
 use crate::record;
 use crate::store::write::{ActDone, ActOrder, Seen};
-use crate::store::{lists, returns, views};
+use crate::store::{lists, registry, returns, views};
 
 /// What waits and what came back is shown whole on a phone; beyond this it is a fault to look into, not a list to scroll.
 const ALL: u32 = 500;
@@ -28,8 +29,38 @@ impl Core {
     /// When the kind is unknown, the values do not fit, or this user may not.
     pub fn begin(&self, kind: &str, edit: &Edit) -> Result<RecordId, CoreError> {
         let record = self.platform().record_id();
-        self.write(|records| records.open_record(record, kind, edit))?;
+        self.write(|records| records.open_record(record, kind, edit, None))?;
         Ok(record)
+    }
+
+    /// Opens a record in another unit where this user works.
+    ///
+    /// # Errors
+    /// As [`Core::begin`], and when he does not work there or the unit is closed.
+    pub fn begin_in(&self, unit: UnitId, kind: &str, edit: &Edit) -> Result<RecordId, CoreError> {
+        let record = self.platform().record_id();
+        self.write(|records| records.open_record(record, kind, edit, Some(unit)))?;
+        Ok(record)
+    }
+
+    /// Where this user works: at home first, then by his memberships that are in force. Empty before enrolment.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn postings(&self) -> Result<Vec<PostingView>, CoreError> {
+        let office = self.office();
+        self.read(|tx| {
+            let view = |posting: &Posting| {
+                Ok(PostingView {
+                    unit: posting.unit,
+                    unit_name: registry::unit_name(tx, posting.unit)?,
+                    roles: posting.roles.clone(),
+                    acting_for: posting.stands_in_for.map(|user| registry::name_of(tx, user)).transpose()?,
+                    until: posting.until,
+                })
+            };
+            office.postings.iter().map(view).collect()
+        })
     }
 
     /// Edits a record that its author sees as `version`, or as it is now. Tells whether anything was written.

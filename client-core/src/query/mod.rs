@@ -5,6 +5,6 @@ pub(crate) mod segment;
 mod types;
 
 pub use types::{
-    ActView, Author, CameBack, CameBackWhy, ClaimView, ConflictView, Filter, HistoryView, Mark, RecordPage, RecordRow,
-    RecordView, RefusedEntry, RefusedWhat, WrittenView,
+    ActView, Author, CameBack, CameBackWhy, ClaimView, ConflictView, Filter, HistoryView, Mark, PostingView, RecordPage,
+    RecordRow, RecordView, RefusedEntry, RefusedWhat, WrittenView,
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use beatbook_protocol::document::{FieldPath, Said};
 use beatbook_protocol::facts::{Facts, Value};
 use beatbook_protocol::id::{Hash, RecordId, UnitId, UserId};
-use beatbook_protocol::kind::{DocumentName, Finding, Label};
+use beatbook_protocol::kind::{DocumentName, Finding, Label, Who};
 use beatbook_protocol::time::UnixMillis;
 
 /// Which records a list shows. Unset conditions ask nothing.
@@ -33,6 +33,21 @@ pub struct Filter {
     pub after: Option<Mark>,
     /// Rows at most; 50 when unset.
     pub limit: Option<u32>,
+}
+
+/// A place where this user works.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PostingView {
+    /// The unit; new records may be opened in it and in those below it.
+    pub unit: UnitId,
+    /// Its name.
+    pub unit_name: String,
+    /// What he is there.
+    pub roles: Vec<Who>,
+    /// The name of the one whom he stands in for.
+    pub acting_for: Option<String>,
+    /// Until when that is planned.
+    pub until: Option<UnixMillis>,
 }
 
 /// A place in a list.

@@ -1,6 +1,6 @@
 //! Drafts as rows. Knows no rules: a draft may say anything.
 
-use beatbook_protocol::id::{Hash, RecordId};
+use beatbook_protocol::id::{Hash, RecordId, UnitId};
 use beatbook_protocol::time::UnixMillis;
 use rusqlite::{OptionalExtension, Row};
 
@@ -32,11 +32,11 @@ pub(crate) fn save(tx: &Tx<'_>, draft: &Draft, now: UnixMillis) -> Result<(), Fa
         why: error.to_string(),
     })?;
     tx.prepare_cached(
-        "INSERT INTO draft (draft, record, kind, edit, based_on, based_heads, answers, saved_at, based_private)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO draft (draft, record, kind, edit, based_on, based_heads, answers, saved_at, based_private, unit)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (draft) DO UPDATE SET record = excluded.record, kind = excluded.kind, edit = excluded.edit,
            based_on = excluded.based_on, based_heads = excluded.based_heads, answers = excluded.answers,
-           saved_at = excluded.saved_at, based_private = excluded.based_private",
+           saved_at = excluded.saved_at, based_private = excluded.based_private, unit = excluded.unit",
     )?
     .execute((
         draft.id.as_bytes(),
@@ -48,6 +48,7 @@ pub(crate) fn save(tx: &Tx<'_>, draft: &Draft, now: UnixMillis) -> Result<(), Fa
         draft.answers.as_ref().map(Hash::as_bytes),
         now.0,
         heads.as_ref().and_then(|heads| heads.private.as_deref()).map(joined),
+        draft.unit.as_ref().map(UnitId::as_bytes),
     ))?;
     Ok(())
 }
@@ -55,7 +56,7 @@ pub(crate) fn save(tx: &Tx<'_>, draft: &Draft, now: UnixMillis) -> Result<(), Fa
 /// All drafts, the latest first.
 pub(crate) fn all(tx: &Tx<'_>) -> Result<Vec<Draft>, StoreError> {
     let mut rows = tx.prepare_cached(
-        "SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at, based_private FROM draft
+        "SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at, based_private, unit FROM draft
          ORDER BY saved_at DESC, draft DESC",
     )?;
     let rows = rows.query_map([], |row| Ok(read(row)))?;
@@ -65,7 +66,8 @@ pub(crate) fn all(tx: &Tx<'_>) -> Result<Vec<Draft>, StoreError> {
 /// One draft.
 pub(crate) fn get(tx: &Tx<'_>, id: DraftId) -> Result<Option<Kept>, StoreError> {
     tx.prepare_cached(
-        "SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at, based_private FROM draft WHERE draft = ?1",
+        "SELECT draft, record, kind, edit, based_on, based_heads, answers, saved_at, based_private, unit FROM draft
+         WHERE draft = ?1",
     )?
     .query_row([id.as_bytes()], |row| Ok(read(row)))
     .optional()?
@@ -122,6 +124,7 @@ fn read(row: &Row<'_>) -> Result<Kept, StoreError> {
         id: DraftId::from_bytes(row.get(0)?),
         record: row.get::<_, Option<[u8; 16]>>(1)?.map(RecordId::from_bytes),
         kind: row.get(2)?,
+        unit: row.get::<_, Option<[u8; 16]>>(9)?.map(UnitId::from_bytes),
         edit: serde_json::from_str(&edit).map_err(|error| StoreError::Damaged(format!("a draft: {error}")))?,
         based_on: row.get(4)?,
         answers: row.get::<_, Option<[u8; 32]>>(6)?.map(Hash::from_bytes),

@@ -102,7 +102,8 @@ impl Records<'_> {
 
     fn register(&mut self, event: &RegistryEvent, leaf: u64) -> Result<(), StoreError> {
         match event {
-            RegistryEvent::Unit(unit) => registry::put_unit(self.tx, unit.unit, &unit.name, unit.parent, leaf)?,
+            // Where he works reaches as far as the tree does.
+            RegistryEvent::Unit(unit) => self.pen.is_outdated |= registry::put_unit(self.tx, unit, leaf)?,
             RegistryEvent::User(user) => {
                 let is_news = registry::put_person(self.tx, user.user, &user.name, &user.roles, user.unit, Some(leaf))?;
                 if is_news && self.pen.office.user() == user.user {
@@ -113,10 +114,13 @@ impl Records<'_> {
             }
             RegistryEvent::Book(book) => registry::put_book(self.tx, book.book, book.user)?,
             RegistryEvent::Kind(kind) => self.put_kind(&kind.kind, kind.version, &kind.source)?,
-            // Whose scope a record is in shows by its coming and going.
-            RegistryEvent::Grant(_)
-            | RegistryEvent::Membership(_)
-            | RegistryEvent::BookEnd(_)
+            RegistryEvent::Membership(membership) => {
+                let is_news = registry::put_membership(self.tx, membership, leaf)?;
+                self.pen.is_outdated |= is_news && self.pen.office.user() == membership.user;
+            }
+            // Whose scope a record is in shows by its coming and going; what somebody is over it, by whom it is granted to.
+            RegistryEvent::Grant(grant) => registry::put_grant(self.tx, grant, leaf)?,
+            RegistryEvent::BookEnd(_)
             | RegistryEvent::Hold(_)
             | RegistryEvent::Destruction(_)
             | RegistryEvent::AuditAnchor(_)

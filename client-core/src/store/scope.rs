@@ -238,6 +238,7 @@ impl Records<'_> {
             "DELETE FROM act WHERE record = ?1",
             "DELETE FROM snapshot WHERE record = ?1",
             "DELETE FROM wanted WHERE record = ?1",
+            "DELETE FROM granted WHERE record = ?1",
         ] {
             self.tx.prepare_cached(sql)?.execute([record.as_bytes()])?;
         }

@@ -44,7 +44,7 @@ pub(crate) fn record(tx: &Tx<'_>, office: &Office, record: RecordId, now: UnixMi
         (Some(pinned), Some(document)) if pinned != view.heads => document.view_at(pinned)?.map(|view| view.facts),
         _ => None,
     };
-    let whos = office.whos(row.opener);
+    let whos = office.whos(row.opener, head.unit, &registry::grantees(tx, record)?);
     let empty = Facts::default();
     let judged = Judged {
         facts: &view.facts,

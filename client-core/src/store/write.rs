@@ -7,7 +7,7 @@ use beatbook_protocol::facts::{Facts, Value};
 use beatbook_protocol::id::{Hash, RecordId, UnitId};
 use beatbook_protocol::kind::{
     ActGiven, ActRule, CheckedKind, DocumentName, Finding, Judged, Judgement, RecordContext, UTC_OFFSET_MINUTES, UserContext,
-    hinders, validate, workflow,
+    Who, hinders, validate, workflow,
 };
 use beatbook_protocol::limits::{ACT_BYTES_MAX, HEADS_MAX};
 
@@ -15,7 +15,7 @@ use super::drafts::SeenHeads;
 use super::identity::Identity;
 use super::records::Records;
 use super::rows::{self, NewChange, RecordHead, Status};
-use super::{StoreError, outbox};
+use super::{StoreError, outbox, registry};
 use crate::error::{CoreError, Fault};
 use crate::record::{self, Course};
 
@@ -55,15 +55,16 @@ pub(crate) enum Seen<'s> {
 }
 
 impl Records<'_> {
-    /// Opens a record with its first values.
-    pub(crate) fn open_record(&mut self, record: RecordId, kind: &str, edit: &Edit) -> Result<(), Fault> {
+    /// Opens a record with its first values, in a unit where its author works, or in his own.
+    pub(crate) fn open_record(&mut self, record: RecordId, kind: &str, edit: &Edit, unit: Option<UnitId>) -> Result<(), Fault> {
         let me = self.me()?;
         let kind = self.kind_in_force(kind)?;
-        self.may_write(&kind, &kind.workflow.initial, Some(&me))?;
+        let unit = unit.unwrap_or(me.unit);
+        self.may_open(&kind, unit)?;
         let mut opens = Some(Opens {
             kind: kind.code.clone(),
             version: kind.version,
-            unit: me.unit,
+            unit,
         });
         for (name, part) in record::parts(&kind, edit) {
             if record::is_empty(&part) {
@@ -99,7 +100,7 @@ impl Records<'_> {
         let head = self.head(record)?;
         self.may_build_on(record)?;
         let kind = self.kind_of(&head)?;
-        self.may_write_record(&kind, &head)?;
+        self.may_write_record(&kind, record, &head)?;
         if let Seen::Version(version) = seen {
             same(version, &head)?;
         }
@@ -140,7 +141,7 @@ impl Records<'_> {
         same(&order.version, &head)?;
         let kind = self.kind_of(&head)?;
         let course = Course::of(&kind, &rows::steps(self.tx, record)?);
-        let whos = self.pen.office.whos(head.opener);
+        let whos = self.whos(record, &head)?;
         let forbidden = || CoreError::Forbidden {
             what: order.code.clone(),
             state: course.state.clone(),
@@ -236,24 +237,42 @@ impl Records<'_> {
         })
     }
 
-    fn may_write_record(&self, kind: &CheckedKind, head: &RecordHead) -> Result<(), CoreError> {
-        if workflow::may_write(kind, &head.state, &self.pen.office.whos(head.opener)) {
+    /// What this user is for a record.
+    fn whos(&self, record: RecordId, head: &RecordHead) -> Result<Vec<Who>, StoreError> {
+        let grantees = registry::grantees(self.tx, record)?;
+        Ok(self.pen.office.whos(head.opener, head.unit, &grantees))
+    }
+
+    fn may_write_record(&self, kind: &CheckedKind, record: RecordId, head: &RecordHead) -> Result<(), Fault> {
+        if workflow::may_write(kind, &head.state, &self.whos(record, head)?) {
             return Ok(());
         }
         Err(CoreError::Forbidden {
             what: "write".into(),
             state: head.state.clone(),
-        })
+        }
+        .into())
     }
 
-    fn may_write(&self, kind: &CheckedKind, state: &str, opener: Option<&Identity>) -> Result<(), CoreError> {
-        if workflow::may_write(kind, state, &self.pen.office.whos(opener.map(|me| me.user))) {
+    /// Whether this user may open a record of a kind in a unit.
+    fn may_open(&self, kind: &CheckedKind, unit: UnitId) -> Result<(), Fault> {
+        let no = |why: &str| CoreError::InvalidInput {
+            field: "unit".into(),
+            why: why.into(),
+        };
+        let whos = self.pen.office.whos_in(unit);
+        let whos = whos.ok_or_else(|| no("this user does not work there: take his own unit, or one of his memberships"))?;
+        if registry::is_closed(self.tx, unit)? {
+            return Err(no("it is closed and takes no new records: take another one").into());
+        }
+        if workflow::may_write(kind, &kind.workflow.initial, &whos) {
             return Ok(());
         }
         Err(CoreError::Forbidden {
             what: "write".into(),
-            state: state.to_owned(),
-        })
+            state: kind.workflow.initial.clone(),
+        }
+        .into())
     }
 
     fn put(

@@ -7,7 +7,7 @@ use beatbook_protocol::id::{BookId, Hash, RecordId};
 
 use crate::error::StationError;
 use crate::registry::{people, tokens};
-use crate::scope::Scope;
+use crate::scope::{About, Scope};
 use crate::station::{Session, Station};
 use crate::store::ReadTx;
 
@@ -28,6 +28,7 @@ pub(crate) struct Bearer {
 /// Whose phone's token this is; none for tokens of the API, which upload nothing.
 pub(crate) fn bearer_of(station: &Station, token: &str) -> Result<Option<Bearer>, StationError> {
     let now = station.env.clock.now();
+    station.keep_time()?;
     station.store.read(|tx| {
         let Some(row) = tokens::find(tx, token, now)? else {
             return Ok(None);
@@ -35,7 +36,7 @@ pub(crate) fn bearer_of(station: &Station, token: &str) -> Result<Option<Bearer>
         let Some(book) = row.book.filter(|book| *book != station.book) else {
             return Ok(None);
         };
-        let session = tx.user(row.user)?.map(people::session_of);
+        let session = tx.user(row.user)?.filter(|user| !user.blocked).map(people::session_of);
         Ok(session.map(|session| Bearer { book, session }))
     })
 }
@@ -74,6 +75,11 @@ fn shows(station: &Station, tx: &ReadTx<'_>, session: &Session, record: RecordId
     if !scope.holds(tx, record, opening.opens.unit)? {
         return Ok(false);
     }
-    let kind = (opening.opens.kind.clone(), opening.opens.version);
-    Ok(!private || scope.reads(&station.kinds, &kind, opening.user)?)
+    let about = About {
+        record,
+        unit: opening.opens.unit,
+        kind: &(opening.opens.kind.clone(), opening.opens.version),
+        opener: opening.user,
+    };
+    Ok(!private || scope.reads(tx, &station.kinds, &about)?)
 }

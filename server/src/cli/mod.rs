@@ -5,6 +5,7 @@ mod error;
 mod logs;
 mod output;
 mod people;
+mod registry;
 mod serve;
 mod tls;
 mod upkeep;
@@ -64,6 +65,13 @@ enum Command {
     /// Looks after units
     #[command(subcommand)]
     Unit(people::Unit),
+    /// Looks after who works where for a time, and who stands in for whom
+    #[command(subcommand)]
+    Membership(registry::Membership),
+    /// Brings units and people in from tables; without --apply it only tells what it would do
+    Import(registry::Import),
+    /// Writes units and people as tables, in the columns that import takes
+    Export(registry::Export),
     /// Assigns a record to a person or unit, or shares it, or ends that
     Grant(people::Grant),
     /// Prints a one-time code that makes a person's phone a book
@@ -153,6 +161,9 @@ fn obey(command: Command) -> Result<ExitCode, CommandError> {
         Command::Tls(command) => tls::tls(command).map(done),
         Command::User(command) => people::user(command).map(done),
         Command::Unit(command) => people::unit(command).map(done),
+        Command::Membership(command) => registry::membership(command).map(done),
+        Command::Import(import) => registry::import(import),
+        Command::Export(export) => registry::export(export).map(done),
         Command::Grant(grant) => people::grant(grant).map(done),
         Command::EnrolCode(of_user) => people::enrolment_code(of_user).map(done),
     }

@@ -6,15 +6,21 @@ use clap::{Args, Subcommand};
 use super::error::CommandError;
 use super::output::Output;
 use super::{Common, upkeep};
-use crate::station::{GrantOrder, Station};
+use crate::station::{GrantOrder, PersonChange, PersonOrder, Station, UnitChange, UnitOrder};
 
 /// What is done about people.
 #[derive(Debug, Subcommand)]
 pub(crate) enum User {
     /// Adds a person
     Add(Add),
-    /// Moves a person to another unit, or gives him other roles
+    /// Moves a person to another unit, or gives him another name, other roles or a code
     Move(Move),
+    /// Blocks a person: he can neither sign in nor write, and holds nothing
+    Block(OfUser),
+    /// Ends that
+    Unblock(OfUser),
+    /// Lists a person's phones
+    Devices(OfUser),
     /// Lists the people
     List(Common),
     /// Prints a fresh token for a person, as for a chief who lost his
@@ -33,6 +39,9 @@ pub(crate) struct Add {
     /// His unit; may be left out while everybody is in the same one
     #[arg(long, value_name = "ID")]
     unit: Option<UnitId>,
+    /// How other registers call him
+    #[arg(long)]
+    code: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -49,6 +58,12 @@ pub(crate) struct Move {
     /// A role by code; may be said several times, and then these are all; his roles stay, unless said
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
+    /// His new name
+    #[arg(long)]
+    name: Option<String>,
+    /// How other registers call him
+    #[arg(long)]
+    code: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -64,6 +79,40 @@ pub(crate) enum Unit {
         /// The unit above it; a root of its own, unless said
         #[arg(long, value_name = "ID")]
         parent: Option<UnitId>,
+        /// What it is, by code, as `community`
+        #[arg(long)]
+        level: Option<String>,
+        /// How other registers call it
+        #[arg(long)]
+        code: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Gives a unit another name, level or code
+    Change {
+        /// The unit
+        #[arg(long, value_name = "ID")]
+        unit: UnitId,
+        /// Its name
+        #[arg(long)]
+        name: Option<String>,
+        /// What it is, by code, as `community`
+        #[arg(long)]
+        level: Option<String>,
+        /// How other registers call it
+        #[arg(long)]
+        code: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Closes a unit once nobody is in it, or opens it again
+    Close {
+        /// The unit
+        #[arg(long, value_name = "ID")]
+        unit: UnitId,
+        /// Opens it again
+        #[arg(long)]
+        reopen: bool,
         #[command(flatten)]
         common: Common,
     },
@@ -119,13 +168,23 @@ pub(crate) fn user(command: User) -> Result<(), CommandError> {
     match command {
         User::Add(add) => self::add(add),
         User::Move(moved) => {
-            let station = upkeep::open(moved.common.settings)?;
-            let roles = (!moved.roles.is_empty()).then_some(moved.roles.as_slice());
-            Ok(station.move_user(None, moved.user, moved.unit, roles)?)
+            let change = PersonChange {
+                name: moved.name,
+                unit: moved.unit,
+                roles: (!moved.roles.is_empty()).then_some(moved.roles),
+                code: moved.code,
+            };
+            Ok(upkeep::open(moved.common.settings)?.change_person(None, moved.user, &change)?)
+        }
+        User::Block(OfUser { user, common }) => Ok(upkeep::open(common.settings)?.block(None, user, true)?),
+        User::Unblock(OfUser { user, common }) => Ok(upkeep::open(common.settings)?.block(None, user, false)?),
+        User::Devices(OfUser { user, common }) => {
+            let out = Output::new(common.json);
+            out.report(&upkeep::open(common.settings)?.devices(None, user)?)
         }
         User::List(common) => {
             let out = Output::new(common.json);
-            out.report(&upkeep::open(common.settings)?.users()?)
+            out.report(&upkeep::open(common.settings)?.people()?)
         }
         User::Token(OfUser { user, common }) => {
             let out = Output::new(common.json);
@@ -138,11 +197,34 @@ pub(crate) fn user(command: User) -> Result<(), CommandError> {
 /// Adds, moves or lists units.
 pub(crate) fn unit(command: Unit) -> Result<(), CommandError> {
     match command {
-        Unit::Add { name, parent, common } => {
+        Unit::Add {
+            name,
+            parent,
+            level,
+            code,
+            common,
+        } => {
             let out = Output::new(common.json);
-            let unit = upkeep::open(common.settings)?.add_unit(None, &name, parent)?;
+            let order = UnitOrder {
+                name,
+                parent,
+                level,
+                code,
+            };
+            let unit = upkeep::open(common.settings)?.order_unit(None, &order)?;
             out.fields(&[("unit", unit.to_string())])
         }
+        Unit::Change {
+            unit,
+            name,
+            level,
+            code,
+            common,
+        } => {
+            let change = UnitChange { name, level, code };
+            Ok(upkeep::open(common.settings)?.change_unit(None, unit, &change)?)
+        }
+        Unit::Close { unit, reopen, common } => Ok(upkeep::open(common.settings)?.close_unit(None, unit, !reopen)?),
         Unit::Move { unit, parent, common } => Ok(upkeep::open(common.settings)?.move_unit(None, unit, parent)?),
         Unit::List(common) => {
             let out = Output::new(common.json);
@@ -175,7 +257,13 @@ fn add(add: Add) -> Result<(), CommandError> {
         Some(unit) => unit,
         None => only_unit(&station)?,
     };
-    let user = station.add_user(None, &add.name, &add.roles, unit)?;
+    let order = PersonOrder {
+        name: add.name,
+        roles: add.roles,
+        unit,
+        code: add.code,
+    };
+    let user = station.order_person(None, &order)?;
     out.fields(&[("user", user.to_string())])
 }
 

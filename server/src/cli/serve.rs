@@ -86,6 +86,7 @@ async fn answer(station: Arc<Station>, shown: Arc<Shown>, config: Config) -> Res
     tokio::spawn(shown.look_after(station.env.clone()));
     let open = OpenConnections::default();
     let router = router(Arc::clone(&station), &http, open.clone());
+    let time = tokio::spawn(keep_time(Arc::clone(&station)));
     let stop = async move {
         stop.await;
         station.end_hints();
@@ -96,8 +97,25 @@ async fn answer(station: Arc<Station>, shown: Arc<Shown>, config: Config) -> Res
         write_address(path, &address).map_err(CommandError::io("writing the address file"))?;
     }
     listener.serve(router, &http, open, stop).await;
+    time.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How often what has come due is looked for while nobody calls.
+const TIME_MS: u64 = 20_000;
+
+/// Writes what the time alone brings about, also while no phone calls: who listens for hints hears of it then.
+async fn keep_time(station: Arc<Station>) {
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(TIME_MS)).await;
+        let station = Arc::clone(&station);
+        match tokio::task::spawn_blocking(move || station.keep_time()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(fault)) => tracing::error!(%fault, "what has come due could not be written"),
+            Err(_) => tracing::error!("what has come due could not be looked for"),
+        }
+    }
 }
 
 /// Renamed into place, so that nobody reads half an address.

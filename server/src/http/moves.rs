@@ -11,7 +11,7 @@ use super::app::Shared;
 use super::decode::{Named, Sent};
 use super::fault::Fault;
 use super::problem::Problem;
-use crate::station::{GrantOrder, GrantView, Session, UnitView};
+use crate::station::{GrantOrder, GrantView, Session, UnitOrder, UnitView};
 
 /// A unit to add.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -22,6 +22,10 @@ pub(crate) struct UnitBody {
     /// The unit above it; that of the person who adds it, unless said.
     #[schema(value_type = Option<String>)]
     parent: Option<UnitId>,
+    /// What it is, by code: province, city, county, township, street, community, grid, police_station or department.
+    level: Option<String>,
+    /// How other registers call it.
+    code: Option<String>,
 }
 
 /// A unit added.
@@ -99,10 +103,13 @@ pub(crate) async fn add_unit(
     Extension(session): Extension<Session>,
     Sent(body): Sent<UnitBody>,
 ) -> Result<(StatusCode, Json<UnitAdded>), Fault> {
-    let parent = body.parent.unwrap_or(session.unit);
-    let unit = app
-        .call(move |station| station.add_unit(Some(&session), &body.name, Some(parent)))
-        .await??;
+    let order = UnitOrder {
+        name: body.name,
+        parent: Some(body.parent.unwrap_or(session.unit)),
+        level: body.level,
+        code: body.code,
+    };
+    let unit = app.call(move |station| station.order_unit(Some(&session), &order)).await??;
     Ok((StatusCode::CREATED, Json(UnitAdded { unit })))
 }
 

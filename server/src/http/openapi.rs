@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, blobs, download, hints, merges, moves, records, registry, review, sync};
+use super::{about, blobs, download, hints, imports, members, merges, moves, records, registry, review, sync};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -43,6 +43,17 @@ use super::{about, blobs, download, hints, merges, moves, records, registry, rev
         moves::add_unit,
         moves::move_unit,
         moves::move_user,
+        members::change_unit,
+        members::close_unit,
+        members::change_user,
+        members::block,
+        members::devices,
+        members::memberships,
+        members::add_membership,
+        members::end_membership,
+        imports::import,
+        imports::units,
+        imports::people,
         registry::users,
         registry::add_user,
         registry::enrolment_code,

@@ -11,7 +11,7 @@ use super::app::Shared;
 use super::decode::{Named, Sent};
 use super::fault::Fault;
 use super::problem::Problem;
-use crate::station::{EnrolmentCode, PhoneStatus, Session};
+use crate::station::{EnrolmentCode, PersonEntry, PersonOrder, PhoneStatus, Session};
 
 /// A person to add.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -24,6 +24,8 @@ pub(crate) struct UserBody {
     /// His unit; that of the person who adds him, unless said.
     #[schema(value_type = Option<String>)]
     unit: Option<UnitId>,
+    /// How other registers call him.
+    code: Option<String>,
 }
 
 /// A person added.
@@ -38,7 +40,7 @@ pub(crate) struct UserAdded {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct People {
     /// By name.
-    users: Vec<Session>,
+    users: Vec<PersonEntry>,
 }
 
 /// A token; shown once.
@@ -52,7 +54,7 @@ pub(crate) struct TokenIssued {
 #[utoipa::path(get, path = "/api/v1/users", tag = "registry", security(("token" = [])),
     responses((status = 200, body = People), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn users(State(app): State<Shared>) -> Result<Json<People>, Fault> {
-    let users = app.call(|station| station.users()).await??;
+    let users = app.call(|station| station.people()).await??;
     Ok(Json(People { users }))
 }
 
@@ -79,9 +81,14 @@ pub(crate) async fn add_user(
     Extension(session): Extension<Session>,
     Sent(body): Sent<UserBody>,
 ) -> Result<(StatusCode, Json<UserAdded>), Fault> {
-    let unit = body.unit.unwrap_or(session.unit);
+    let order = PersonOrder {
+        unit: body.unit.unwrap_or(session.unit),
+        name: body.name,
+        roles: body.roles,
+        code: body.code,
+    };
     let user = app
-        .call(move |station| station.add_user(Some(&session), &body.name, &body.roles, unit))
+        .call(move |station| station.order_person(Some(&session), &order))
         .await??;
     Ok((StatusCode::CREATED, Json(UserAdded { user })))
 }

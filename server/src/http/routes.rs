@@ -12,7 +12,9 @@ use super::app::{App, Shared};
 use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
-use super::{about, access, blobs, download, hints, merges, moves, observe, openapi, records, registry, review, sync};
+use super::{
+    about, access, blobs, download, hints, imports, members, merges, moves, observe, openapi, records, registry, review, sync,
+};
 use crate::config::HttpConfig;
 use crate::station::Station;
 
@@ -82,7 +84,18 @@ pub fn routes() -> Vec<Route> {
         read("/api/v1/units",                         Person, moves::units),
         send("/api/v1/units",                         Person, moves::add_unit),
         send("/api/v1/units/{id}/move",               Person, moves::move_unit),
+        send("/api/v1/units/{id}/change",             Person, members::change_unit),
+        send("/api/v1/units/{id}/close",              Person, members::close_unit),
         send("/api/v1/users/{id}/move",               Person, moves::move_user),
+        send("/api/v1/users/{id}/change",             Person, members::change_user),
+        send("/api/v1/users/{id}/block",              Person, members::block),
+        read("/api/v1/users/{id}/devices",            Person, members::devices),
+        read("/api/v1/memberships",                   Person, members::memberships),
+        send("/api/v1/memberships",                   Person, members::add_membership),
+        send("/api/v1/memberships/{id}/end",          Person, members::end_membership),
+        send("/api/v1/import",                        Person, imports::import),
+        read("/api/v1/export/units",                  Person, imports::units),
+        read("/api/v1/export/people",                 Person, imports::people),
         read("/api/v1/users",                         Person, registry::users),
         send("/api/v1/users",                         Person, registry::add_user),
         send("/api/v1/users/{id}/enrolment-code",     Person, registry::enrolment_code),

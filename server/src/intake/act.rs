@@ -41,7 +41,7 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
         }
     }
     let kind = desk.look.kinds.kind_of(&state)?;
-    let judgement = workflow::judge(kind, &state.state, &act.code, &desk.whos(&state));
+    let judgement = workflow::judge(kind, &state.state, &act.code, &desk.whos(&state)?);
     let offered = match judgement {
         Judgement::Accepted { .. } => false,
         Judgement::OfferSupplement => true,

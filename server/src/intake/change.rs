@@ -72,6 +72,12 @@ fn right_to_write(desk: &mut Desk<'_>, change: &ChangeEntry) -> Result<Option<Ve
                 let text = format!("this station has no kind {} version {}", opens.kind, opens.version);
                 return Ok(Some(refused("unknown_kind", text)));
             };
+            if desk.look.tx.unit_closed_at(opens.unit, desk.known())? {
+                return Ok(Some(refused(
+                    "unit_closed",
+                    "its unit takes no new records: open it in another".into(),
+                )));
+            }
             let opening = Opening {
                 opens: opens.clone(),
                 book: author.book,

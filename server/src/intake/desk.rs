@@ -16,9 +16,8 @@ use super::lane::Doomed;
 use super::merge::Board;
 use crate::error::StationError;
 use crate::kinds::{Kinds, damaged};
-use crate::projection::reading::roles;
 use crate::projection::record::RecordState;
-use crate::scope::{held_since, roles_since};
+use crate::scope::{Scope, held_since, roles_since, roles_to_act};
 use crate::store::{BookRow, ReadTx};
 
 /// Who wrote a page, and what he may.
@@ -30,10 +29,8 @@ pub(crate) struct Author {
     pub(crate) key: BookPublicKey,
     /// He.
     pub(crate) user: UserId,
-    /// His roles.
-    pub(crate) roles: Vec<Who>,
-    /// The units whose records he may write, as things are now.
-    pub(crate) scope: Vec<UnitId>,
+    /// What he may hold, and what he is over it, as things are now.
+    pub(crate) scope: Scope,
     /// The ledger size that his book has confirmed: he cannot plead that he knew less.
     pub(crate) confirmed: u64,
 }
@@ -47,8 +44,7 @@ impl Author {
             book: book.book,
             key: BookPublicKey::parse(book.suite, &book.key).map_err(|fault| damaged(&fault.to_string()))?,
             user: user.user,
-            roles: roles(&user.roles),
-            scope: tx.units_below(user.unit)?,
+            scope: Scope::now(tx, user.user)?,
             confirmed,
         })
     }
@@ -191,20 +187,30 @@ impl<'a> Desk<'a> {
     /// Whether the record is in the author's scope, or was at any time since he last could have heard of it.
     pub(super) fn might_hold(&self, state: &RecordState) -> Result<bool, StationError> {
         let Look { tx, author, .. } = self.look;
-        let unit = state.opening.opens.unit;
-        Ok(author.scope.contains(&unit) || held_since(tx, author.user, (self.id, unit), self.times.known)?)
+        held_since(tx, &author.scope, self.about(state), self.known())
+    }
+
+    /// The ledger size that the author of the page at hand knew at least.
+    pub(super) fn known(&self) -> u64 {
+        self.times.known
+    }
+
+    fn about(&self, state: &RecordState) -> (RecordId, UnitId) {
+        (self.id, state.opening.opens.unit)
     }
 
     /// Who the author is for the record, or was at any time since he last could have heard of it.
     pub(super) fn whos_since(&self, state: &RecordState) -> Result<Vec<Who>, StationError> {
         let Look { tx, author, .. } = self.look;
-        let roles = roles_since(tx, author.user, self.times.known)?;
+        let roles = roles_since(tx, &author.scope, self.about(state), self.known())?;
         Ok(workflow::whos(&roles, state.opening.user == author.user))
     }
 
-    /// Who the author is for the record.
-    pub(super) fn whos(&self, state: &RecordState) -> Vec<Who> {
-        workflow::whos(&self.look.author.roles, state.opening.user == self.look.author.user)
+    /// As whom the author acts on the record.
+    pub(super) fn whos(&self, state: &RecordState) -> Result<Vec<Who>, StationError> {
+        let Look { tx, author, .. } = self.look;
+        let roles = roles_to_act(tx, &author.scope, self.about(state), self.known())?;
+        Ok(workflow::whos(&roles, state.opening.user == author.user))
     }
 
     /// Takes a record off again whose opening change did not pass.

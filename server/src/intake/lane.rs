@@ -9,11 +9,12 @@ use beatbook_protocol::id::{ActorId, Hash, RecordId, UnitId};
 use beatbook_protocol::kind::DocumentName;
 use beatbook_protocol::wire::Verdict;
 
-use super::desk::{Desk, Look};
+use super::desk::{Desk, Look, refused};
 use super::merge::{Board, looks_beyond};
 use super::{act, change};
 use crate::error::StationError;
 use crate::projection::reading;
+use crate::scope::author_roles;
 use crate::store::ReadingRow;
 
 /// Where an entry stands in a batch.
@@ -131,6 +132,12 @@ fn judge(desk: &mut Desk<'_>, item: &Item) -> Result<Verdict, StationError> {
     if desk.met.is_some() && desk.look.tx.is_accepted(&item.id)? {
         return Ok(Verdict::Duplicate);
     }
+    if desk.look.author.scope.is_blocked {
+        return Ok(refused(
+            "blocked",
+            "its author is blocked here: nothing of his is taken in until that ends".into(),
+        ));
+    }
     match &item.matter {
         Matter::Change(entry) => change::judge(desk, entry),
         Matter::Act(entry) => act::judge(desk, item.id, entry),
@@ -167,7 +174,7 @@ fn finish(mut desk: Desk<'_>, verdicts: Vec<(Place, Verdict)>) -> Result<JudgedL
             judged.snapshots.push((name, paper.document.save()));
         }
     }
-    let opener = look.tx.user(state.opening.user)?.map(|user| user.roles).unwrap_or_default();
+    let opener = author_roles(look.tx, state.opening.user, state.id, state.opening.opens.unit)?;
     let private = private.as_ref().map(|paper| paper.view(&state)).transpose()?;
     let kind = look.kinds.kind_of(&state)?;
     let view = facts.view(&state)?;

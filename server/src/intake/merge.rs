@@ -69,7 +69,7 @@ fn is_of_kind_in_scope(desk: &mut Desk<'_>, kind: &Kind, other: RecordId) -> Res
             state.map(|state| (state.opening.opens.kind, state.opening.opens.unit))
         }
     };
-    Ok(found.is_some_and(|(code, unit)| code == kind.code && desk.look.author.scope.contains(&unit)))
+    Ok(found.is_some_and(|(code, unit)| code == kind.code && desk.look.author.scope.units.contains(&unit)))
 }
 
 /// Whether merges lead from one record to another, those of this batch included.

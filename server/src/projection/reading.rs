@@ -47,7 +47,7 @@ pub(crate) fn read(
     kind: &CheckedKind,
     state: &RecordState,
     documents: &Documents,
-    opener_roles: &[String],
+    opener_roles: &[Who],
 ) -> Result<ReadingRow, StationError> {
     let broken = |fault| damaged(state, &fault);
     let view = documents.facts.view().map_err(broken)?;
@@ -62,7 +62,7 @@ pub(crate) fn read_views(
     facts: &Document,
     view: &View,
     private: Option<&View>,
-    opener_roles: &[String],
+    opener_roles: &[Who],
 ) -> Result<ReadingRow, StationError> {
     let nothing = View::default();
     let private = private.unwrap_or(&nothing);
@@ -72,7 +72,7 @@ pub(crate) fn read_views(
     } else {
         0
     };
-    let whos = workflow::whos(&roles(opener_roles), true);
+    let whos = workflow::whos(opener_roles, true);
     let judged = judged(
         state,
         &official.facts,

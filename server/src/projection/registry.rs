@@ -1,4 +1,4 @@
-//! Units, people, books, kinds and grants as the ledger's newest word has them, and where people and units stood before.
+//! Units, people, memberships, books, kinds and grants as the ledger's newest word has them, and where people and units stood before.
 
 use beatbook_protocol::entry::RegistryEvent;
 
@@ -16,15 +16,15 @@ pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u
             tx.put_user(user)?;
             tx.put_user_at(user, leaf, position)?;
         }
-        RegistryEvent::Book(book) => tx.put_book(book)?,
+        RegistryEvent::Book(book) => tx.put_book(book, leaf)?,
         RegistryEvent::Kind(kind) => tx.put_kind(kind)?,
         RegistryEvent::Grant(grant) => {
             if let Some(to) = Grantee::of(grant) {
                 tx.put_grant(grant, to, leaf, position)?;
             }
         }
-        RegistryEvent::Membership(_)
-        | RegistryEvent::BookEnd(_)
+        RegistryEvent::Membership(membership) => tx.put_membership(membership, leaf, position)?,
+        RegistryEvent::BookEnd(_)
         | RegistryEvent::Hold(_)
         | RegistryEvent::Destruction(_)
         | RegistryEvent::AuditAnchor(_)

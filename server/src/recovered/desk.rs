@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use beatbook_protocol::document::guard::{self, Incoming, Outcome, Unknown};
 use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, RecoveredEntry, identity};
 use beatbook_protocol::id::{ActorId, BookId, Hash, RecordId, UserId};
-use beatbook_protocol::kind::{DocumentName, Judgement, Who, workflow};
+use beatbook_protocol::kind::{DocumentName, Judgement, workflow};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{GivenEntry, Verdict};
 
@@ -13,9 +13,9 @@ use super::{Giver, Planned};
 use crate::error::StationError;
 use crate::intake::OwnEntry;
 use crate::kinds::Kinds;
-use crate::projection::reading::{Documents, roles};
+use crate::projection::reading::Documents;
 use crate::projection::record::{ActEffect, Opening, RecordState};
-use crate::scope::Scope;
+use crate::scope::{Scope, author_roles};
 use crate::store::ReadTx;
 
 /// An entry that may be judged.
@@ -25,7 +25,6 @@ struct Item<'g> {
     id: Hash,
     given: &'g GivenEntry,
     author: UserId,
-    roles: Vec<Who>,
 }
 
 /// The desk at which given entries are judged, record by record.
@@ -122,16 +121,15 @@ impl Desk<'_> {
             return Ok(Err(refused("forbidden", "a phone writes for nobody else".into())));
         }
         let author = on_behalf.unwrap_or(book.user);
-        let Some(user) = self.tx.user(author)? else {
+        if self.tx.user(author)?.is_none() {
             return Ok(Err(refused("unknown_book", format!("its author {author} is not known here"))));
-        };
+        }
         Ok(Ok(Item {
             at,
             entry,
             id,
             given,
             author,
-            roles: roles(&user.roles),
         }))
     }
 
@@ -295,7 +293,9 @@ impl Desk<'_> {
             return Ok(Verdict::Needs { changes: missing });
         }
         let kind = self.kinds.kind_of(state)?;
-        let whos = workflow::whos(&item.roles, state.opening.user == item.author);
+        let unit = state.opening.opens.unit;
+        let roles = author_roles(self.tx, item.author, state.id, unit)?;
+        let whos = workflow::whos(&roles, state.opening.user == item.author);
         let offered = match workflow::judge(kind, &state.state, &act.code, &whos) {
             Judgement::Accepted { .. } | Judgement::Repeat => false,
             Judgement::OfferSupplement => true,

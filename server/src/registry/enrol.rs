@@ -4,7 +4,7 @@ use beatbook_protocol::entry::{BookEvent, RegistryEvent};
 use beatbook_protocol::page::BookPublicKey;
 use beatbook_protocol::wire::{EnrolRequest, EnrolResponse, Refusal, RefusalCode, WIRE_VERSION, enrol_message};
 
-use super::{people, tokens, write_events};
+use super::{names, people, tokens, write_events};
 use crate::error::StationError;
 use crate::exchange::refusal_of;
 use crate::ledger;
@@ -28,8 +28,8 @@ pub(crate) fn enrol(station: &Station, request: &EnrolRequest) -> Result<EnrolRe
     if !key.verifies(&enrol_message(&request.code, request.book, &request.key), &request.proof) {
         return Err(malformed("the proof is not signed by the key"));
     }
-    if request.device.chars().count() > 80 {
-        return Err(malformed("a device's name has at most 80 characters"));
+    if let Some(fault) = names::fault(&request.device) {
+        return Err(malformed(&format!("a device's name {fault}")));
     }
     let enrolled = station
         .store

@@ -1,50 +1,237 @@
-//! People: adding them, their codes and tokens. Who may: the chief and the administrator, and the operator at the machine itself.
+//! People: adding, moving, renaming, blocking them, their codes and tokens. Who may: the chief and the administrator, each within his own
+//! units, and the operator at the machine itself.
+
+use std::collections::BTreeMap;
 
 use beatbook_protocol::entry::{RegistryEvent, UserEvent};
 use beatbook_protocol::id::{UnitId, UserId};
 use beatbook_protocol::kind::Who;
+use serde::Serialize;
 
+use super::members::{self, MembershipView};
+use super::realm::{self, Realm};
 use super::tokens::{self, random};
-use super::write_events;
+use super::{names, order, units};
 use crate::error::StationError;
-use crate::ledger;
 use crate::station::{EnrolmentCode, Session, Station};
-use crate::store::UserRow;
+use crate::store::{ENDED, ReadTx, UserRow};
 
 /// Minutes that an enrolment code lives: long enough to walk to the colleague's desk.
 const CODE_MS: i64 = 30 * 60 * 1000;
 /// Letters and digits that nobody confuses (Crockford's base 32).
 const CODE_LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// Adds a person.
-pub(crate) fn add(
-    station: &Station,
-    by: Option<&Session>,
-    name: &str,
-    roles: &[String],
-    unit: UnitId,
-) -> Result<UserId, StationError> {
-    may_register(by)?;
-    let name = check_name(name)?;
-    let roles = check_roles(roles)?;
-    let user = UserId::from_parts(station.env.clock.now(), random(&station.env)?);
-    station.store.write(|tx| {
-        if !tx.has_unit(unit)? {
-            return Err(StationError::NotFound(format!("unit {unit}")));
-        }
-        let event = RegistryEvent::User(UserEvent {
-            user,
-            name,
-            roles,
+/// A person as the registry shows him.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct PersonEntry {
+    /// The person.
+    #[schema(value_type = String)]
+    pub user: UserId,
+    /// His name.
+    pub name: String,
+    /// His roles at home, by code.
+    pub roles: Vec<String>,
+    /// His own unit.
+    #[schema(value_type = String)]
+    pub unit: UnitId,
+    /// Whether he may neither sign in nor write.
+    pub blocked: bool,
+    /// How other registers call him.
+    pub code: Option<String>,
+    /// Where else he works now or will, and in whose place.
+    pub memberships: Vec<MembershipView>,
+}
+
+/// A person to be added.
+#[derive(Debug, Clone)]
+pub struct PersonOrder {
+    /// His name as colleagues know it.
+    pub name: String,
+    /// Roles by code.
+    pub roles: Vec<String>,
+    /// His own unit.
+    pub unit: UnitId,
+    /// How other registers call him.
+    pub code: Option<String>,
+}
+
+/// What is to be another way about a person; what is none stays.
+#[derive(Debug, Clone, Default)]
+pub struct PersonChange {
+    /// His name.
+    pub name: Option<String>,
+    /// His own unit.
+    pub unit: Option<UnitId>,
+    /// His roles there, all of them.
+    pub roles: Option<Vec<String>>,
+    /// How other registers call him.
+    pub code: Option<String>,
+}
+
+impl Station {
+    /// The people with their codes and memberships, by name. The station itself is none of them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn people(&self) -> Result<Vec<PersonEntry>, StationError> {
+        self.store.read(|tx| {
+            let mut codes: BTreeMap<UserId, String> = tx.user_codes()?.into_iter().collect();
+            let mut memberships: BTreeMap<UserId, Vec<MembershipView>> = BTreeMap::new();
+            for view in members::views(tx, |row| row.phase != ENDED)? {
+                memberships.entry(view.user).or_default().push(view);
+            }
+            let entry = |row: UserRow| PersonEntry {
+                user: row.user,
+                name: row.name,
+                roles: row.roles,
+                unit: row.unit,
+                blocked: row.blocked,
+                code: codes.remove(&row.user),
+                memberships: memberships.remove(&row.user).unwrap_or_default(),
+            };
+            let is_station = |row: &UserRow| row.roles.iter().any(|role| role == Who::Station.code());
+            Ok(tx.users()?.into_iter().filter(|row| !is_station(row)).map(entry).collect())
+        })
+    }
+
+    /// Adds a person with his code.
+    ///
+    /// # Errors
+    /// When the unit is unknown or closed, the name, a role or the code is none or taken, or `by` may not.
+    pub fn order_person(&self, by: Option<&Session>, wanted: &PersonOrder) -> Result<UserId, StationError> {
+        let name = names::check("a person", &wanted.name)?;
+        let roles = check_roles(&wanted.roles)?;
+        let code = wanted.code.as_deref().map(names::check_code).transpose()?;
+        let user = UserId::from_parts(self.env.clock.now(), random(&self.env)?);
+        order(self, |tx| {
+            Realm::of(tx, by)?.check(Some(wanted.unit))?;
+            units::check_open(tx, wanted.unit)?;
+            if let Some(code) = &code {
+                units::check_person_code(tx, code, user)?;
+                tx.put_code(false, user.as_bytes(), code)?;
+            }
+            Ok(RegistryEvent::User(UserEvent {
+                user,
+                name,
+                roles,
+                unit: wanted.unit,
+                blocked: None,
+                on_behalf: by.map(|by| by.user),
+            }))
+        })?;
+        self.env.steps.passes("person added");
+        Ok(user)
+    }
+
+    /// Moves a person to another unit, or gives him another name, other roles or a code; what is not named stays. His phones get and let
+    /// go what follows.
+    ///
+    /// # Errors
+    /// When the person, the unit or a role is unknown, nobody would be left to keep the registry, or `by` may not.
+    pub fn change_person(&self, by: Option<&Session>, user: UserId, change: &PersonChange) -> Result<(), StationError> {
+        let name = change
+            .name
+            .as_deref()
+            .map(|name| names::check("a person", name))
+            .transpose()?;
+        let roles = change.roles.as_deref().map(check_roles).transpose()?;
+        let code = change.code.as_deref().map(names::check_code).transpose()?;
+        order(self, |tx| {
+            let row = find(tx, user)?;
+            let realm = Realm::of(tx, by)?;
+            realm.check(Some(row.unit))?;
+            if let Some(unit) = change.unit.filter(|unit| *unit != row.unit) {
+                realm.check(Some(unit))?;
+                units::check_open(tx, unit)?;
+            }
+            let event = UserEvent {
+                name: name.unwrap_or_else(|| row.name.clone()),
+                roles: roles.unwrap_or_else(|| row.roles.clone()),
+                unit: change.unit.unwrap_or(row.unit),
+                ..event_of(&row, by)
+            };
+            if realm::keeps(&row.roles) && !realm::keeps(&event.roles) {
+                realm::someone_is_left(tx, user)?;
+            }
+            if let Some(code) = &code {
+                units::check_person_code(tx, code, user)?;
+                tx.put_code(false, user.as_bytes(), code)?;
+            }
+            Ok(RegistryEvent::User(event))
+        })
+    }
+
+    /// Moves a person to another unit, or gives him other roles; what is not named stays.
+    ///
+    /// # Errors
+    /// As [`Station::change_person`].
+    pub fn move_user(
+        &self,
+        by: Option<&Session>,
+        user: UserId,
+        unit: Option<UnitId>,
+        roles: Option<&[String]>,
+    ) -> Result<(), StationError> {
+        let change = PersonChange {
             unit,
-            blocked: None,
-            on_behalf: by.map(|by| by.user),
-        });
-        write_events(tx, &station.keys, &station.env, &station.kinds, vec![event])
-    })?;
-    station.env.steps.passes("person added");
-    station.store.read(|tx| ledger::note(tx, &station.keys))?;
-    Ok(user)
+            roles: roles.map(<[String]>::to_vec),
+            ..PersonChange::default()
+        };
+        self.change_person(by, user, &change)
+    }
+
+    /// Blocks a person: from then on he can neither sign in nor write, and holds nothing; or ends that.
+    ///
+    /// # Errors
+    /// When the person is unknown, is `by` himself, or the last who keeps the registry, or `by` may not.
+    pub fn block(&self, by: Option<&Session>, user: UserId, blocked: bool) -> Result<(), StationError> {
+        order(self, |tx| {
+            let row = find(tx, user)?;
+            Realm::of(tx, by)?.check(Some(row.unit))?;
+            if blocked && by.is_some_and(|by| by.user == user) {
+                return Err(StationError::Invalid(
+                    "nobody blocks himself: ask another chief or administrator".into(),
+                ));
+            }
+            if blocked && realm::keeps(&row.roles) {
+                realm::someone_is_left(tx, user)?;
+            }
+            Ok(RegistryEvent::User(UserEvent {
+                blocked: blocked.then_some(true),
+                ..event_of(&row, by)
+            }))
+        })
+    }
+}
+
+/// A person who is there, the station itself left out: it is moved by nobody.
+pub(super) fn find(tx: &ReadTx<'_>, user: UserId) -> Result<UserRow, StationError> {
+    tx.user(user)?
+        .filter(|row| row.roles.iter().all(|role| role != Who::Station.code()))
+        .ok_or_else(|| StationError::NotFound(format!("person {user}")))
+}
+
+/// The event that leaves everything about a person as it is.
+pub(super) fn event_of(row: &UserRow, by: Option<&Session>) -> UserEvent {
+    UserEvent {
+        user: row.user,
+        name: row.name.clone(),
+        roles: row.roles.clone(),
+        unit: row.unit,
+        blocked: row.blocked.then_some(true),
+        on_behalf: by.map(|by| by.user),
+    }
+}
+
+/// Refuses what a blocked person would be let in by.
+fn check_not_blocked(row: &UserRow) -> Result<(), StationError> {
+    if row.blocked {
+        return Err(StationError::Invalid(format!(
+            "person {} is blocked: end that first",
+            row.user
+        )));
+    }
+    Ok(())
 }
 
 /// Draws a one-time code.
@@ -63,10 +250,8 @@ pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: User
     );
     let expires_at = station.env.clock.now().plus(CODE_MS);
     station.store.write(|tx| {
-        if tx.user(user)?.is_none() {
-            return Err(StationError::NotFound(format!("person {user}")));
-        }
-        Ok(tx.put_enrolment_code(&tokens::hash(plain(&code).as_bytes()), user, expires_at)?)
+        check_not_blocked(&find(tx, user)?)?;
+        Ok::<_, StationError>(tx.put_enrolment_code(&tokens::hash(plain(&code).as_bytes()), user, expires_at)?)
     })?;
     Ok(EnrolmentCode { code, expires_at })
 }
@@ -84,9 +269,7 @@ pub(crate) fn issue_token(station: &Station, by: Option<&Session>, user: UserId)
     if by.is_none_or(|by| by.user != user) {
         may_register(by)?;
     }
-    if station.store.read(|tx| Ok::<_, StationError>(tx.user(user)?))?.is_none() {
-        return Err(StationError::NotFound(format!("person {user}")));
-    }
+    station.store.read(|tx| check_not_blocked(&find(tx, user)?))?;
     tokens::issue(station, user, None)
 }
 
@@ -100,25 +283,19 @@ pub(crate) fn session_of(row: UserRow) -> Session {
     }
 }
 
-/// A name as it is kept.
-pub(super) fn check_name(name: &str) -> Result<String, StationError> {
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > 80 {
-        return Err(StationError::Invalid("a name has 1 to 80 characters".into()));
-    }
-    Ok(name.to_owned())
-}
-
 /// Roles as they are kept: by code, each once.
 pub(super) fn check_roles(roles: &[String]) -> Result<Vec<String>, StationError> {
     let mut roles = roles.to_vec();
     roles.sort_unstable();
     roles.dedup();
+    if roles.is_empty() {
+        return Err(StationError::Invalid("a person has a role at least".into()));
+    }
     for role in &roles {
         match Who::from_code(role) {
             Some(Who::Author | Who::Station) | None => {
                 return Err(StationError::Invalid(format!(
-                    "{role:?} is no role: take grid_worker, officer, mediator, chief, ..."
+                    "{role:?} is no role: take grid_worker, officer, mediator, chief, department, supervisor, auditor or admin"
                 )));
             }
             Some(_) => {}
@@ -128,7 +305,7 @@ pub(super) fn check_roles(roles: &[String]) -> Result<Vec<String>, StationError>
 }
 
 /// Only some register people.
-pub(super) fn may_register(by: Option<&Session>) -> Result<(), StationError> {
+fn may_register(by: Option<&Session>) -> Result<(), StationError> {
     let may = by.is_none_or(|by| {
         by.roles
             .iter()

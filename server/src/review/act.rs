@@ -129,7 +129,8 @@ fn open<'k>(
     if_match: &str,
 ) -> Result<Opened<'k>, ActError> {
     let state = tx.record(record)?.ok_or(ActError::NotFound)?;
-    if !Scope::of(tx, session)?.holds(tx, record, state.opening.opens.unit)? {
+    let (scope, unit) = (Scope::of(tx, session)?, state.opening.opens.unit);
+    if !scope.holds(tx, record, unit)? {
         return Err(ActError::NotFound);
     }
     let kind = station.kinds.kind_of(&state)?;
@@ -137,7 +138,7 @@ fn open<'k>(
     if state.version().to_string() != if_match.trim_matches('"') {
         return Err(moved(tx, &state, &documents, if_match)?);
     }
-    let whos = workflow::whos(&reading::roles(&session.roles), state.opening.user == session.user);
+    let whos = workflow::whos(&scope.roles_over(tx, record, unit)?, state.opening.user == session.user);
     Ok(Opened {
         state,
         kind,

@@ -10,6 +10,7 @@ use super::view::{ActOrder, DuplicatePair, FindingView, RecordRow};
 use crate::error::{ActError, StationError};
 use crate::kinds::Kinds;
 use crate::projection::record::RecordState;
+use crate::scope::Scope;
 use crate::station::{Session, Station};
 use crate::store::ReadTx;
 
@@ -20,7 +21,7 @@ const PAIRS_MAX: u32 = 200;
 pub(crate) fn duplicates(station: &Station, session: &Session) -> Result<Vec<DuplicatePair>, StationError> {
     station.store.read(|tx| {
         let mut pairs = Vec::new();
-        for pair in tx.duplicates(session.unit, PAIRS_MAX)? {
+        for pair in tx.duplicates((session.unit, session.user), PAIRS_MAX)? {
             let rows = rows(tx, &station.kinds, session, vec![pair.older, pair.newer])?;
             let Ok([older, newer]) = <[RecordRow; 2]>::try_from(rows) else {
                 continue;
@@ -77,7 +78,7 @@ pub(crate) fn check(
         Some(named) => tx.record(named)?,
         None => None,
     };
-    let units = tx.units_below(session.unit)?;
+    let units = Scope::of(tx, session)?.units;
     let Some(other) = other.filter(|other| units.contains(&other.opening.opens.unit)) else {
         return Err(finding(value, "unknown_record", "没有这条记录", "there is no such record"));
     };

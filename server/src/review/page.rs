@@ -20,6 +20,7 @@ use crate::feed::reads_private;
 use crate::kinds::{Kinds, damaged};
 use crate::projection::reading::{self, Documents, json, places};
 use crate::projection::record::RecordState;
+use crate::scope::Scope;
 use crate::station::Session;
 use crate::store::{ActRow, ReadTx};
 
@@ -82,7 +83,7 @@ pub(crate) fn record(
     let names = Names::of(tx, id)?;
     let now = documents.facts.view().map_err(broken)?;
     let official = reading::official(kind, &state, &documents.facts, &now)?;
-    let roles = reading::roles(&session.roles);
+    let roles = Scope::of(tx, session)?.roles_over(tx, id, state.opening.opens.unit)?;
     let opened_it = state.opening.user == session.user;
     let whos = workflow::whos(&roles, opened_it);
     let shown = documents.private.as_ref().filter(|_| reads_private(kind, &roles, opened_it));
@@ -121,7 +122,7 @@ pub(crate) fn record(
             .collect(),
         private: private.map(|view| view.facts),
         merged_here: merges::rows(tx, kinds, session, tx.merged_here(id)?)?,
-        duplicates: merges::rows(tx, kinds, session, tx.duplicates_of(id, session.unit)?)?,
+        duplicates: merges::rows(tx, kinds, session, tx.duplicates_of(id, (session.unit, session.user))?)?,
     }))
 }
 

@@ -9,6 +9,7 @@ use beatbook_protocol::wire::{AppVersion, PinsOffer};
 use super::{DuplicatePair, PhoneStatus, Session, Station};
 use crate::error::StationError;
 use crate::registry::tokens;
+use crate::scope::Scope;
 use crate::tls::Shown;
 use crate::{phones, review};
 
@@ -20,8 +21,7 @@ impl Station {
             let Some((book, user)) = tokens::find(tx, token, now)?.and_then(|row| Some((row.book?, row.user))) else {
                 return Ok::<_, StationError>(None);
             };
-            let Some(user) = tx.user(user)? else { return Ok(None) };
-            Ok(Some((book, tx.units_below(user.unit)?.into_iter().collect())))
+            Ok(Some((book, Scope::now(tx, user)?.units)))
         });
         found.unwrap_or_else(|fault| {
             tracing::error!(%fault, "a token could not be looked up");

@@ -6,7 +6,7 @@ use super::{ReadTx, StoreError, WriteTx};
 
 /// The projections and the columns that order their rows. Snapshots are left out of the dump: they say nothing that changes do not, and
 /// when they are made is a matter of speed.
-pub(crate) const PROJECTIONS: [(&str, &str); 29] = [
+pub(crate) const PROJECTIONS: [(&str, &str); 31] = [
     ("page", "hash"),
     ("book_tip", "book, incarnation"),
     ("unit", "unit"),
@@ -30,6 +30,8 @@ pub(crate) const PROJECTIONS: [(&str, &str); 29] = [
     ("search", "rowid"),
     ("user_at", "user, leaf, position"),
     ("unit_at", "unit, leaf, position"),
+    ("membership", "membership"),
+    ("membership_at", "user, membership, leaf, position"),
     ("grant_at", "record, grantee, leaf, position"),
     ("granted", "record, grantee"),
     ("record_digest", "record"),

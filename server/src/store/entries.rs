@@ -65,6 +65,10 @@ pub(crate) struct FeedRow {
 /// The record of an entry in scope.
 #[derive(Debug, Clone)]
 pub(crate) struct FeedRecord {
+    /// The record.
+    pub(crate) id: RecordId,
+    /// Its unit.
+    pub(crate) unit: UnitId,
     /// Its number.
     pub(crate) number: u64,
     /// Kind and version.
@@ -84,12 +88,14 @@ pub(crate) struct ContentRow {
 
 const ACCEPTED: &str = "(0, 4)";
 
-const FEED: &str =
-    "SELECT e.leaf, e.position, e.verdict, r.number, r.kind, r.kind_version, r.opener_user, c.bytes, p.book, p.received";
+const FEED: &str = "SELECT e.leaf, e.position, e.verdict, r.number, r.kind, r.kind_version, r.opener_user, c.bytes, p.book, p.received, \
+     r.id, r.unit";
 
 fn read_feed(row: &Row<'_>) -> rusqlite::Result<FeedRow> {
     let record = match (row.get::<_, Option<i64>>(3)?, row.get(4)?, row.get(5)?, row.get(6)?) {
         (Some(number), Some(kind), Some(version), Some(opener)) => Some(FeedRecord {
+            id: id!(row, 10, RecordId),
+            unit: id!(row, 11, UnitId),
             number: uint(number),
             kind: (kind, version),
             opener: UserId::from_bytes(opener),
@@ -155,8 +161,8 @@ impl ReadTx<'_> {
         })
     }
 
-    /// Visits the accepted entries of a range of leaves that are about records of the unit and below it or granted there, or about the
-    /// registry, in order, pages of the asker's own left out. The visitor says whether to go on.
+    /// Visits the accepted entries of a range of leaves that are about records of the unit, of the person's memberships and below them, or
+    /// granted there, or about the registry, in order, pages of the asker's own left out. The visitor says whether to go on.
     pub(crate) fn each_in_feed<E: From<StoreError>>(
         &self,
         (from, to): (u64, u64),
@@ -165,7 +171,8 @@ impl ReadTx<'_> {
         mut visit: impl FnMut(FeedRow) -> Result<bool, E>,
     ) -> Result<(), E> {
         let sql = format!(
-            "WITH RECURSIVE scope (unit) AS (VALUES (?3) UNION SELECT u.unit FROM unit AS u JOIN scope AS s ON u.parent = s.unit)
+            "WITH RECURSIVE scope (unit) AS (VALUES (?3) UNION SELECT unit FROM membership WHERE user = ?6 AND phase = 1
+               UNION SELECT u.unit FROM unit AS u JOIN scope AS s ON u.parent = s.unit)
              {FEED} FROM page AS p CROSS JOIN entry AS e ON e.leaf = p.leaf JOIN content AS c ON c.id = e.id
                LEFT JOIN record AS r ON r.id = e.record
              WHERE p.leaf >= ?1 AND p.leaf < ?2 AND NOT (p.book = ?4 AND p.incarnation = ?5) AND e.verdict IN {ACCEPTED}

@@ -22,7 +22,7 @@ pub(crate) enum ListOrder {
 /// What to list. Every condition that is there must hold.
 #[derive(Debug, Clone)]
 pub(crate) struct ListQuery {
-    /// The scope of whoever asks: records of this unit and below it, and those granted there or to him.
+    /// The scope of whoever asks: records of this unit, of those of his memberships, and below them, and those granted there or to him.
     pub(crate) scope: (UnitId, UserId),
     /// Order.
     pub(crate) order: ListOrder,
@@ -196,7 +196,8 @@ fn sql_of(query: &ListQuery) -> (String, Vec<SqlValue>) {
     };
     values.push(SqlValue::Integer(int(query.limit.into())));
     let sql = format!(
-        "WITH RECURSIVE scope (unit) AS (VALUES (?1) UNION SELECT u.unit FROM unit AS u JOIN scope AS s ON u.parent = s.unit)
+        "WITH RECURSIVE scope (unit) AS (VALUES (?1) UNION SELECT unit FROM membership WHERE user = ?2 AND phase = 1
+           UNION SELECT u.unit FROM unit AS u JOIN scope AS s ON u.parent = s.unit)
          {COLUMNS}, {place}, {snippet} FROM {search} LEFT JOIN user AS u ON u.user = r.opener_user
          WHERE {} ORDER BY {direction} LIMIT ?{}",
         wheres.join(" AND "),

@@ -1,6 +1,6 @@
 //! Rows of links and merges: what a record is about, what it was merged into, what it might be another one of. Knows nothing of who may merge.
 
-use beatbook_protocol::id::{RecordId, UnitId};
+use beatbook_protocol::id::{RecordId, UnitId, UserId};
 
 use super::connection::{id, int};
 use super::{ReadTx, ReadingRow, StoreError, WriteTx};
@@ -16,8 +16,9 @@ pub(crate) struct PairRow {
     pub(crate) key: String,
 }
 
-const SCOPE: &str =
-    "WITH RECURSIVE scope (unit) AS (VALUES (?1) UNION SELECT u.unit FROM unit AS u JOIN scope AS s ON u.parent = s.unit)";
+/// The units of a person: his own (`?1`), those of his memberships (`?3`), and those below them.
+const SCOPE: &str = "WITH RECURSIVE scope (unit) AS (VALUES (?1) UNION SELECT unit FROM membership WHERE user = ?3 AND phase = 1
+     UNION SELECT u.unit FROM unit AS u JOIN scope AS s ON u.parent = s.unit)";
 const PAIRS: &str = "FROM duplicate_key AS a JOIN duplicate_key AS b ON b.kind = a.kind AND b.key = a.key AND b.record > a.record
      JOIN record AS older ON older.id = a.record JOIN record AS newer ON newer.id = b.record
      WHERE older.unit IN (SELECT unit FROM scope) AND newer.unit IN (SELECT unit FROM scope)
@@ -41,23 +42,23 @@ impl ReadTx<'_> {
         )
     }
 
-    /// Pairs in a unit and below it that may be one thing, those registered last first.
-    pub(crate) fn duplicates(&self, scope: UnitId, limit: u32) -> Result<Vec<PairRow>, StoreError> {
+    /// Pairs in a person's units that may be one thing, those registered last first.
+    pub(crate) fn duplicates(&self, scope: (UnitId, UserId), limit: u32) -> Result<Vec<PairRow>, StoreError> {
         self.all(
             &format!("{SCOPE} SELECT a.record, b.record, min(a.key) {PAIRS} GROUP BY a.record, b.record ORDER BY b.record DESC, a.record LIMIT ?2"),
-            rusqlite::params![scope.as_bytes(), int(limit.into())],
+            rusqlite::params![scope.0.as_bytes(), int(limit.into()), scope.1.as_bytes()],
             read_pair,
         )
     }
 
     /// What a record might be another one of.
-    pub(crate) fn duplicates_of(&self, record: RecordId, scope: UnitId) -> Result<Vec<RecordId>, StoreError> {
+    pub(crate) fn duplicates_of(&self, record: RecordId, scope: (UnitId, UserId)) -> Result<Vec<RecordId>, StoreError> {
         self.all(
             &format!(
                 "{SCOPE} SELECT DISTINCT a.record {PAIRS} AND b.record = ?2
                  UNION SELECT DISTINCT b.record {PAIRS} AND a.record = ?2 ORDER BY 1 LIMIT 50"
             ),
-            rusqlite::params![scope.as_bytes(), record.as_bytes()],
+            rusqlite::params![scope.0.as_bytes(), record.as_bytes(), scope.1.as_bytes()],
             |row| Ok(id!(row, 0, RecordId)),
         )
     }

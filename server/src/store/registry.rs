@@ -2,9 +2,10 @@
 
 use beatbook_protocol::entry::{BookEvent, KindEvent, UnitEvent, UserEvent};
 use beatbook_protocol::id::{BookId, UnitId, UserId};
+use beatbook_protocol::time::UnixMillis;
 use rusqlite::{Row, params};
 
-use super::connection::id;
+use super::connection::{id, int};
 use super::{ReadTx, StoreError, WriteTx};
 
 /// A person.
@@ -18,6 +19,8 @@ pub(crate) struct UserRow {
     pub(crate) roles: Vec<String>,
     /// Unit.
     pub(crate) unit: UnitId,
+    /// Whether he may neither sign in nor write.
+    pub(crate) blocked: bool,
 }
 
 /// A book.
@@ -42,6 +45,7 @@ fn read_user(row: &Row<'_>) -> rusqlite::Result<UserRow> {
         name: row.get(1)?,
         roles: roles.split_whitespace().map(str::to_owned).collect(),
         unit: id!(row, 3, UnitId),
+        blocked: row.get(4)?,
     })
 }
 
@@ -59,7 +63,7 @@ impl ReadTx<'_> {
     /// A person.
     pub(crate) fn user(&self, user: UserId) -> Result<Option<UserRow>, StoreError> {
         self.one(
-            "SELECT user, name, roles, unit FROM user WHERE user = ?1",
+            "SELECT user, name, roles, unit, blocked FROM user WHERE user = ?1",
             [user.as_bytes()],
             read_user,
         )
@@ -67,7 +71,11 @@ impl ReadTx<'_> {
 
     /// All people, by name.
     pub(crate) fn users(&self) -> Result<Vec<UserRow>, StoreError> {
-        self.all("SELECT user, name, roles, unit FROM user ORDER BY name, user", [], read_user)
+        self.all(
+            "SELECT user, name, roles, unit, blocked FROM user ORDER BY name, user",
+            [],
+            read_user,
+        )
     }
 
     /// A book.
@@ -82,6 +90,19 @@ impl ReadTx<'_> {
     /// All books, by id.
     pub(crate) fn books(&self) -> Result<Vec<BookRow>, StoreError> {
         self.all("SELECT book, user, suite, key, device FROM book ORDER BY book", [], read_book)
+    }
+
+    /// The books of a person, those enrolled last first: each with when it was enrolled and the form of its attestation.
+    pub(crate) fn books_of(&self, user: UserId) -> Result<Vec<(BookRow, Option<UnixMillis>, Option<String>)>, StoreError> {
+        self.all(
+            "SELECT b.book, b.user, b.suite, b.key, b.device, p.received, b.attested
+             FROM book AS b LEFT JOIN page AS p ON p.leaf = b.leaf WHERE b.user = ?1 ORDER BY b.leaf DESC, b.book",
+            [user.as_bytes()],
+            |row| {
+                let enrolled: Option<i64> = row.get(5)?;
+                Ok((read_book(row)?, enrolled.map(UnixMillis), row.get(6)?))
+            },
+        )
     }
 
     /// Whether there is such a unit.
@@ -114,12 +135,15 @@ impl WriteTx<'_> {
     pub(crate) fn put_unit(&self, event: &UnitEvent) -> Result<(), StoreError> {
         self.growth.borrow_mut().registry = true;
         self.run(
-            "INSERT INTO unit (unit, name, parent) VALUES (?1, ?2, ?3)
-             ON CONFLICT (unit) DO UPDATE SET name = excluded.name, parent = excluded.parent",
+            "INSERT INTO unit (unit, name, parent, level, closed) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (unit) DO UPDATE SET name = excluded.name, parent = excluded.parent, level = excluded.level,
+               closed = excluded.closed",
             params![
                 event.unit.as_bytes(),
                 event.name,
-                event.parent.map(|parent| *parent.as_bytes())
+                event.parent.map(|parent| *parent.as_bytes()),
+                event.level,
+                event.closed == Some(true)
             ],
         )?;
         Ok(())
@@ -129,29 +153,34 @@ impl WriteTx<'_> {
     pub(crate) fn put_user(&self, event: &UserEvent) -> Result<(), StoreError> {
         self.growth.borrow_mut().registry = true;
         self.run(
-            "INSERT INTO user (user, name, roles, unit) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (user) DO UPDATE SET name = excluded.name, roles = excluded.roles, unit = excluded.unit",
+            "INSERT INTO user (user, name, roles, unit, blocked) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (user) DO UPDATE SET name = excluded.name, roles = excluded.roles, unit = excluded.unit,
+               blocked = excluded.blocked",
             params![
                 event.user.as_bytes(),
                 event.name,
                 event.roles.join(" "),
-                event.unit.as_bytes()
+                event.unit.as_bytes(),
+                event.blocked == Some(true)
             ],
         )?;
         Ok(())
     }
 
     /// Puts a book; a book's key and owner never change.
-    pub(crate) fn put_book(&self, event: &BookEvent) -> Result<(), StoreError> {
+    pub(crate) fn put_book(&self, event: &BookEvent, leaf: u64) -> Result<(), StoreError> {
         self.growth.borrow_mut().registry = true;
         self.run(
-            "INSERT INTO book (book, user, suite, key, device) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+            "INSERT INTO book (book, user, suite, key, device, attested, leaf) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT DO NOTHING",
             params![
                 event.book.as_bytes(),
                 event.user.as_bytes(),
                 event.suite,
                 event.key,
-                event.device
+                event.device,
+                event.attested,
+                int(leaf)
             ],
         )?;
         Ok(())

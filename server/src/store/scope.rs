@@ -65,32 +65,42 @@ pub(crate) struct ScopedRecord {
     pub(crate) opened: u64,
 }
 
+/// Where a person worked at a size of the ledger.
+#[derive(Debug, Clone)]
+pub(crate) struct UserAt {
+    /// His own unit.
+    pub(crate) unit: UnitId,
+    /// His roles there, by code.
+    pub(crate) roles: Vec<String>,
+    /// Whether he was blocked.
+    pub(crate) blocked: bool,
+}
+
 impl ReadTx<'_> {
     /// Where a person worked and as what, by the first `size` leaves.
-    pub(crate) fn user_at(&self, user: UserId, size: u64) -> Result<Option<(UnitId, Vec<String>)>, StoreError> {
+    pub(crate) fn user_at(&self, user: UserId, size: u64) -> Result<Option<UserAt>, StoreError> {
         self.one(
-            "SELECT unit, roles FROM user_at WHERE user = ?1 AND leaf < ?2 ORDER BY leaf DESC, position DESC LIMIT 1",
+            "SELECT unit, roles, blocked FROM user_at WHERE user = ?1 AND leaf < ?2 ORDER BY leaf DESC, position DESC LIMIT 1",
             params![user.as_bytes(), int(size)],
             |row| {
                 let roles: String = row.get(1)?;
-                Ok((id!(row, 0, UnitId), roles.split_whitespace().map(str::to_owned).collect()))
+                Ok(UserAt {
+                    unit: id!(row, 0, UnitId),
+                    roles: roles.split_whitespace().map(str::to_owned).collect(),
+                    blocked: row.get(2)?,
+                })
             },
         )
     }
 
-    /// The roles that a person had when the ledger had a size, and those that he was given since.
-    pub(crate) fn roles_since(&self, user: UserId, size: u64) -> Result<Vec<String>, StoreError> {
-        let rows: Vec<String> = self.all(
-            "SELECT roles FROM user_at WHERE user = ?1 AND leaf >= coalesce(
-               (SELECT max(leaf) FROM user_at WHERE user = ?1 AND leaf < ?2), 0) ORDER BY leaf, position",
-            params![user.as_bytes(), int(size)],
+    /// Whether a unit was closed by the first `size` leaves.
+    pub(crate) fn unit_closed_at(&self, unit: UnitId, size: u64) -> Result<bool, StoreError> {
+        let closed = self.one(
+            "SELECT closed FROM unit_at WHERE unit = ?1 AND leaf < ?2 ORDER BY leaf DESC, position DESC LIMIT 1",
+            params![unit.as_bytes(), int(size)],
             |row| row.get(0),
         )?;
-        Ok(rows
-            .iter()
-            .flat_map(|roles| roles.split_whitespace())
-            .map(str::to_owned)
-            .collect())
+        Ok(closed.unwrap_or(false))
     }
 
     /// A unit and every one below it, by the first `size` leaves.
@@ -142,6 +152,7 @@ impl ReadTx<'_> {
     pub(crate) fn scope_moved(&self, user: UserId, (from, to): (u64, u64)) -> Result<bool, StoreError> {
         let found = self.one(
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM user_at WHERE user = ?1 AND leaf >= ?2 AND leaf < ?3)
+               OR EXISTS (SELECT 1 FROM membership_at WHERE user = ?1 AND leaf >= ?2 AND leaf < ?3)
                OR EXISTS (SELECT 1 FROM unit_at WHERE leaf >= ?2 AND leaf < ?3)
                OR EXISTS (SELECT 1 FROM grant_at WHERE leaf >= ?2 AND leaf < ?3)",
             params![user.as_bytes(), int(from), int(to)],
@@ -154,6 +165,7 @@ impl ReadTx<'_> {
     pub(crate) fn scope_turns(&self, user: UserId, record: RecordId, from: u64) -> Result<Vec<u64>, StoreError> {
         self.all(
             "SELECT leaf + 1 FROM user_at WHERE user = ?1 AND leaf >= ?3
+             UNION SELECT leaf + 1 FROM membership_at WHERE user = ?1 AND leaf >= ?3
              UNION SELECT leaf + 1 FROM unit_at WHERE leaf >= ?3
              UNION SELECT leaf + 1 FROM grant_at WHERE record = ?2 AND leaf >= ?3 ORDER BY 1",
             params![user.as_bytes(), record.as_bytes(), int(from)],
@@ -229,16 +241,20 @@ impl ReadTx<'_> {
 
     /// All units with their parents, by name.
     pub(crate) fn units(&self) -> Result<Vec<UnitEvent>, StoreError> {
-        self.all("SELECT unit, name, parent FROM unit ORDER BY name, unit", [], |row| {
-            Ok(UnitEvent {
-                unit: id!(row, 0, UnitId),
-                name: row.get(1)?,
-                parent: row.get::<_, Option<_>>(2)?.map(UnitId::from_bytes),
-                level: None,
-                closed: None,
-                on_behalf: None,
-            })
-        })
+        self.all(
+            "SELECT unit, name, parent, level, closed FROM unit ORDER BY name, unit",
+            [],
+            |row| {
+                Ok(UnitEvent {
+                    unit: id!(row, 0, UnitId),
+                    name: row.get(1)?,
+                    parent: row.get::<_, Option<_>>(2)?.map(UnitId::from_bytes),
+                    level: row.get(3)?,
+                    closed: row.get::<_, bool>(4)?.then_some(true),
+                    on_behalf: None,
+                })
+            },
+        )
     }
 }
 
@@ -246,13 +262,14 @@ impl WriteTx<'_> {
     /// Notes where a person works from an entry on.
     pub(crate) fn put_user_at(&self, event: &UserEvent, leaf: u64, position: u32) -> Result<(), StoreError> {
         self.run(
-            "INSERT INTO user_at (user, leaf, position, unit, roles) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO user_at (user, leaf, position, unit, roles, blocked) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 event.user.as_bytes(),
                 int(leaf),
                 position,
                 event.unit.as_bytes(),
-                event.roles.join(" ")
+                event.roles.join(" "),
+                event.blocked == Some(true)
             ],
         )?;
         Ok(())
@@ -261,12 +278,13 @@ impl WriteTx<'_> {
     /// Notes where a unit stands from an entry on.
     pub(crate) fn put_unit_at(&self, event: &UnitEvent, leaf: u64, position: u32) -> Result<(), StoreError> {
         self.run(
-            "INSERT INTO unit_at (unit, leaf, position, parent) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO unit_at (unit, leaf, position, parent, closed) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
                 event.unit.as_bytes(),
                 int(leaf),
                 position,
-                event.parent.map(|parent| *parent.as_bytes())
+                event.parent.map(|parent| *parent.as_bytes()),
+                event.closed == Some(true)
             ],
         )?;
         Ok(())

@@ -7,7 +7,7 @@ use crate::code::code_of;
 use crate::tree;
 
 /// Names of the test functions in a Rust file.
-fn tests_in(text: &str) -> Vec<String> {
+pub(crate) fn tests_in(text: &str) -> Vec<String> {
     let code = code_of(text);
     let mut names = Vec::new();
     let mut is_test = false;

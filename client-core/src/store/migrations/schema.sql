@@ -133,7 +133,8 @@ CREATE TABLE draft (
   based_heads BLOB,
   answers BLOB,
   saved_at INTEGER NOT NULL,
-  based_private BLOB
+  based_private BLOB,
+  unit BLOB
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX draft_saved ON draft (saved_at, draft);
 
@@ -176,7 +177,7 @@ CREATE TABLE identity (
 
 CREATE TABLE person (user BLOB PRIMARY KEY, name TEXT NOT NULL, roles TEXT NOT NULL, unit BLOB NOT NULL, leaf INTEGER NOT NULL DEFAULT -1) STRICT, WITHOUT ROWID;
 CREATE TABLE book (book BLOB PRIMARY KEY, user BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE unit (unit BLOB PRIMARY KEY, name TEXT NOT NULL, parent BLOB, leaf INTEGER NOT NULL DEFAULT -1) STRICT, WITHOUT ROWID;
+CREATE TABLE unit (unit BLOB PRIMARY KEY, name TEXT NOT NULL, parent BLOB, leaf INTEGER NOT NULL DEFAULT -1, closed INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 CREATE TABLE kind (kind TEXT NOT NULL, version INTEGER NOT NULL, source TEXT NOT NULL, PRIMARY KEY (kind, version)) STRICT, WITHOUT ROWID;
 -- Where the exchange with the station stands.
 
@@ -418,3 +419,25 @@ CREATE TABLE pins (
   said_at INTEGER NOT NULL,
   keys BLOB NOT NULL
 ) STRICT;
+
+-- Memberships as the station said them last. `phase`: 0 planned, 1 in force, 2 ended.
+CREATE TABLE membership (
+  membership BLOB PRIMARY KEY,
+  user BLOB NOT NULL,
+  unit BLOB NOT NULL,
+  roles TEXT NOT NULL,
+  stands_in_for BLOB,
+  until_at INTEGER,
+  phase INTEGER NOT NULL,
+  leaf INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX membership_user ON membership (user);
+
+-- To whom records are granted that are here, beside the people of their units.
+CREATE TABLE granted (
+  record BLOB NOT NULL,
+  grantee BLOB NOT NULL,
+  ended INTEGER NOT NULL,
+  leaf INTEGER NOT NULL,
+  PRIMARY KEY (record, grantee)
+) STRICT, WITHOUT ROWID;

@@ -64,17 +64,32 @@ CREATE TABLE book_tip (
   PRIMARY KEY (book, incarnation)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE unit (unit BLOB PRIMARY KEY, name TEXT NOT NULL, parent BLOB) STRICT, WITHOUT ROWID;
+-- `level`: by code, as `community`. `closed`: it takes no new people and records.
+CREATE TABLE unit (
+  unit BLOB PRIMARY KEY,
+  name TEXT NOT NULL,
+  parent BLOB,
+  level TEXT,
+  closed INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
 
 -- `roles`: codes, one space between.
-CREATE TABLE user (user BLOB PRIMARY KEY, name TEXT NOT NULL, roles TEXT NOT NULL, unit BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE user (
+  user BLOB PRIMARY KEY,
+  name TEXT NOT NULL,
+  roles TEXT NOT NULL,
+  unit BLOB NOT NULL,
+  blocked INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE book (
   book BLOB PRIMARY KEY,
   user BLOB NOT NULL,
   suite INTEGER NOT NULL,
   key BLOB NOT NULL,
-  device TEXT NOT NULL
+  device TEXT NOT NULL,
+  attested TEXT,
+  leaf INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE kind (
@@ -204,6 +219,7 @@ CREATE TABLE user_at (
   position INTEGER NOT NULL,
   unit BLOB NOT NULL,
   roles TEXT NOT NULL,
+  blocked INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (user, leaf, position)
 ) STRICT, WITHOUT ROWID;
 
@@ -213,6 +229,7 @@ CREATE TABLE unit_at (
   leaf INTEGER NOT NULL,
   position INTEGER NOT NULL,
   parent BLOB,
+  closed INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (unit, leaf, position)
 ) STRICT, WITHOUT ROWID;
 
@@ -408,6 +425,44 @@ CREATE TABLE blob_upload (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_upload_touched ON blob_upload (touched_at);
 CREATE INDEX blob_upload_hash ON blob_upload (hash);
+
+-- ---- registry ----
+
+-- Projection: memberships as the newest word has them. `phase`: 0 planned, 1 in force, 2 ended. `due`: when its next event is to be written.
+CREATE TABLE membership (
+  membership BLOB PRIMARY KEY,
+  user BLOB NOT NULL,
+  unit BLOB NOT NULL,
+  roles TEXT NOT NULL,
+  stands_in_for BLOB,
+  from_at INTEGER,
+  until_at INTEGER,
+  phase INTEGER NOT NULL,
+  due INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX membership_user ON membership (user, phase);
+CREATE INDEX membership_due ON membership (due) WHERE due IS NOT NULL;
+
+-- What each membership was from which entry on.
+CREATE TABLE membership_at (
+  user BLOB NOT NULL,
+  membership BLOB NOT NULL,
+  leaf INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  unit BLOB NOT NULL,
+  roles TEXT NOT NULL,
+  phase INTEGER NOT NULL,
+  PRIMARY KEY (user, membership, leaf, position)
+) STRICT, WITHOUT ROWID;
+
+-- Operational: how other registers call units and people, by which an import knows them again. No phone needs it, so it is not on the ledger.
+CREATE TABLE registry_code (
+  is_unit INTEGER NOT NULL,
+  code TEXT NOT NULL,
+  id BLOB NOT NULL,
+  PRIMARY KEY (is_unit, code)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX registry_code_id ON registry_code (is_unit, id);
 
 -- ---- the audit log ----
 
