@@ -72,6 +72,7 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("MEDIA_TYPE_CHARS_MAX", Here(|| check_media_type(&media_type(MEDIA_TYPE_CHARS_MAX)).is_ok(), || check_media_type(&media_type(MEDIA_TYPE_CHARS_MAX + 1)).is_err())),
         ("PARCEL_ENTRY_BYTES", In(&["much_that_waits_goes_into_several_parcels_that_may_come_in_any_order"])),
         ("PARCEL_BYTES_MAX", Here(|| parcel(PARCEL_BYTES_MAX), || !parcel(PARCEL_BYTES_MAX + 1))),
+        ("PARCEL_PIECES_MAX", In(&["a_parcel_holds_so_many_pieces_and_not_one_more"])),
         ("PARCELS_CARRIED_MAX", In(&["a_carrier_takes_whole_parcels_of_its_station_alone_and_a_bounded_number"])),
     ]
 }
