@@ -163,7 +163,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::kind::{DocumentName, Field, Label, Who};
+    use crate::kind::{DocumentName, Field, Kind, Label, Who};
 
     fn builtin() -> Catalogue {
         Catalogue::builtin().unwrap_or_else(|error| panic!("{error}"))

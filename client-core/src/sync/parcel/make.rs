@@ -61,7 +61,7 @@ pub fn make(core: &Core, vault: &dyn KeyVault, blob_bytes_max: u64) -> Result<Ve
             Ok((pages::incarnation(tx)?, pages))
         })?;
         sent += pages.len();
-        let taken: usize = pages.iter().flat_map(|page| &page.entries).map(Vec::len).sum();
+        let taken: usize = pages.iter().flat_map(|page| &page.entries).map(|entry| entry.len()).sum();
         let along = pieces.next(PARCEL_ENTRY_BYTES.saturating_sub(taken))?;
         if pages.is_empty() && along.is_empty() {
             break;
