@@ -106,7 +106,7 @@ impl Office {
         if let Some(shape) = shapes.get(&key) {
             return Ok(shape.clone());
         }
-        let shape = Shape::of(kind, name)?;
+        let shape = Shape::shared(kind, name)?;
         shapes.insert(key, shape.clone());
         Ok(shape)
     }

@@ -67,6 +67,8 @@ pub const PARCEL_ENTRY_BYTES: usize = 2 * 1024 * 1024;
 pub const PARCEL_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// Parcels that one phone carries at most: colleagues of a shift, and no more than 48 MiB of somebody else's.
 pub const PARCELS_CARRIED_MAX: usize = 16;
+/// Pieces of blobs in one parcel: small pictures come first, and forty of them fill it.
+pub const PARCEL_PIECES_MAX: usize = 64;
 /// Bytes of one blob: a minute of video as phones record it, or five hours of speech; more is not evidence but an archive.
 pub const BLOB_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Bytes of one upload request or download range that a phone works with: on the line for eight seconds at 1 Mbit/s, and in memory once.

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use beatbook_protocol::id::{Hash, IncarnationId};
-use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
+use beatbook_protocol::limits::{EXCHANGE_PAGES_MAX, PARCEL_PIECES_MAX};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, header_hash};
 use beatbook_protocol::parcel::{Answer, AnswerContent, Parcel, ParcelContent, ParcelFault, SealingPublicKey, parcel_hash};
 use beatbook_protocol::wire::{
     DeliverRequest, DeliverResponse, Receipt, Refusal, RefusalCode, SealingOffer, WIRE_VERSION, pack, read, receipt_root, unpack,
 };
 
+use crate::blobs;
 use crate::error::StationError;
 use crate::exchange::{refusal_of, refusal_of_codec};
 use crate::intake::{Author, take_in_all};
@@ -52,6 +53,9 @@ pub(crate) fn deliver(station: &Station, packed: &[u8], token: Option<&str>) -> 
     let answered = opened.and_then(|(book, content)| {
         if content.pages.len() > EXCHANGE_PAGES_MAX {
             return Err(ParcelFault::Unreadable("too many pages in one parcel".to_owned()));
+        }
+        if content.blobs.as_ref().is_some_and(|blobs| blobs.len() > PARCEL_PIECES_MAX) {
+            return Err(ParcelFault::Unreadable("too many pieces of blobs in one parcel".to_owned()));
         }
         Ok((book, content))
     });
@@ -115,6 +119,11 @@ fn answer(
     }
     let answers = take_in_all(&station.store, &station.kinds, &author, content.pages, now)?;
     station.count_answers(&answers);
+    // After the pages: a blob that a record names has no quota.
+    let pieces = content.blobs.as_deref();
+    let blobs = pieces
+        .map(|pieces| blobs::take_pieces(station, book.book, pieces))
+        .transpose()?;
     let (checkpoint, backed_up_to) = station.store.read(|tx| {
         let (_, note) = ledger::sign(tx, &station.keys, &station.origin)?;
         let backed_up_to = tx.station()?.map(|row| row.backed_up_to).filter(|size| *size > 0);
@@ -127,6 +136,7 @@ fn answer(
         answers,
         checkpoint,
         backed_up_to,
+        blobs,
     }))
 }
 

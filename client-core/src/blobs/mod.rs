@@ -15,6 +15,7 @@ mod fetch;
 mod folder;
 mod keep;
 mod machine;
+mod pieces;
 mod policy;
 mod report;
 mod send;
@@ -29,6 +30,7 @@ pub use folder::Content;
 pub(crate) use folder::Folder;
 pub use keep::{FileView, RecordFiles};
 pub use machine::{BlobMachine, BlobStep};
+pub(crate) use pieces::Pieces;
 pub use policy::{BlobBudget, WaitingBlob, WhyWaiting};
 pub use report::{BlobReport, BlobSyncFault};
 

@@ -20,7 +20,7 @@ use crate::store::intake::FeedItem;
 use crate::store::pages::{self, Sealing, Settled};
 use crate::store::records::Records;
 use crate::store::sync_state::{self, OwnBook};
-use crate::store::{StoreError, Tx, digests, give, outbox, parcels, pins, registry};
+use crate::store::{StoreError, Tx, blobs, digests, give, outbox, parcels, pins, registry};
 
 /// What applying a reply did.
 #[derive(Debug, Default)]
@@ -152,6 +152,14 @@ pub(super) fn apply_parcel(core: &Core, parcel: &ParcelAnswer<'_>, now: UnixMill
         }
         if let Some(size) = backed_up {
             pages::retire(tx, *size)?;
+        }
+        for stands in content.blobs.iter().flatten() {
+            if stands.arrived {
+                blobs::set_arrived(tx, &stands.blob, now)?;
+            } else {
+                blobs::set_begun(tx, &stands.blob)?;
+                blobs::set_sent(tx, &stands.blob, stands.bytes)?;
+            }
         }
         Ok::<_, StoreError>((applied, parcels::note_answered(tx, &content.parcel, now)?))
     })?;

@@ -2,7 +2,7 @@
 //! makes sense in its record is for `kind::validate`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use automerge::{Automerge, ExpandedChange};
 
@@ -13,7 +13,7 @@ use super::path::REMOVED;
 use super::replay::Replay;
 use crate::facts::Value;
 use crate::id::{ActorId, Hash};
-use crate::kind::{DocumentName, Field, FieldType, Kind};
+use crate::kind::{CheckedKind, DocumentName, Field, FieldType, Kind};
 use crate::limits::{MEDIA_TYPE_CHARS_MAX, NOTE_CHARS_MAX, TEXT_CHARS_MAX};
 use crate::place::Place;
 
@@ -60,7 +60,28 @@ pub(super) enum Misfit {
     },
 }
 
+/// Shapes that somebody in this process holds, by the hash of the kind's file and the document.
+static HELD: Mutex<BTreeMap<(Hash, DocumentName), Weak<Inner>>> = Mutex::new(BTreeMap::new());
+
 impl Shape {
+    /// The shape of one of a checked kind's documents: the one that somebody holds already, or a new one. Its genesis is a document that is
+    /// written and read again, and a kind that was checked never changes.
+    ///
+    /// # Errors
+    /// As [`Shape::of`].
+    pub fn shared(kind: &CheckedKind, name: DocumentName) -> Result<Self, DocumentError> {
+        let held = || HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (kind.digest(), name);
+        if let Some(there) = held().get(&key).and_then(Weak::upgrade) {
+            return Ok(Self(there));
+        }
+        let shape = Self::of(kind, name)?;
+        let mut held = held();
+        held.retain(|_, shape| shape.strong_count() > 0);
+        held.insert(key, Arc::downgrade(&shape.0));
+        Ok(shape)
+    }
+
     /// The shape of one of a kind's documents.
     ///
     /// # Errors

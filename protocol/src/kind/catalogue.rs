@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::lines::Step::{At, Key};
-use super::model::{FieldType, Kind};
-use super::parse::{CheckedKind, KindError, KindFault};
+use super::model::FieldType;
+use super::parse::{CheckedKind, KindError, KindFault, parse_once};
 use crate::codec::domain;
 use crate::id::Hash;
 
@@ -44,12 +44,7 @@ impl Catalogue {
         let mut kinds = (*self.kinds).clone();
         let mut added = Vec::new();
         for (name, text) in files {
-            // Parsing and checking a file takes milliseconds, and each opening of an app or a station brings the same files again.
-            let builtin = PARSED.get().and_then(|parsed| parsed.as_ref().ok());
-            let kind = match self.same(text).or_else(|| builtin?.same(text)) {
-                Some(kind) => kind.clone(),
-                None => Kind::parse(text, name)?,
-            };
+            let kind = parse_once(text, name)?;
             let versions = kinds.entry(kind.code.clone()).or_default();
             if let Some(there) = versions.get(&kind.version) {
                 if *there == kind {
@@ -71,10 +66,6 @@ impl Catalogue {
             referred(kind, &kinds)?;
         }
         Ok(Self { kinds: Arc::new(kinds) })
-    }
-
-    fn same(&self, source: &str) -> Option<&CheckedKind> {
-        self.iter().find(|kind| kind.source() == source)
     }
 
     /// The kind of this code and version.
@@ -172,7 +163,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::kind::{DocumentName, Field, Label, Who};
+    use crate::kind::{DocumentName, Field, Kind, Label, Who};
 
     fn builtin() -> Catalogue {
         Catalogue::builtin().unwrap_or_else(|error| panic!("{error}"))

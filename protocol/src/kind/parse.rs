@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::check;
 use super::expression::Expression;
@@ -194,6 +194,27 @@ impl Kind {
     pub fn fields_of(&self, document: DocumentName) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(move |field| field.document == document)
     }
+}
+
+/// Kinds that somebody in this process holds, by their files' hashes.
+static HELD: Mutex<BTreeMap<Hash, Weak<Checked>>> = Mutex::new(BTreeMap::new());
+
+/// Reads and checks a kind file, unless somebody holds what came of the same text: an app reads all its kinds again whenever people, books
+/// or kinds change, and a checked kind never changes.
+///
+/// # Errors
+/// As [`Kind::parse`].
+pub(super) fn parse_once(text: &str, file: &str) -> Result<CheckedKind, KindError> {
+    let held = || HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    let digest = file_digest(text);
+    if let Some(there) = held().get(&digest).and_then(Weak::upgrade) {
+        return Ok(CheckedKind(there));
+    }
+    let kind = Kind::parse(text, file)?;
+    let mut held = held();
+    held.retain(|_, kind| kind.strong_count() > 0);
+    held.insert(digest, Arc::downgrade(&kind.0));
+    Ok(kind)
 }
 
 /// The hash of a kind file's bytes, whether this version can read it or not.

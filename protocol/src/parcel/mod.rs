@@ -20,7 +20,7 @@ use crate::id::{BookId, Hash, IncarnationId};
 use crate::limits::{EXCHANGE_BYTES_MAX, PARCEL_BYTES_MAX};
 use crate::page::{BookPublicKey, KeyError, SealedPage, Signer};
 use crate::time::UnixMillis;
-use crate::wire::{PageAnswer, Receipt};
+use crate::wire::{BlobPiece, BlobStanding, PageAnswer, Receipt};
 
 /// The first bytes of a parcel's file.
 pub const PARCEL_MAGIC: &[u8; 8] = b"BBPARCEL";
@@ -111,7 +111,9 @@ pub struct ParcelContent {
     /// Version of the app.
     #[n(5)]
     pub app: String,
-    // 6 is reserved for blobs.
+    /// Pieces of photos and recordings that wait, as far as there was room.
+    #[n(6)]
+    pub blobs: Option<Vec<BlobPiece>>,
 }
 
 /// An answer's file.
@@ -157,6 +159,9 @@ pub struct AnswerContent {
     /// Ledger size up to which the station has a backup.
     #[n(5)]
     pub backed_up_to: Option<u64>,
+    /// What the station has now of each blob of which the parcel held a piece.
+    #[n(6)]
+    pub blobs: Option<Vec<BlobStanding>>,
 }
 
 /// Signed bytes, as they are inside the seal.
@@ -386,6 +391,7 @@ mod tests {
             answer_key: *SealingKey::from_bytes(&[9; 32]).public_key().as_bytes(),
             made_at: UnixMillis(5),
             app: "test".into(),
+            blobs: None,
         }
     }
 
@@ -442,6 +448,7 @@ mod tests {
             receipt: Receipt::sign(receipt_root(&[], &[], &[]), &station),
             checkpoint: "note".into(),
             backed_up_to: Some(3),
+            blobs: None,
         };
         let seal = |station: &SigningKey| Answer::seal(&said, ORIGIN, station, &author.public_key(), &[4; 32]).unwrap();
         let answer = Answer::parse(&seal(&station)).unwrap();

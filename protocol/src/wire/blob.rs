@@ -45,6 +45,25 @@ pub struct BlobStanding {
     pub arrived: bool,
 }
 
+/// A piece of a blob, in a parcel that somebody carries. Pieces are put together as those of an upload are: each goes on where the one
+/// before it ended, and the whole is verified by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct BlobPiece {
+    /// The blob.
+    #[n(0)]
+    pub blob: Hash,
+    /// Bytes of the whole blob.
+    #[n(1)]
+    pub length: u64,
+    /// Where the piece begins.
+    #[n(2)]
+    pub offset: u64,
+    /// Its bytes.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub bytes: Vec<u8>,
+}
+
 /// Why a blob call was refused, beside what refuses any call ([`RefusalCode`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobRefusal {

@@ -14,7 +14,7 @@ mod refusal;
 mod verdict;
 
 pub use app::AppVersion;
-pub use blob::{BlobRefusal, BlobStanding, StandingRequest, StandingResponse};
+pub use blob::{BlobPiece, BlobRefusal, BlobStanding, StandingRequest, StandingResponse};
 pub use enrol::{EnrolRequest, EnrolResponse, enrol_message};
 pub use exchange::{
     Challenged, Cursor, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, GivenEntry, KindFile, Owes, PageAnswer,

@@ -3,11 +3,13 @@
 //!
 //! ```text
 //!  phone ─ create ─► upload (a part per book, under `blobs/parts`) ─ pieces ─► whole ─ hash verified ─► `blobs/ab/abcd...`
+//!  parcel ─ pieces ────┘
 //!                    turn (one writer an upload)                                  sweep: what nobody goes on with or names, after a time
 //!  reader ─ access (a record in his scope names it) ─► the file
 //! ```
 
 mod access;
+mod carried;
 pub(crate) mod kept;
 mod sweep;
 mod turn;
@@ -20,6 +22,7 @@ use beatbook_protocol::id::{BookId, Hash};
 use beatbook_protocol::wire::BlobRefusal;
 
 pub(crate) use access::{Bearer, Readable, bearer_of, readable};
+pub(crate) use carried::take_pieces;
 pub(crate) use sweep::sweep_when_due;
 pub(crate) use turn::Turn;
 pub(crate) use upload::{Checksum, Progress, Writing, begin, checked, end, resume, standing, terminate, write};

@@ -38,6 +38,22 @@ impl Turns {
         self.take_within(WAIT_MAX, (book, hash)).await
     }
 
+    /// Takes a turn at once; none when somebody writes.
+    pub(super) fn take_now(&self, book: BookId, hash: Hash) -> Option<Turn> {
+        let name = (book, hash);
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.contains_key(&name) {
+            return None;
+        }
+        let place = Arc::new(Place::default());
+        held.insert(name, Arc::clone(&place));
+        Some(Turn {
+            name,
+            place,
+            held: Arc::clone(&self.0),
+        })
+    }
+
     async fn take_within(&self, wait_max: Duration, name: Name) -> Option<Turn> {
         let waited = tokio::time::timeout(wait_max, async {
             loop {

@@ -2,11 +2,13 @@
 
 use beatbook_protocol::id::{BookId, Hash};
 use beatbook_protocol::ledger::StationPublicKey;
+use beatbook_protocol::limits::PARCEL_PIECES_MAX;
 use beatbook_protocol::page::{BookKey, SealedPage};
 use beatbook_protocol::parcel::{Answer, AnswerContent, Parcel, ParcelContent, SealingKey, SealingPublicKey};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    DeliverRequest, DeliverResponse, Refusal, RefusalCode, Verdict, WIRE_VERSION, pack, read, unpack, verdict_of,
+    BlobPiece, BlobStanding, DeliverRequest, DeliverResponse, Refusal, RefusalCode, Verdict, WIRE_VERSION, pack, read, unpack,
+    verdict_of,
 };
 
 use crate::testing::{Phone, World, code, visit};
@@ -21,6 +23,7 @@ fn content(phone: &Phone, pages: Vec<SealedPage>) -> ParcelContent {
         answer_key: *SealingKey::from_bytes(&SECRET).public_key().as_bytes(),
         made_at: UnixMillis(phone.wall),
         app: "test".into(),
+        blobs: None,
     }
 }
 
@@ -206,4 +209,96 @@ fn keys_made_by_an_earlier_version_get_a_sealing_key_that_stays() {
     assert_eq!(world.send(&mut phone, vec![]).sealing, None);
     world.reopen();
     assert_eq!(std::fs::read(&file).unwrap(), drawn);
+}
+
+/// Delivers pieces of a blob, and says what the station then has of it.
+fn brought(world: &World, author: &Phone, carrier: &Phone, pieces: Vec<BlobPiece>) -> Vec<BlobStanding> {
+    let content = ParcelContent {
+        blobs: Some(pieces),
+        ..content(author, vec![])
+    };
+    let (origin, key) = (&author.enrolled.origin, station_key(author));
+    let file = Parcel::seal(&content, origin, &author.key, &key, &[4; 32]).unwrap();
+    opened(author, &deliver(world, carrier, &file).unwrap()).blobs.unwrap()
+}
+
+#[test]
+fn pieces_of_a_blob_go_on_where_the_station_is_and_what_does_not_fit_is_left_aside() {
+    let world = World::new();
+    let (author, carrier) = (world.phone("李警官", "officer"), world.phone("张网格", "grid_worker"));
+    let whole: Vec<u8> = (0..100_u8).collect();
+    let blob = beatbook_protocol::blob::blob_name(&whole);
+    let piece = |from: usize, to: usize| BlobPiece {
+        blob,
+        length: 100,
+        offset: from as u64,
+        bytes: whole[from..to].to_vec(),
+    };
+    let stands = |pieces: Vec<BlobPiece>| {
+        let stands = brought(&world, &author, &carrier, pieces);
+        (stands[0].bytes, stands[0].arrived)
+    };
+    assert_eq!(stands(vec![piece(50, 100)]), (0, false), "the beginning has not come");
+    assert_eq!(stands(vec![piece(0, 40)]), (40, false));
+    assert_eq!(stands(vec![piece(0, 40)]), (40, false), "once more");
+    assert_eq!(stands(vec![piece(60, 100)]), (40, false), "a gap");
+    assert_eq!(stands(vec![piece(20, 60)]), (60, false), "what is there already is skipped");
+    // Longer than it says, ending behind its end, of another length: none of it counts, and none of it harms.
+    let overlong = BlobPiece {
+        bytes: vec![7; 200],
+        ..piece(60, 60)
+    };
+    assert_eq!(stands(vec![overlong]), (60, false));
+    let far = BlobPiece {
+        offset: u64::MAX,
+        ..piece(60, 80)
+    };
+    assert_eq!(stands(vec![far]), (60, false));
+    assert_eq!(stands(vec![piece(60, 80), piece(80, 100)]), (100, true));
+    assert_eq!(stands(vec![piece(0, 100)]), (100, true), "and it stays");
+    assert_eq!(world.station.verify_ledger().unwrap().faults, Vec::<String>::new());
+}
+
+#[test]
+fn a_blob_in_a_parcel_that_is_not_what_its_name_says_is_thrown_away() {
+    let world = World::new();
+    let (author, carrier) = (world.phone("李警官", "officer"), world.phone("张网格", "grid_worker"));
+    let wrong = BlobPiece {
+        blob: Hash::from_bytes([5; 32]),
+        length: 3,
+        offset: 0,
+        bytes: vec![1, 2, 3],
+    };
+    let nothing = BlobStanding {
+        blob: wrong.blob,
+        bytes: 0,
+        arrived: false,
+    };
+    assert_eq!(brought(&world, &author, &carrier, vec![wrong.clone()]), [nothing]);
+}
+
+#[test]
+fn a_parcel_holds_so_many_pieces_and_not_one_more() {
+    let world = World::new();
+    let (author, carrier) = (world.phone("李警官", "officer"), world.phone("张网格", "grid_worker"));
+    let content_of = |pieces: usize| ParcelContent {
+        blobs: Some(
+            (0..pieces)
+                .map(|at| BlobPiece {
+                    blob: beatbook_protocol::blob::blob_name(&[at as u8]),
+                    length: 1,
+                    offset: 0,
+                    bytes: vec![at as u8],
+                })
+                .collect(),
+        ),
+        ..content(&author, vec![])
+    };
+    let (origin, key) = (&author.enrolled.origin, station_key(&author));
+    let file = |pieces| Parcel::seal(&content_of(pieces), origin, &author.key, &key, &[4; 32]).unwrap();
+    assert_eq!(refused(&world, &carrier, &file(PARCEL_PIECES_MAX + 1)), "parcel_unreadable");
+    let stands = opened(&author, &deliver(&world, &carrier, &file(PARCEL_PIECES_MAX)).unwrap())
+        .blobs
+        .unwrap();
+    assert_eq!(stands.iter().filter(|stands| stands.arrived).count(), PARCEL_PIECES_MAX);
 }

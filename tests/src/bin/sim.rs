@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use beatbook_tests::bench::cpu_s;
 use beatbook_tests::world::many::{self, Many};
 use clap::Parser;
 
@@ -61,6 +62,10 @@ fn main() -> ExitCode {
         "{seconds:.1} s with {jobs} at a time: {rate:.1} seeds a second, {:.1} a second and core",
         rate / f64::from(u32::try_from(jobs.min(cores)).unwrap_or(1))
     );
+    // On a machine with other work to do this alone says what a seed costs.
+    if let Ok(cpu) = cpu_s(std::process::id()) {
+        println!("{cpu:.1} s of CPU: {:.1} seeds for each", rate * seconds / cpu.max(0.01));
+    }
     if ended.failures.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -75,6 +75,7 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("PINS_MAX", In(&["roots_and_pins_are_as_many_and_as_long_as_they_may_be", "more_pins_than_a_station_has_keys_are_not_announced_and_not_believed"])),
         ("ROOTS_MAX", In(&["roots_and_pins_are_as_many_and_as_long_as_they_may_be"])),
         ("ROOT_BYTES_MAX", In(&["roots_and_pins_are_as_many_and_as_long_as_they_may_be"])),
+        ("PARCEL_PIECES_MAX", In(&["a_parcel_holds_so_many_pieces_and_not_one_more"])),
         ("PARCELS_CARRIED_MAX", In(&["a_carrier_takes_whole_parcels_of_its_station_alone_and_a_bounded_number"])),
     ]
 }

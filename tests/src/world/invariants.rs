@@ -1,10 +1,10 @@
 //! What must hold: after a sync that says all is exchanged, and at the end of a world that was healed. Changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use beatbook_client_core::sync::status;
 use beatbook_protocol::id::{Hash, RecordId};
-use beatbook_server::station::{Session, Station};
+use beatbook_server::station::{RecordPage, Session, Station};
 
 use super::look::{PhoneLook, Stage, Standings, StationLook};
 use super::model::Model;
@@ -99,17 +99,49 @@ fn same(name: &str, there: &Standings, here: &Standings) -> Result<(), Broken> {
     }
 }
 
+/// What the station shows of each record, opened once for all phones that are compared with it. For a station to which nothing happens
+/// meanwhile.
+#[derive(Debug)]
+pub struct Shown<'s> {
+    station: &'s Station,
+    chief: &'s Session,
+    pages: BTreeMap<RecordId, RecordPage>,
+}
+
+impl<'s> Shown<'s> {
+    /// Nothing opened yet; the chief reads everything.
+    #[must_use]
+    pub fn by(station: &'s Station, chief: &'s Session) -> Self {
+        Self {
+            station,
+            chief,
+            pages: BTreeMap::new(),
+        }
+    }
+
+    fn page(&mut self, record: RecordId) -> Result<&RecordPage, Broken> {
+        if !self.pages.contains_key(&record) {
+            let page = self.station.record(self.chief, record);
+            let page = page.map_err(|fault| broken(format!("the station, record {record}: {fault}")))?;
+            self.pages.insert(
+                record,
+                page.ok_or_else(|| broken(format!("the station does not show record {record}")))?,
+            );
+        }
+        self.pages.get(&record).ok_or_else(|| broken("a page that was just opened"))
+    }
+}
+
 /// Every record shows the same on a phone as at the station: values of both documents, and the official view.
 ///
 /// # Errors
 /// The first difference.
-pub fn shows_the_same(phone: &PhoneSide, station: &Station, chief: &Session, look: &StationLook) -> Result<(), Broken> {
+pub fn shows_the_same(phone: &PhoneSide, shown: &mut Shown<'_>, look: &StationLook) -> Result<(), Broken> {
     let core = phone.core()?;
     for record in &look.scope(phone.user)? {
         let said = |fault: &dyn std::fmt::Display| broken(format!("{}, record {record}: {fault}", phone.name));
         let here = core.record(*record).map_err(|fault| said(&fault))?;
-        let there = station.record(chief, *record).map_err(|fault| said(&fault))?;
-        let there = there.ok_or_else(|| said(&"the station does not show it"))?;
+        let there = shown.page(*record)?;
         let official = here.official.as_ref().unwrap_or(&here.facts);
         if *official != there.official {
             return Err(said(&format!("shows {official:?}\n  the station {:?}", there.official)));

@@ -9,12 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::plan::Plan;
 use super::run::{Ran, run};
 use super::template::Template;
 use super::{Broken, broken};
-
-/// Every so many seeds, one runs twice.
-const TWICE: u64 = 100;
 
 /// Which worlds to run.
 #[derive(Debug, Clone)]
@@ -78,7 +76,7 @@ pub fn run_all(many: &Many) -> Result<Ended, Broken> {
                 while let Some(seed) = many.seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let one = one(&template, &place.0, *seed, many.is_told);
                     let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
-                    ended.compared += usize::from(seed.is_multiple_of(TWICE));
+                    ended.compared += usize::from(Plan::of(*seed).runs_twice);
                     match one {
                         Ok((captured, acknowledged, refused)) => {
                             ended.captured += captured;
@@ -98,7 +96,7 @@ pub fn run_all(many: &Many) -> Result<Ended, Broken> {
 
 fn one(template: &Template, place: &Path, seed: u64, is_told: bool) -> Result<(usize, usize, usize), Failure> {
     let first = whole(template, &place.join(format!("seed-{seed}")), seed, is_told)?;
-    if seed.is_multiple_of(TWICE) {
+    if Plan::of(seed).runs_twice {
         let second = whole(template, &place.join(format!("seed-{seed}")), seed, false)?;
         if first.hash != second.hash {
             return Err(failed(seed, "the same seed gave two stories", Vec::new()));

@@ -89,6 +89,9 @@ pub const DEEDS: &[(Deed, u64, Option<&str>)] = &[
     (Deed::Grant, 4, None),
 ];
 
+/// Every so many seeds, one runs twice.
+const TWICE: u64 = 100;
+
 /// How one world goes.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -105,6 +108,8 @@ pub struct Plan {
     pub station_fuse: u64,
     /// Whether the projections are folded anew at the end.
     pub rebuilds: bool,
+    /// Whether the seed runs twice, and both stories must be one.
+    pub runs_twice: bool,
 }
 
 impl Plan {
@@ -130,6 +135,7 @@ impl Plan {
             phone_fuse: draw.below(3) * 40,
             station_fuse: draw.below(3) * 30,
             rebuilds: seed.is_multiple_of(10),
+            runs_twice: seed.is_multiple_of(TWICE),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use beatbook_client_core::blobs::{Attached, Attachment, BlobBudget, BlobReport, BlobSource, WhyWaiting};
 use beatbook_client_core::drive;
+use beatbook_client_core::sync::{StoreVault, parcel};
 use beatbook_client_core::transport::HttpTransport;
 use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_tests::phone::Phone;
@@ -222,4 +223,85 @@ async fn a_blob_that_no_record_of_his_names_is_given_to_nobody() {
     assert_eq!((status, &body["code"]), (404, &Json::from("blob_unknown")));
     // The author keeps it: the record that names it waits.
     assert_eq!(author.core.free_blobs(0).unwrap(), 0);
+}
+
+/// Hands parcels to a carrier who syncs, and the answers back.
+async fn carried(author: &Phone, carrier: &mut Phone, made: &[parcel::ParcelMade]) {
+    for made in made {
+        parcel::carry_in(&carrier.core, &made.file).unwrap();
+    }
+    let report = carrier.sync().await.unwrap();
+    assert_eq!((report.parcels.delivered, report.parcels.refused), (made.len() as u64, 0));
+    for made in made {
+        let answer = parcel::carry_out(&carrier.core, made.parcel).unwrap();
+        parcel::take_answer(&author.core, &answer).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn photos_and_recordings_go_along_in_parcels_piece_by_piece_and_an_upload_goes_on_from_there() {
+    let post = Post::open("blobs-carried");
+    let [author, mut carrier] = post.phones().await;
+    let home = household(&author, 101);
+    let record = visit(&author, home);
+    let taken = photo(500);
+    let picture = attach(&author, record, "image/png", &taken);
+    let spoken = recording(9, 5_000_000);
+    let speech = attach(&author, record, "audio/ogg", &spoken);
+    let make = |bytes| parcel::make(&author.core, &StoreVault(&author.core), bytes).unwrap();
+
+    // A short stick: the small picture and the photo come first, and some of the recording fits.
+    let made = make(2_000_000);
+    let along: u64 = made.iter().map(|made| made.blob_bytes).sum();
+    assert_eq!((made.len(), along), (1, 2_000_000));
+    assert!(made[0].entries > 0 && made[0].file.len() < 3 * 1024 * 1024);
+    carried(&author, &mut carrier, &made).await;
+    let arrived = |files: &[Json]| -> Vec<bool> { files.iter().map(|file| file["arrived"] == true).collect() };
+    let mut seen = arrived(&files(&post, record).await);
+    seen.sort_unstable();
+    assert_eq!(seen, [false, true], "the photo is there, the recording is not whole");
+    let waits = author.core.waiting_blobs(&BlobBudget::default()).unwrap();
+    assert_eq!(waits.iter().map(|blob| blob.hash).collect::<Vec<_>>(), [speech.hash]);
+
+    // The next ones go on where the station is, and so does the author when he comes online in between.
+    let second = make(1_000_000);
+    carried(&author, &mut carrier, &second).await;
+    let owed = author.core.blobs_owed().unwrap();
+    let part = spoken.len() as u64 - owed.1;
+    assert!(owed.0 == 1 && part > 1_000_000 && part < spoken.len() as u64, "{owed:?}");
+    let report = bring(&author, post.station.url(), BlobBudget::default()).await;
+    assert_eq!((report.arrived, report.fault), (vec![speech.hash], None));
+    assert_eq!(arrived(&files(&post, record).await), [true, true]);
+    assert!(author.core.record_files(record).unwrap().complete);
+    assert_eq!(author.core.blobs_owed().unwrap(), (0, 0));
+    assert_eq!(content(&author, &picture.hash).unwrap(), taken);
+    let nothing = parcel::make(&author.core, &StoreVault(&author.core), 1_000_000);
+    assert!(matches!(nothing, Err(parcel::ParcelError::Nothing)), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn a_recording_longer_than_a_parcel_goes_in_several_in_whatever_order_they_come() {
+    let post = Post::open("blobs-several");
+    let [author, mut carrier, mut other] = post.phones().await;
+    let home = household(&author, 101);
+    let record = visit(&author, home);
+    let spoken = recording(10, 5_000_000);
+    let speech = attach(&author, record, "audio/ogg", &spoken);
+    let made = parcel::make(&author.core, &StoreVault(&author.core), u64::MAX).unwrap();
+    assert_eq!(made.len(), 3);
+    // The last piece comes first, with another carrier: it is left aside, and its author is told so.
+    carried(&author, &mut other, &made[2..]).await;
+    assert_eq!(author.core.blobs_owed().unwrap(), (1, spoken.len() as u64));
+    carried(&author, &mut carrier, &made[..2]).await;
+    let (waiting, rest) = author.core.blobs_owed().unwrap();
+    assert!(waiting == 1 && rest < 2 * 1024 * 1024, "{rest}");
+    let last = parcel::make(&author.core, &StoreVault(&author.core), u64::MAX).unwrap();
+    assert_eq!((last.len(), last[0].blob_bytes), (1, rest));
+    carried(&author, &mut other, &last).await;
+    assert_eq!(author.core.blobs_owed().unwrap(), (0, 0));
+    assert_eq!(files(&post, record).await[0]["arrived"], true);
+    other.sync().await.unwrap();
+    other.core.want_blob(&speech.hash).unwrap();
+    bring(&other, post.station.url(), BlobBudget::default()).await;
+    assert_eq!(content(&other, &speech.hash).unwrap(), spoken);
 }

@@ -9,7 +9,7 @@ use beatbook_tests::phone::Phone;
 use super::post::{Post, act, household, state, visit, write};
 
 fn pack(author: &Phone) -> parcel::ParcelMade {
-    let mut made = parcel::make(&author.core, &StoreVault(&author.core)).unwrap();
+    let mut made = parcel::make(&author.core, &StoreVault(&author.core), 0).unwrap();
     assert_eq!(made.len(), 1);
     made.remove(0)
 }

@@ -1,5 +1,5 @@
-//! Documents that do not drift: links lead somewhere, the invariants of `docs/architecture.md` name tests that exist, and nothing in
-//! the tree knows on whose machine it was written. Whether a document is true beyond that is for its readers.
+//! Documents that do not drift: links lead somewhere, the invariants of `docs/architecture.md` and the hazards of `docs/simulation.md` name
+//! tests that exist, and nothing in the tree knows on whose machine it was written. Whether a document is true beyond that is for its readers.
 
 use std::collections::BTreeSet;
 
@@ -23,11 +23,11 @@ pub(crate) fn tests_in(text: &str) -> Vec<String> {
     names
 }
 
-/// The last column of the table under the heading `Invariants`, a row each, without the head.
-fn invariant_cells(markdown: &str) -> Vec<&str> {
+/// The last column of the table under a heading, a row each, without the head.
+fn cells_under<'m>(heading: &str, markdown: &'m str) -> Vec<&'m str> {
     let lines = markdown
         .lines()
-        .skip_while(|line| !(line.starts_with('#') && line.ends_with("Invariants")));
+        .skip_while(|line| !(line.starts_with('#') && line.ends_with(heading)));
     let section = lines.skip(1).take_while(|line| !line.starts_with('#'));
     let rows = section.filter_map(|line| line.trim().strip_prefix('|')?.strip_suffix('|'));
     rows.skip(2).filter_map(|row| row.rsplit('|').next()).map(str::trim).collect()
@@ -80,13 +80,26 @@ fn machine_paths(text: &str) -> Vec<&str> {
 fn every_invariant_names_tests_that_exist() {
     let tests: BTreeSet<String> = tree::files(".rs").iter().flat_map(|file| tests_in(&file.text)).collect();
     let architecture = tree::file("docs/architecture.md");
-    let cells = invariant_cells(&architecture.text);
+    let cells = cells_under("Invariants", &architecture.text);
     assert!(
         !cells.is_empty(),
         "docs/architecture.md has no table under its heading Invariants"
     );
     let found: Vec<String> = cells.into_iter().flat_map(|cell| unknown_tests(cell, &tests)).collect();
     assert!(found.is_empty(), "no such test: {found:#?}");
+}
+
+#[test]
+fn every_hazard_of_sync_names_tests_that_exist() {
+    let tests: BTreeSet<String> = tree::files(".rs").iter().flat_map(|file| tests_in(&file.text)).collect();
+    let simulation = tree::file("docs/simulation.md");
+    let cells = cells_under("Hazards", &simulation.text);
+    assert!(!cells.is_empty(), "docs/simulation.md has no table under its heading Hazards");
+    let found: Vec<String> = cells.into_iter().flat_map(|cell| unknown_tests(cell, &tests)).collect();
+    assert!(
+        found.is_empty() && !simulation.text.contains("| - |"),
+        "no such test: {found:#?}"
+    );
 }
 
 #[test]
@@ -125,7 +138,7 @@ fn an_invariant_without_its_test_is_found() {
     assert_eq!(tests, ["first", "second"].map(str::to_owned).into());
     let page = "## Invariants\n\n| invariant | test |\n| --- | --- |\n| a | `first`, `second` |\n| b | - |\n| c | `helper` |\n| d | first |\n\n\
                 ## Next\n| e | f |\n| - | - |\n| g | `h` |";
-    let found: Vec<String> = invariant_cells(page)
+    let found: Vec<String> = cells_under("Invariants", page)
         .into_iter()
         .flat_map(|cell| unknown_tests(cell, &tests))
         .collect();

@@ -6,9 +6,10 @@ use beatbook_protocol::parcel::{Parcel, ParcelContent, SealingKey, parcel_hash};
 use beatbook_protocol::time::UnixMillis;
 
 use super::ParcelError;
+use crate::blobs::Pieces;
 use crate::core::Core;
 use crate::error::CoreError;
-use crate::store::{pages, parcels, sync_state};
+use crate::store::{blobs, pages, parcels, sync_state};
 use crate::sync::{APP, KeyVault, SyncError, seal};
 
 /// A parcel's file.
@@ -20,6 +21,8 @@ pub struct ParcelMade {
     pub file: Vec<u8>,
     /// Own entries in it.
     pub entries: u64,
+    /// Bytes of photos and recordings in it.
+    pub blob_bytes: u64,
 }
 
 /// A parcel that was made on this phone.
@@ -35,12 +38,13 @@ pub struct MadeView {
     pub answered_at: Option<UnixMillis>,
 }
 
-/// Seals all that waits into parcels, mostly one; several are delivered in this order. What waits goes on waiting, and goes along with
-/// the next sync as well.
+/// Seals all that waits into parcels, mostly one; several are delivered in this order. Of the photos and recordings that wait, at most
+/// `blob_bytes_max` bytes go along, small pictures first, each from where the station was last known to have it. What waits goes on
+/// waiting, and goes along with the next sync as well.
 ///
 /// # Errors
 /// When nothing waits, the station's sealing key is not known yet, or the book's key does not sign.
-pub fn make(core: &Core, vault: &dyn KeyVault) -> Result<Vec<ParcelMade>, ParcelError> {
+pub fn make(core: &Core, vault: &dyn KeyVault, blob_bytes_max: u64) -> Result<Vec<ParcelMade>, ParcelError> {
     let now = core.platform().clock.wall();
     let book = core.read(sync_state::own_book)?.ok_or(SyncError::NotEnrolled)?;
     let (station, _) = core
@@ -50,16 +54,21 @@ pub fn make(core: &Core, vault: &dyn KeyVault) -> Result<Vec<ParcelMade>, Parcel
     seal::seal(core, &book, signer.as_ref(), now)?;
     let mut made = Vec::new();
     let mut sent = 0;
+    let mut pieces = Pieces::waiting(core, blob_bytes_max)?;
     loop {
         let (incarnation, pages) = core.read(|tx| {
             let pages = pages::to_send_after(tx, sent, EXCHANGE_PAGES_MAX, PARCEL_ENTRY_BYTES)?;
             Ok((pages::incarnation(tx)?, pages))
         })?;
-        if pages.is_empty() {
+        sent += pages.len();
+        let taken: usize = pages.iter().flat_map(|page| &page.entries).map(|entry| entry.len()).sum();
+        let along = pieces.next(PARCEL_ENTRY_BYTES.saturating_sub(taken))?;
+        if pages.is_empty() && along.is_empty() {
             break;
         }
-        sent += pages.len();
         let entries = pages.iter().map(|page| page.entries.len() as u64).sum();
+        let blob_bytes = along.iter().map(|piece| piece.bytes.len() as u64).sum();
+        let begun: Vec<Hash> = along.iter().map(|piece| piece.blob).collect();
         let secret = core.platform().bytes();
         let content = ParcelContent {
             book: book.book,
@@ -68,11 +77,23 @@ pub fn make(core: &Core, vault: &dyn KeyVault) -> Result<Vec<ParcelMade>, Parcel
             answer_key: *SealingKey::from_bytes(&secret).public_key().as_bytes(),
             made_at: now,
             app: APP.to_owned(),
+            blobs: Some(along).filter(|along| !along.is_empty()),
         };
         let file = Parcel::seal(&content, &book.origin, signer.as_ref(), &station, &core.platform().bytes())?;
         let parcel = parcel_hash(&file);
-        core.write(|records| parcels::put_made(records.tx(), &parcel, &secret, entries, now))?;
-        made.push(ParcelMade { parcel, file, entries });
+        core.write(|records| {
+            // Whoever uploads next asks first how far the station is.
+            for hash in &begun {
+                blobs::set_begun(records.tx(), hash)?;
+            }
+            parcels::put_made(records.tx(), &parcel, &secret, entries, now)
+        })?;
+        made.push(ParcelMade {
+            parcel,
+            file,
+            entries,
+            blob_bytes,
+        });
     }
     if made.is_empty() {
         return Err(ParcelError::Nothing);

@@ -21,7 +21,7 @@ fn post() -> (Station, Phone, Phone) {
 }
 
 fn packed(author: &Phone) -> Vec<ParcelMade> {
-    make(&author.core, &StoreVault(&author.core)).unwrap()
+    make(&author.core, &StoreVault(&author.core), 0).unwrap()
 }
 
 fn delivered(carrier: &Phone, station: &mut Station) -> Deliveries {
@@ -271,6 +271,7 @@ fn an_answer_of_nobodys_station_settles_nothing() {
         receipt: Receipt::sign(receipt_root(&[], &[], &[]), &forger),
         checkpoint: String::new(),
         backed_up_to: None,
+        blobs: None,
     };
     let to = beatbook_protocol::parcel::SealingPublicKey::from_bytes(author_key);
     let forged = Answer::seal(&said, "beatbook/test", &forger, &to, &[1; 32]).unwrap();
@@ -283,11 +284,11 @@ fn nothing_to_send_and_no_key_yet_are_said() {
     let mut station = Station::new();
     station.tells_sealing_key = false;
     let phone = Phone::enrolled(&mut station);
-    let tried = make(&phone.core, &StoreVault(&phone.core));
+    let tried = make(&phone.core, &StoreVault(&phone.core), 0);
     assert!(matches!(tried, Err(ParcelError::NoKey)), "{tried:?}");
     station.tells_sealing_key = true;
     phone.sync(&mut station).unwrap();
-    let tried = make(&phone.core, &StoreVault(&phone.core));
+    let tried = make(&phone.core, &StoreVault(&phone.core), 0);
     assert!(matches!(tried, Err(ParcelError::Nothing)), "{tried:?}");
     phone.write(10);
     assert_eq!(packed(&phone).len(), 1);

@@ -50,6 +50,7 @@ impl Station {
             answers,
             checkpoint: self.checkpoint(),
             backed_up_to: self.backed_up_to,
+            blobs: None,
         };
         let to = SealingPublicKey::from_bytes(content.answer_key);
         let answer = Answer::seal(&said, "beatbook/test", &self.key, &to, &[3; 32]).unwrap();

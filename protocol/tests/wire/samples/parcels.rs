@@ -6,14 +6,14 @@ use beatbook_protocol::parcel::{
     ANSWER_MAGIC, Answer, AnswerContent, PARCEL_MAGIC, Parcel, ParcelContent, SealingKey, parcel_hash,
 };
 use beatbook_protocol::wire::{
-    DeliverRequest, DeliverResponse, EnrolResponse, ExchangeRequest, ExchangeResponse, Receipt, SealingOffer, WIRE_VERSION,
-    receipt_root,
+    BlobPiece, BlobStanding, DeliverRequest, DeliverResponse, EnrolResponse, ExchangeRequest, ExchangeResponse, Receipt,
+    SealingOffer, WIRE_VERSION, receipt_root,
 };
 
 use super::*;
 
 /// What parcels add, by the names of their rules.
-pub(super) fn parcel_forms() -> [(&'static str, &'static str, Vec<u8>); 8] {
+pub(super) fn parcel_forms() -> [(&'static str, &'static str, Vec<u8>); 10] {
     let offer = || {
         let key = station_sealing_key().public_key();
         SealingOffer::sign(&key, ORIGIN, &StationKey::from_bytes(&[14; 32]))
@@ -49,6 +49,12 @@ pub(super) fn parcel_forms() -> [(&'static str, &'static str, Vec<u8>); 8] {
         ("parcel", "parcel", file[PARCEL_MAGIC.len()..].to_vec()),
         ("parcel-answer", "parcel-answer", answer_file()[ANSWER_MAGIC.len()..].to_vec()),
         ("parcel-content", "parcel-content", codec::to_bytes(&parcel_content())),
+        ("parcel-content", "parcel-content-blobs", codec::to_bytes(&with_blobs())),
+        (
+            "answer-content",
+            "answer-content-blobs",
+            codec::to_bytes(&answer_with_blobs()),
+        ),
     ]
 }
 
@@ -72,6 +78,32 @@ pub(crate) fn parcel_content() -> ParcelContent {
         answer_key: *answer_key().public_key().as_bytes(),
         made_at: AT,
         app: "1.0".into(),
+        blobs: None,
+    }
+}
+
+fn with_blobs() -> ParcelContent {
+    let piece = BlobPiece {
+        blob: Hash::from_bytes([21; 32]),
+        length: 9,
+        offset: 4,
+        bytes: vec![1, 2, 3],
+    };
+    ParcelContent {
+        blobs: Some(vec![piece]),
+        ..parcel_content()
+    }
+}
+
+fn answer_with_blobs() -> AnswerContent {
+    let standing = BlobStanding {
+        blob: Hash::from_bytes([21; 32]),
+        bytes: 7,
+        arrived: false,
+    };
+    AnswerContent {
+        blobs: Some(vec![standing]),
+        ..answer_content()
     }
 }
 
@@ -99,6 +131,7 @@ pub(crate) fn answer_content() -> AnswerContent {
         answers: reply.answers,
         checkpoint: reply.checkpoint.unwrap(),
         backed_up_to: Some(200),
+        blobs: None,
     }
 }
 
