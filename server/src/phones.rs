@@ -2,7 +2,6 @@
 //! Reads operational rows; decides nothing.
 
 use beatbook_protocol::id::{BookId, UnitId, UserId};
-use beatbook_protocol::kind::Who;
 use beatbook_protocol::limits::APP_CHARS_MAX;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::Owes;
@@ -10,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::StationError;
 use crate::ledger;
+use crate::policy::{self, Permission};
 use crate::station::{Session, Station};
 use crate::store::ReadTx;
 
@@ -68,12 +68,7 @@ pub struct PhoneOwes {
 
 /// The phones of the person's units, those that were silent longest first.
 pub(crate) fn phones(station: &Station, session: &Session) -> Result<Vec<PhoneStatus>, StationError> {
-    let oversees = [Who::Chief, Who::Supervisor, Who::Admin];
-    if !session.roles.iter().any(|role| oversees.iter().any(|who| who.code() == role)) {
-        return Err(StationError::Forbidden(
-            "who sees the phones of a unit is its chief, a supervisor or the administrator".into(),
-        ));
-    }
+    policy::require(Some(session), Permission::SeePhones)?;
     station.store.read(|tx| {
         let units = tx.units_below(session.unit)?;
         let head = ledger::position(tx)?.size;

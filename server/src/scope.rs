@@ -1,5 +1,6 @@
 //! Scope: which records a person may hold. A pure function of the person and of the ledger's first leaves: the records of his unit and of
-//! those below it, and the records granted to him or to one of these units. Knows nothing of states and rights within a record.
+//! those below it, and the records granted to him or to one of these units; as far as his roles have records at all (`policy`). Knows
+//! nothing of states and rights within a record.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +10,10 @@ use beatbook_protocol::kind::Who;
 use crate::error::StationError;
 use crate::feed::reads_private;
 use crate::kinds::Kinds;
+use crate::policy;
 use crate::projection::reading::roles;
 use crate::station::Session;
-use crate::store::{Grantee, ReadTx, ScopedRecord};
+use crate::store::{FeedRecord, Grantee, ReadTx, ScopedRecord};
 
 /// What a person may hold, by the ledger's first leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +24,10 @@ pub(crate) struct Scope {
     pub(crate) unit: Option<UnitId>,
     /// His roles.
     pub(crate) roles: Vec<Who>,
-    /// His unit and those below it.
+    /// The units whose records he holds: his and those below it, if a role of his brings them.
     pub(crate) units: BTreeSet<UnitId>,
+    /// The units by which a grant reaches him: his and those below it, if a role of his has records at all.
+    pub(crate) reach: BTreeSet<UnitId>,
     /// How many leaves this is by.
     pub(crate) size: u64,
 }
@@ -35,17 +39,11 @@ impl Scope {
             Some((unit, codes)) => (Some(unit), codes),
             None => (None, Vec::new()),
         };
-        let units = match unit {
-            Some(unit) => tx.units_below_at(unit, size)?.into_iter().collect(),
-            None => BTreeSet::new(),
+        let below = match unit {
+            Some(unit) => tx.units_below_at(unit, size)?,
+            None => Vec::new(),
         };
-        Ok(Self {
-            user,
-            unit,
-            roles: roles(&codes),
-            units,
-            size,
-        })
+        Ok(Self::with((user, unit), roles(&codes), below, size))
     }
 
     /// His scope now.
@@ -55,13 +53,36 @@ impl Scope {
 
     /// The scope of a signed-in person.
     pub(crate) fn of(tx: &ReadTx<'_>, session: &Session) -> Result<Self, StationError> {
-        Ok(Self {
-            user: session.user,
-            unit: Some(session.unit),
-            roles: roles(&session.roles),
-            units: tx.units_below(session.unit)?.into_iter().collect(),
-            size: tx.size()?,
-        })
+        let person = (session.user, Some(session.unit));
+        Ok(Self::with(
+            person,
+            roles(&session.roles),
+            tx.units_below(session.unit)?,
+            tx.size()?,
+        ))
+    }
+
+    fn with((user, unit): (UserId, Option<UnitId>), roles: Vec<Who>, below: Vec<UnitId>, size: u64) -> Self {
+        let of = |is_his: bool| below.iter().copied().filter(|_| is_his).collect();
+        Self {
+            user,
+            unit,
+            units: of(policy::holds_by_unit(&roles)),
+            reach: of(policy::holds_by_grant(&roles)),
+            roles,
+            size,
+        }
+    }
+
+    /// Whether an entry's record is in it, of those that the feed's look brought: that went by units and grants, and not by roles.
+    pub(crate) fn has(&self, tx: &ReadTx<'_>, record: &FeedRecord) -> Result<bool, StationError> {
+        if !self.units.is_empty() {
+            return Ok(true);
+        }
+        match tx.scoped(record.number)? {
+            Some(record) => self.holds(tx, record.id, record.unit),
+            None => Ok(false),
+        }
     }
 
     /// Whether a record of a unit is in it.
@@ -76,20 +97,25 @@ impl Scope {
 
     /// Whether a record is granted to the person himself.
     pub(crate) fn is_his(&self, tx: &ReadTx<'_>, record: RecordId) -> Result<bool, StationError> {
-        Ok(tx
-            .grantees_at(record, self.size)?
-            .iter()
-            .any(|grantee| grantee == self.user.as_bytes()))
+        Ok(!self.reach.is_empty()
+            && tx
+                .grantees_at(record, self.size)?
+                .iter()
+                .any(|grantee| grantee == self.user.as_bytes()))
     }
 
     /// He and his units: to whom records may be granted so that he holds them.
     pub(crate) fn grantees(&self) -> Vec<Grantee> {
-        let units = self.units.iter().map(|unit| Grantee::Unit(*unit));
-        std::iter::once(Grantee::User(self.user)).chain(units).collect()
+        let units = self.reach.iter().map(|unit| Grantee::Unit(*unit));
+        let himself = (!self.reach.is_empty()).then_some(Grantee::User(self.user));
+        himself.into_iter().chain(units).collect()
     }
 
     fn is_granted(&self, tx: &ReadTx<'_>, record: RecordId) -> Result<bool, StationError> {
-        let is_ours = |grantee: &[u8; 16]| grantee == self.user.as_bytes() || self.units.contains(&UnitId::from_bytes(*grantee));
+        if self.reach.is_empty() {
+            return Ok(false);
+        }
+        let is_ours = |grantee: &[u8; 16]| grantee == self.user.as_bytes() || self.reach.contains(&UnitId::from_bytes(*grantee));
         Ok(tx.grantees_at(record, self.size)?.iter().any(is_ours))
     }
 }
@@ -174,7 +200,8 @@ impl Shift<'_> {
             return Ok(tx.candidates(&units, &grantees, moved, (below, limit))?);
         }
         let units: Vec<UnitId> = from.units.symmetric_difference(&self.to.units).copied().collect();
-        let grantees: Vec<Grantee> = units.iter().map(|unit| Grantee::Unit(*unit)).collect();
+        let reach = from.reach.symmetric_difference(&self.to.reach);
+        let grantees: Vec<Grantee> = reach.map(|unit| Grantee::Unit(*unit)).collect();
         Ok(tx.candidates(&units, &grantees, moved, (below, limit))?)
     }
 }

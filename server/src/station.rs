@@ -17,12 +17,19 @@ use crate::store::Store;
 use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
 
 mod desk;
+mod reading;
 
+pub(crate) use reading::line_of;
+
+pub use crate::audit::log::{AuditExport, AuditFilter, AuditLine, AuditPage, ExportForm};
 pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
 pub use crate::phones::{PhoneOwes, PhoneStatus};
+pub use crate::policy::Reason;
 pub use crate::registry::moves::{GrantOrder, GrantView, UnitView};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
+pub use crate::review::glass::GlassView;
+pub use crate::review::page::Part;
 pub use crate::review::view::{
     AboutView, ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, DuplicatePair, EntryLine, FileLine,
     FindingView, PersonView, QueueFilter, QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap,
@@ -208,45 +215,6 @@ impl Station {
         people::enrolment_code(self, by, user)
     }
 
-    /// The records that wait for review in the person's scope, those that wait longest first.
-    ///
-    /// # Errors
-    /// When the filter makes no sense, or those of the store.
-    pub fn review_queue(&self, session: &Session, filter: &QueueFilter) -> Result<QueuePage, StationError> {
-        review::queue::queue(self, session, filter)
-    }
-
-    /// The records in the person's scope, newest change first.
-    ///
-    /// # Errors
-    /// When the filter makes no sense, or those of the store.
-    pub fn records(&self, session: &Session, filter: &RecordFilter) -> Result<RowPage, StationError> {
-        review::queue::records(self, session, filter)
-    }
-
-    /// A record's page; none when there is no such record in the person's scope.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn record(&self, session: &Session, record: RecordId) -> Result<Option<RecordPage>, StationError> {
-        let page = self.store.read(|tx| review::page::record(tx, &self.kinds, session, record))?;
-        Ok(page.map(|mut page| {
-            for file in &mut page.files {
-                file.arrived = self.blobs.arrived(&file.hash).is_some();
-                file.thumbnail_arrived = file.thumbnail.is_some_and(|hash| self.blobs.arrived(&hash).is_some());
-            }
-            page
-        }))
-    }
-
-    /// The accepted entries of a record by identity, in the ledger's order; none when there is no such record in the person's scope.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn entries(&self, session: &Session, record: RecordId) -> Result<Option<Vec<EntryLine>>, StationError> {
-        self.store.read(|tx| review::page::entries(tx, &self.kinds, session, record))
-    }
-
     /// Does an act on a record.
     ///
     /// # Errors
@@ -290,14 +258,6 @@ impl Station {
         review::act::settle(self, session, record, path, value, if_match)
     }
 
-    /// Full-text search in the person's scope, best first.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn search(&self, session: &Session, text: &str, limit: u32) -> Result<Vec<RecordRow>, StationError> {
-        review::queue::search(self, session, text, limit)
-    }
-
     /// How the station stands.
     ///
     /// # Errors
@@ -336,7 +296,8 @@ impl Station {
         self.store.write(|tx| rebuild::rebuild(tx, &self.kinds))
     }
 
-    /// The canonical dump of the projections: one line a row, in one order.
+    /// The canonical dump of the projections: one line a row, in one order. It holds what people wrote: who lets it leave the house says so
+    /// in the audit log first ([`Self::note_export`]).
     ///
     /// # Errors
     /// Those of the store.

@@ -18,7 +18,7 @@ use crate::error::StationError;
 use crate::kinds::{Kinds, damaged};
 use crate::projection::reading::roles;
 use crate::projection::record::RecordState;
-use crate::scope::{held_since, roles_since};
+use crate::scope::{Scope, held_since, roles_since};
 use crate::store::{BookRow, ReadTx};
 
 /// Who wrote a page, and what he may.
@@ -47,8 +47,8 @@ impl Author {
             book: book.book,
             key: BookPublicKey::parse(book.suite, &book.key).map_err(|fault| damaged(&fault.to_string()))?,
             user: user.user,
+            scope: Scope::now(tx, user.user)?.units.into_iter().collect(),
             roles: roles(&user.roles),
-            scope: tx.units_below(user.unit)?,
             confirmed,
         })
     }

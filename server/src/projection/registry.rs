@@ -23,11 +23,11 @@ pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u
                 tx.put_grant(grant, to, leaf, position)?;
             }
         }
+        RegistryEvent::AuditAnchor(anchor) => tx.put_audit_anchor(anchor, (leaf, position))?,
         RegistryEvent::Membership(_)
         | RegistryEvent::BookEnd(_)
         | RegistryEvent::Hold(_)
         | RegistryEvent::Destruction(_)
-        | RegistryEvent::AuditAnchor(_)
         | RegistryEvent::UnitKey(_)
         | RegistryEvent::Other(_) => {}
     }

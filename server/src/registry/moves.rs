@@ -1,5 +1,5 @@
-//! Moving people and units, and granting records: who may hold what from now on. Who may: the chief and the administrator, each within his
-//! own units, and the operator at the machine itself.
+//! Moving people and units, and granting records: who may hold what from now on. Who may says `policy`; each within
+//! his own units, the operator at the machine everywhere.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,12 @@ use beatbook_protocol::entry::{GrantEvent, RegistryEvent, UnitEvent, UserEvent};
 use beatbook_protocol::id::{RecordId, UnitId, UserId};
 use serde::Serialize;
 
-use super::people::{check_name, check_roles, may_register};
+use super::people::{check_name, check_roles};
 use super::tokens::random;
 use super::write_events;
 use crate::error::StationError;
 use crate::ledger;
+use crate::policy::{self, Permission};
 use crate::station::{Session, Station};
 use crate::store::{GrantRow, Grantee, ReadTx};
 
@@ -91,7 +92,7 @@ impl Station {
     /// # Errors
     /// When the parent is unknown, the name is none, or `by` may not.
     pub fn add_unit(&self, by: Option<&Session>, name: &str, parent: Option<UnitId>) -> Result<UnitId, StationError> {
-        may_register(by)?;
+        policy::require(by, Permission::Register)?;
         let name = check_name(name)?;
         let unit = UnitId::from_parts(self.env.clock.now(), random(&self.env)?);
         self.say(|tx| {
@@ -114,7 +115,7 @@ impl Station {
     /// # Errors
     /// When a unit is unknown, the new parent lies below it, or `by` may not.
     pub fn move_unit(&self, by: Option<&Session>, unit: UnitId, parent: Option<UnitId>) -> Result<(), StationError> {
-        may_register(by)?;
+        policy::require(by, Permission::Register)?;
         self.say(|tx| {
             let realm = Realm::of(tx, by)?;
             realm.check(Some(unit))?;
@@ -144,7 +145,7 @@ impl Station {
         unit: Option<UnitId>,
         roles: Option<&[String]>,
     ) -> Result<(), StationError> {
-        may_register(by)?;
+        policy::require(by, Permission::Register)?;
         let roles = roles.map(check_roles).transpose()?;
         self.say(|tx| {
             let row = tx
@@ -171,7 +172,7 @@ impl Station {
     /// # Errors
     /// When the record or the grantee is unknown, the order makes no sense, or the record's unit is not one of `by`'s.
     pub fn grant(&self, by: Option<&Session>, record: RecordId, order: &GrantOrder) -> Result<(), StationError> {
-        may_register(by)?;
+        policy::require(by, Permission::Grant)?;
         if !["assigned", "shared"].contains(&order.reason.as_str()) {
             return Err(StationError::Invalid("a record is `assigned` or `shared`".into()));
         }
@@ -208,6 +209,7 @@ impl Station {
     /// # Errors
     /// Those of the store.
     pub fn grants(&self, session: &Session, record: RecordId) -> Result<Option<Vec<GrantView>>, StationError> {
+        policy::require(Some(session), Permission::ReadRecords)?;
         self.store.read(|tx| {
             if crate::review::queue::row(tx, &self.kinds, session, record)?.is_none() {
                 return Ok(None);

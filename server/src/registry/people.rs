@@ -1,4 +1,4 @@
-//! People: adding them, their codes and tokens. Who may: the chief and the administrator, and the operator at the machine itself.
+//! People: adding them, their codes and tokens. Who may says `policy`; each within his own units, the operator at the machine everywhere.
 
 use beatbook_protocol::entry::{RegistryEvent, UserEvent};
 use beatbook_protocol::id::{UnitId, UserId};
@@ -8,8 +8,9 @@ use super::tokens::{self, random};
 use super::write_events;
 use crate::error::StationError;
 use crate::ledger;
+use crate::policy::{self, Permission};
 use crate::station::{EnrolmentCode, Session, Station};
-use crate::store::UserRow;
+use crate::store::{ReadTx, UserRow};
 
 /// Minutes that an enrolment code lives: long enough to walk to the colleague's desk.
 const CODE_MS: i64 = 30 * 60 * 1000;
@@ -24,12 +25,12 @@ pub(crate) fn add(
     roles: &[String],
     unit: UnitId,
 ) -> Result<UserId, StationError> {
-    may_register(by)?;
+    policy::require(by, Permission::Register)?;
     let name = check_name(name)?;
     let roles = check_roles(roles)?;
     let user = UserId::from_parts(station.env.clock.now(), random(&station.env)?);
     station.store.write(|tx| {
-        if !tx.has_unit(unit)? {
+        if !tx.has_unit(unit)? || !is_within(tx, by, unit)? {
             return Err(StationError::NotFound(format!("unit {unit}")));
         }
         let event = RegistryEvent::User(UserEvent {
@@ -49,7 +50,7 @@ pub(crate) fn add(
 
 /// Draws a one-time code.
 pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: UserId) -> Result<EnrolmentCode, StationError> {
-    may_register(by)?;
+    policy::require(by, Permission::IssueCodes)?;
     let drawn = random::<10>(&station.env)?;
     let letters: String = drawn
         .iter()
@@ -63,10 +64,8 @@ pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: User
     );
     let expires_at = station.env.clock.now().plus(CODE_MS);
     station.store.write(|tx| {
-        if tx.user(user)?.is_none() {
-            return Err(StationError::NotFound(format!("person {user}")));
-        }
-        Ok(tx.put_enrolment_code(&tokens::hash(plain(&code).as_bytes()), user, expires_at)?)
+        his(tx, by, user)?;
+        Ok::<_, StationError>(tx.put_enrolment_code(&tokens::hash(plain(&code).as_bytes()), user, expires_at)?)
     })?;
     Ok(EnrolmentCode { code, expires_at })
 }
@@ -82,12 +81,27 @@ pub(crate) fn plain(code: &str) -> String {
 /// A fresh API token for a person.
 pub(crate) fn issue_token(station: &Station, by: Option<&Session>, user: UserId) -> Result<String, StationError> {
     if by.is_none_or(|by| by.user != user) {
-        may_register(by)?;
-    }
-    if station.store.read(|tx| Ok::<_, StationError>(tx.user(user)?))?.is_none() {
-        return Err(StationError::NotFound(format!("person {user}")));
+        policy::require(by, Permission::IssueCodes)?;
+        let whose = station.store.read(|tx| his(tx, by, user))?;
+        policy::require_no_less(by, &whose.roles)?;
     }
     tokens::issue(station, user, None)
+}
+
+/// The person, if he is of the orderer's units: of others it is said that they are not there.
+fn his(tx: &ReadTx<'_>, by: Option<&Session>, user: UserId) -> Result<UserRow, StationError> {
+    match tx.user(user)? {
+        Some(row) if is_within(tx, by, row.unit)? => Ok(row),
+        Some(_) | None => Err(StationError::NotFound(format!("person {user}"))),
+    }
+}
+
+/// Whether a unit is one of the orderer's; the operator at the machine has all.
+fn is_within(tx: &ReadTx<'_>, by: Option<&Session>, unit: UnitId) -> Result<bool, StationError> {
+    match by {
+        None => Ok(true),
+        Some(by) => Ok(tx.units_below(by.unit)?.contains(&unit)),
+    }
 }
 
 /// A person as a session shows him.
@@ -124,21 +138,6 @@ pub(super) fn check_roles(roles: &[String]) -> Result<Vec<String>, StationError>
             Some(_) => {}
         }
     }
+    policy::check_together(&roles)?;
     Ok(roles)
-}
-
-/// Only some register people.
-pub(super) fn may_register(by: Option<&Session>) -> Result<(), StationError> {
-    let may = by.is_none_or(|by| {
-        by.roles
-            .iter()
-            .any(|role| role == Who::Chief.code() || role == Who::Admin.code())
-    });
-    if may {
-        Ok(())
-    } else {
-        Err(StationError::Forbidden(
-            "only the chief or an administrator registers people".into(),
-        ))
-    }
 }

@@ -6,7 +6,7 @@ use super::{ReadTx, StoreError, WriteTx};
 
 /// The projections and the columns that order their rows. Snapshots are left out of the dump: they say nothing that changes do not, and
 /// when they are made is a matter of speed.
-pub(crate) const PROJECTIONS: [(&str, &str); 29] = [
+pub(crate) const PROJECTIONS: [(&str, &str); 31] = [
     ("page", "hash"),
     ("book_tip", "book, incarnation"),
     ("unit", "unit"),
@@ -28,6 +28,8 @@ pub(crate) const PROJECTIONS: [(&str, &str); 29] = [
     ("duplicate_key", "record, key"),
     ("not_duplicate", "record, other"),
     ("search", "rowid"),
+    ("search_open", "rowid"),
+    ("audit_anchor", "leaf, position"),
     ("user_at", "user, leaf, position"),
     ("unit_at", "unit, leaf, position"),
     ("grant_at", "record, grantee, leaf, position"),
@@ -45,7 +47,7 @@ impl ReadTx<'_> {
             if table == "snapshot" {
                 continue;
             }
-            let rowid = if table == "search" { "rowid, " } else { "" };
+            let rowid = if table.starts_with("search") { "rowid, " } else { "" };
             let mut statement = self
                 .conn()
                 .prepare(&format!("SELECT {rowid}* FROM {table} ORDER BY {order}"))?;

@@ -169,8 +169,8 @@ async fn a_person_of_another_unit_gets_no_blob() {
     let stranger = station.add_user(None, "李", &["officer".into()], elsewhere).unwrap();
     let users = station.users().unwrap();
     let of = |user| users.iter().find(|session| session.user == user).unwrap();
-    assert!(blobs::readable(station, of(world.chief.user), &name).unwrap().is_some());
-    assert!(blobs::readable(station, of(stranger), &name).unwrap().is_none());
+    assert!(matches!(asked(of(world.chief.user)), Answered::Given(_)));
+    assert!(matches!(asked(of(stranger)), Answered::Nothing));
 }
 
 #[tokio::test]
