@@ -17,6 +17,8 @@ mod verify;
 use beatbook_protocol::id::{Hash, RecordId, UserId};
 use beatbook_protocol::time::UnixMillis;
 
+#[cfg(test)]
+pub(crate) use anchor::LINES_UNFIXED_MAX;
 pub(crate) use anchor::{anchor, anchor_when_due};
 pub(crate) use verify::{Fixed, verify};
 

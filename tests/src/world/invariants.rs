@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use beatbook_client_core::sync::status;
 use beatbook_protocol::id::{Hash, RecordId};
-use beatbook_server::station::{Session, Station};
+use beatbook_server::station::{Part, Reason, Session, Station};
 
 use super::look::{PhoneLook, Stage, Standings, StationLook};
 use super::model::Model;
@@ -108,7 +108,10 @@ pub fn shows_the_same(phone: &PhoneSide, station: &Station, chief: &Session, loo
     for record in &look.scope(phone.user)? {
         let said = |fault: &dyn std::fmt::Display| broken(format!("{}, record {record}: {fault}", phone.name));
         let here = core.record(*record).map_err(|fault| said(&fault))?;
-        let there = station.record(chief, *record).map_err(|fault| said(&fault))?;
+        let why = Reason::parse("the same on both sides?").map_err(|fault| said(&fault))?;
+        let there = station
+            .look(chief, *record, Part::Page, Some(&why))
+            .map_err(|fault| said(&fault))?;
         let there = there.ok_or_else(|| said(&"the station does not show it"))?;
         let official = here.official.as_ref().unwrap_or(&here.facts);
         if *official != there.official {
