@@ -20,7 +20,7 @@ impl Reason {
         if !(least..=most).contains(&text.chars().count()) {
             return Err(StationError::Invalid(format!("a reason has {least} to {most} characters")));
         }
-        if text.chars().any(|c| c.is_control() || is_unseen(c)) {
+        if !is_one_line(text) {
             return Err(StationError::Invalid("a reason is one line of plain text".into()));
         }
         Ok(Self(text.to_owned()))
@@ -31,6 +31,12 @@ impl Reason {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a text that somebody else will be shown is one line that shows itself as it is: no line of a log, a list or a table can be forged
+/// with it.
+pub(crate) fn is_one_line(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() || is_unseen(c))
 }
 
 /// Line and paragraph separators, and the marks that turn the direction of what follows: text after them is shown where it does not stand.

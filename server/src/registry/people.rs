@@ -120,6 +120,11 @@ pub(super) fn check_name(name: &str) -> Result<String, StationError> {
     if name.is_empty() || name.chars().count() > 80 {
         return Err(StationError::Invalid("a name has 1 to 80 characters".into()));
     }
+    if !policy::is_one_line(name) {
+        return Err(StationError::Invalid(
+            "a name is one line of plain text, without control characters and marks that turn its direction".into(),
+        ));
+    }
     Ok(name.to_owned())
 }
 
