@@ -135,10 +135,7 @@ impl Keys {
 
     /// Notes a line of the audit log that the ledger fixed.
     pub(crate) fn note_audited(&self, lines: u64, head: Hash) -> Result<(), StationError> {
-        self.audited
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .note(lines, head)
+        self.audited.lock().unwrap_or_else(PoisonError::into_inner).note(lines, head)
     }
 
     /// Notes a position before it is signed; what is not higher than the last is there already.

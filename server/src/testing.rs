@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use beatbook_protocol::document::Edit;
 use beatbook_protocol::entry::identity;
-use beatbook_protocol::kind::Catalogue;
 use beatbook_protocol::id::{ActorId, BookId, Hash, IncarnationId, RecordId, UnitId, UserId};
+use beatbook_protocol::kind::Catalogue;
 use beatbook_protocol::page::{BookKey, P256_SHA256, SealedPage, Signer};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{

@@ -50,7 +50,10 @@ fn assert_problem(reply: &Reply, status: u16, code: &str) {
 #[tokio::test]
 async fn every_call_but_health_needs_a_token_that_the_station_issued() {
     let desk = Desk::new();
-    let persons: Vec<_> = routes().into_iter().filter(|route| matches!(route.access, Access::Person(_))).collect();
+    let persons: Vec<_> = routes()
+        .into_iter()
+        .filter(|route| matches!(route.access, Access::Person(_)))
+        .collect();
     assert!(persons.len() > 15);
     for route in persons {
         let path = example(route.path);

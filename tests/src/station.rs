@@ -311,7 +311,11 @@ impl Chief {
             path: path.to_owned(),
             fault,
         };
-        let response = request.bearer_auth(&self.token).send().await.map_err(|error| fault(error.to_string()))?;
+        let response = request
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .map_err(|error| fault(error.to_string()))?;
         let status = response.status().as_u16();
         let text = response.text().await.map_err(|error| fault(error.to_string()))?;
         Ok((status, serde_json::from_str(&text).unwrap_or(Json::String(text))))

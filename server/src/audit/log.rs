@@ -112,7 +112,11 @@ pub struct AuditExport {
 /// Lines of the auditor's units, the newest first.
 pub(crate) fn page(station: &Station, session: &Session, filter: &AuditFilter) -> Result<AuditPage, StationError> {
     policy::require(Some(session), Permission::ReadAudit)?;
-    let limit = if filter.limit == 0 { LINES } else { filter.limit.min(LINES_MAX) };
+    let limit = if filter.limit == 0 {
+        LINES
+    } else {
+        filter.limit.min(LINES_MAX)
+    };
     let mut query = query(session, filter, limit)?;
     query.below = Some(filter.after.unwrap_or(i64::MAX.unsigned_abs()));
     super::write(station, &Line::of(Some(session.user), "audit.read", said(filter)))?;
@@ -142,7 +146,9 @@ pub(crate) fn export(
 
 fn query(session: &Session, filter: &AuditFilter, limit: u32) -> Result<AuditQuery, StationError> {
     if filter.what.as_ref().is_some_and(|what| what.chars().count() > WHAT_CHARS_MAX) {
-        return Err(StationError::Invalid(format!("`what` has at most {WHAT_CHARS_MAX} characters")));
+        return Err(StationError::Invalid(format!(
+            "`what` has at most {WHAT_CHARS_MAX} characters"
+        )));
     }
     Ok(AuditQuery {
         unit: session.unit,
@@ -192,7 +198,15 @@ fn ndjson(lines: &[AuditLine]) -> Result<Vec<u8>, std::io::Error> {
 fn csv(lines: &[AuditLine]) -> Result<Vec<u8>, std::io::Error> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record([
-        "number", "at", "user", "user_name", "what", "record", "detail", "reason", "hash",
+        "number",
+        "at",
+        "user",
+        "user_name",
+        "what",
+        "record",
+        "detail",
+        "reason",
+        "hash",
     ])?;
     for line in lines {
         table.write_record([

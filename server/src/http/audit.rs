@@ -109,8 +109,16 @@ pub(crate) async fn export(
     Asked(query): Asked<AuditQuery>,
 ) -> Result<Response, Fault> {
     let (form, media_type, name) = match query.form.as_deref() {
-        None | Some("ndjson") => (ExportForm::Ndjson, "application/x-ndjson", "attachment; filename=\"audit.ndjson\""),
-        Some("csv") => (ExportForm::Csv, "text/csv; charset=utf-8", "attachment; filename=\"audit.csv\""),
+        None | Some("ndjson") => (
+            ExportForm::Ndjson,
+            "application/x-ndjson",
+            "attachment; filename=\"audit.ndjson\"",
+        ),
+        Some("csv") => (
+            ExportForm::Csv,
+            "text/csv; charset=utf-8",
+            "attachment; filename=\"audit.csv\"",
+        ),
         Some(_) => return Err(Fault::Malformed("`form` is `ndjson` or `csv`".into())),
     };
     let filter = query.filter();

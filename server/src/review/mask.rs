@@ -8,8 +8,8 @@ use beatbook_protocol::facts::{Facts, Value};
 use beatbook_protocol::kind::{ActRule, CheckedKind, DocumentName, FieldType};
 use serde_json::{Value as Json, json};
 
-use crate::projection::reading::json as json_of;
 use crate::policy::{Sight, level_of, levels_of};
+use crate::projection::reading::json as json_of;
 
 /// What stands in a masked place.
 pub(crate) fn masked() -> Json {
@@ -56,7 +56,9 @@ impl<'a> Mask<'a> {
         for (list, items) in &mut facts.lists {
             for (id, item) in items {
                 item.fields.retain(|code, _| {
-                    self.keeps(document, &format!("{list}/{code}"), || format!("{name}/lists/{list}/{id}/{code}"))
+                    self.keeps(document, &format!("{list}/{code}"), || {
+                        format!("{name}/lists/{list}/{id}/{code}")
+                    })
                 });
             }
         }
@@ -85,7 +87,11 @@ impl<'a> Mask<'a> {
 
     /// The values of an act, by the fields of its rule.
     pub(crate) fn act(&mut self, code: &str, values: Vec<(String, Value)>) -> BTreeMap<String, Json> {
-        let levels = self.kind.act(code).map(|rule: &ActRule| levels_of(&rule.fields)).unwrap_or_default();
+        let levels = self
+            .kind
+            .act(code)
+            .map(|rule: &ActRule| levels_of(&rule.fields))
+            .unwrap_or_default();
         values
             .into_iter()
             .map(|(name, value)| {
@@ -177,7 +183,11 @@ mod tests {
         let item = ItemId::from_bytes([7; 16]);
         let met = Item {
             removed: false,
-            fields: [("name".to_owned(), Value::from("张三")), ("relation".to_owned(), Value::from("tenant"))].into(),
+            fields: [
+                ("name".to_owned(), Value::from("张三")),
+                ("relation".to_owned(), Value::from("tenant")),
+            ]
+            .into(),
         };
         let mut facts = Facts::default();
         facts.fields.insert("outcome".into(), Value::from("done"));

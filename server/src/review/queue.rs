@@ -105,7 +105,11 @@ fn page(station: &Station, session: &Session, query: &ListQuery) -> Result<RowPa
     let found: Vec<(RecordRow, bool)> = listed.into_iter().filter_map(|row| glance.row(row)).collect();
     let personal = found.iter().filter(|(_, is_personal)| *is_personal).count();
     if personal > 0 {
-        let line = Line::of(Some(session.user), "records.list", format!("{personal} titles with personal fields"));
+        let line = Line::of(
+            Some(session.user),
+            "records.list",
+            format!("{personal} titles with personal fields"),
+        );
         audit::write(station, &line)?;
     }
     Ok(RowPage {
@@ -154,7 +158,11 @@ impl Glance<'_> {
 
 /// How personal a title of a kind may be.
 fn title_level(kind: &CheckedKind) -> u8 {
-    let levels = kind.title.iter().filter_map(|code| kind.field(code)).map(|field| field.sensitivity);
+    let levels = kind
+        .title
+        .iter()
+        .filter_map(|code| kind.field(code))
+        .map(|field| field.sensitivity);
     levels.max().unwrap_or(0)
 }
 

@@ -8,6 +8,7 @@ use beatbook_protocol::wire::AppVersion;
 use super::{DuplicatePair, PhoneStatus, Session, Station};
 use crate::error::StationError;
 use crate::registry::tokens;
+use crate::scope::Scope;
 use crate::{phones, review};
 
 impl Station {
@@ -19,7 +20,7 @@ impl Station {
                 return Ok::<_, StationError>(None);
             };
             let Some(user) = tx.user(user)? else { return Ok(None) };
-            Ok(Some((book, tx.units_below(user.unit)?.into_iter().collect())))
+            Ok(Some((book, Scope::now(tx, user.user)?.reach)))
         });
         found.unwrap_or_else(|fault| {
             tracing::error!(%fault, "a token could not be looked up");

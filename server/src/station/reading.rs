@@ -91,8 +91,7 @@ impl Station {
     /// When the person may not read records, or those of the store.
     pub fn entries(&self, session: &Session, record: RecordId) -> Result<Option<Vec<EntryLine>>, StationError> {
         policy::require(Some(session), Permission::ReadRecords)?;
-        self.store
-            .read(|tx| review::page::entries(tx, &self.kinds, session, record))
+        self.store.read(|tx| review::page::entries(tx, &self.kinds, session, record))
     }
 
     /// Breaks the glass before a record in the person's scope: for three hours he sees all of it. His unit's auditor sees that, and why.

@@ -77,7 +77,9 @@ impl ReadTx<'_> {
 
     /// The hash of a line.
     pub(crate) fn audit_hash(&self, number: u64) -> Result<Option<Hash>, StoreError> {
-        self.one("SELECT hash FROM audit WHERE number = ?1", [int(number)], |row| Ok(id!(row, 0, Hash)))
+        self.one("SELECT hash FROM audit WHERE number = ?1", [int(number)], |row| {
+            Ok(id!(row, 0, Hash))
+        })
     }
 
     /// The last line that the ledger fixed; 0 while it fixed none.
@@ -109,7 +111,10 @@ impl ReadTx<'_> {
             put("a.record = ?", SqlValue::Blob(record.as_bytes().to_vec()));
         }
         if let Some(what) = &query.what {
-            put("(a.what = ? OR substr(a.what, 1, length(?) + 1) = ? || '.')", SqlValue::Text(what.clone()));
+            put(
+                "(a.what = ? OR substr(a.what, 1, length(?) + 1) = ? || '.')",
+                SqlValue::Text(what.clone()),
+            );
         }
         if let Some(from) = query.from {
             put("a.at >= ?", SqlValue::Integer(from.0));

@@ -41,7 +41,9 @@ impl ReadTx<'_> {
     /// The glass that is broken for somebody before a record at a time; the newest.
     pub(crate) fn broken_glass(&self, record: RecordId, user: UserId, at: UnixMillis) -> Result<Option<GlassRow>, StoreError> {
         self.one(
-            &format!("{GLASS} WHERE g.record = ?1 AND g.user = ?2 AND g.begun_at <= ?3 AND g.ends_at > ?3 ORDER BY g.line DESC LIMIT 1"),
+            &format!(
+                "{GLASS} WHERE g.record = ?1 AND g.user = ?2 AND g.begun_at <= ?3 AND g.ends_at > ?3 ORDER BY g.line DESC LIMIT 1"
+            ),
             params![record.as_bytes(), user.as_bytes(), at.0],
             read,
         )

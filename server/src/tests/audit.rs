@@ -53,7 +53,10 @@ fn records(world: &World) -> [RecordId; 2] {
         phone.write(home, Some(world.unit), Edit::new().field("address", "东街一号")),
         phone.write_in(home, DocumentName::Private, None, contact),
     ];
-    assert_eq!(world.verdicts(&mut phone, entries), [Verdict::Accepted, Verdict::Accepted, Verdict::Accepted]);
+    assert_eq!(
+        world.verdicts(&mut phone, entries),
+        [Verdict::Accepted, Verdict::Accepted, Verdict::Accepted]
+    );
     [record, home]
 }
 
@@ -62,7 +65,11 @@ fn a_line_says_who_saw_which_fields_why_and_holds_no_content() {
     let world = World::new();
     let [record, home] = records(&world);
     world.station.record(&world.chief, record).unwrap().unwrap();
-    world.station.look(&world.chief, home, Part::History, Some(&why())).unwrap().unwrap();
+    world
+        .station
+        .look(&world.chief, home, Part::History, Some(&why()))
+        .unwrap()
+        .unwrap();
     let supervisor = world.person("督导", &["supervisor"], world.unit);
     world.station.record(&supervisor, record).unwrap().unwrap();
     let glass = world.station.break_glass(&supervisor, record, &why()).unwrap().unwrap();
@@ -79,7 +86,13 @@ fn a_line_says_who_saw_which_fields_why_and_holds_no_content() {
             (chief, "record.read".into(), record, "people_met/name".into(), None),
             (chief, "record.history".into(), home, "contacts/name".into(), reason.clone()),
             // What shows nothing sensitive needs no line: the supervisor's first look has none.
-            (supervisor, "record.break_glass".into(), record, "three hours".into(), reason.clone()),
+            (
+                supervisor,
+                "record.break_glass".into(),
+                record,
+                "three hours".into(),
+                reason.clone()
+            ),
             (
                 supervisor,
                 "record.read".into(),
@@ -154,7 +167,10 @@ fn a_line_that_was_changed_taken_out_or_put_in_is_named() {
     audit::anchor(&world.station).unwrap();
     write(&world, 1);
     assert_eq!(faults(&world), [""; 0]);
-    for statement in ["UPDATE audit SET detail = 'x' WHERE number = 3", "DELETE FROM audit WHERE number = 3"] {
+    for statement in [
+        "UPDATE audit SET detail = 'x' WHERE number = 3",
+        "DELETE FROM audit WHERE number = 3",
+    ] {
         let refused = world.station.store.sql(statement).unwrap_err();
         assert!(refused.contains("never"), "{refused}");
     }
@@ -188,11 +204,17 @@ fn a_line_that_was_changed_taken_out_or_put_in_is_named() {
     // All from line 5 on, as if they had never been: the ledger remembers.
     world.station.store.sql("DELETE FROM audit WHERE number >= 5").unwrap();
     let found = faults(&world);
-    assert!(found.iter().any(|fault| fault.contains("fixed line 5, which is missing")), "{found:?}");
+    assert!(
+        found.iter().any(|fault| fault.contains("fixed line 5, which is missing")),
+        "{found:?}"
+    );
     // And written anew, in good order.
     write(&world, 3);
     let found = faults(&world);
-    assert!(found.iter().any(|fault| fault.contains("fixed line 5, which is another now")), "{found:?}");
+    assert!(
+        found.iter().any(|fault| fault.contains("fixed line 5, which is another now")),
+        "{found:?}"
+    );
     let checks = Station::doctor(&world.data(), &world.keys());
     let audit = checks.iter().find(|check| check.name == "audit").unwrap();
     assert!(!audit.ok && audit.detail.contains("line 5"), "{audit:?}");
@@ -300,9 +322,8 @@ fn an_auditor_reads_the_lines_of_his_units_and_that_he_did_is_one() {
     }
     world.station.record(&world.chief, record).unwrap().unwrap();
     world.station.note_export("dump").unwrap();
-    let read = |session: &Session, filter: AuditFilter| -> Vec<AuditLine> {
-        world.station.audit(session, &filter).unwrap().lines
-    };
+    let read =
+        |session: &Session, filter: AuditFilter| -> Vec<AuditLine> { world.station.audit(session, &filter).unwrap().lines };
     let of_east = world.person("东审", &["auditor"], east);
     let seen = read(&of_east, AuditFilter::default());
     assert_eq!(
@@ -375,7 +396,10 @@ fn an_export_holds_every_line_and_no_formula_and_glass_is_shown_to_its_units_aud
     let export = world.station.audit_export(&auditor, &filter, ExportForm::Ndjson).unwrap();
     let text = String::from_utf8(export.bytes).unwrap();
     let parsed: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(parsed.iter().map(|line| line["number"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(
+        parsed.iter().map(|line| line["number"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [1, 2]
+    );
     assert_eq!((parsed[0]["reason"].as_str(), export.next), (Some("=1+1, \"quoted\""), None));
     let export = world.station.audit_export(&auditor, &filter, ExportForm::Csv).unwrap();
     let mut table = csv::Reader::from_reader(export.bytes.as_slice());

@@ -26,7 +26,10 @@ fn told(world: &World, session: &Session, record: RecordId, reason: Option<&Reas
         let page = world.station.look(session, record, part, reason).unwrap().unwrap();
         serde_json::to_string(&page).unwrap()
     });
-    assert!(parts.iter().all(|part| *part == parts[0]), "a part shows no more than another");
+    assert!(
+        parts.iter().all(|part| *part == parts[0]),
+        "a part shows no more than another"
+    );
     parts.concat()
 }
 
@@ -41,7 +44,12 @@ fn visit_with_name(world: &World, phone: &mut Phone) -> (RecordId, ItemId) {
         phone.act(record, "submit", None),
         phone.write(record, None, met("欧阳明")),
     ];
-    assert!(world.verdicts(phone, entries).iter().all(|verdict| *verdict == Verdict::Accepted));
+    assert!(
+        world
+            .verdicts(phone, entries)
+            .iter()
+            .all(|verdict| *verdict == Verdict::Accepted)
+    );
     (record, item)
 }
 
@@ -78,7 +86,10 @@ fn who_works_on_a_record_sees_names_and_of_private_the_shape_until_he_says_why()
     assert_eq!(page.masked, [""; 0]);
 
     let (record, _) = visit_with_name(&world, &mut phone);
-    assert!(told(&world, &world.chief, record, None).contains(NAME), "a review needs names");
+    assert!(
+        told(&world, &world.chief, record, None).contains(NAME),
+        "a review needs names"
+    );
 }
 
 #[test]
@@ -100,9 +111,15 @@ fn who_only_has_it_in_scope_sees_nothing_personal_until_he_breaks_the_glass_and_
     let glass = world.station.break_glass(&supervisor, home, &why()).unwrap().unwrap();
     assert_eq!(glass.ends_at.since(glass.begun_at), 3 * 60 * 60 * 1000);
     assert!(told(&world, &supervisor, home, None).contains(NUMBER));
-    assert!(!told(&world, &supervisor, record, None).contains("欧阳"), "glass is before one record");
+    assert!(
+        !told(&world, &supervisor, record, None).contains("欧阳"),
+        "glass is before one record"
+    );
     let colleague = world.person("督导二", &["supervisor"], world.unit);
-    assert!(!told(&world, &colleague, home, None).contains(NUMBER), "and broken for one person");
+    assert!(
+        !told(&world, &colleague, home, None).contains(NUMBER),
+        "and broken for one person"
+    );
     world.clock.pass(3 * 60 * 60 * 1000);
     assert!(!told(&world, &supervisor, home, None).contains(NUMBER), "and whole again");
 }
@@ -115,12 +132,21 @@ fn outside_his_scope_nobody_sees_anything_whatever_he_says_or_breaks() {
     let elsewhere = world.station.add_unit(None, "远", None).unwrap();
     for role in ["chief", "officer", "supervisor"] {
         let stranger = world.person("外", &[role], elsewhere);
-        assert!(world.station.look(&stranger, home, Part::Page, Some(&why())).unwrap().is_none());
+        assert!(
+            world
+                .station
+                .look(&stranger, home, Part::Page, Some(&why()))
+                .unwrap()
+                .is_none()
+        );
         assert!(world.station.break_glass(&stranger, home, &why()).unwrap().is_none());
         assert!(world.station.record(&stranger, home).unwrap().is_none());
     }
     let department = world.person("城管", &["department"], world.unit);
-    assert!(world.station.record(&department, home).unwrap().is_none(), "its unit brings it no records");
+    assert!(
+        world.station.record(&department, home).unwrap().is_none(),
+        "its unit brings it no records"
+    );
     let order = GrantOrder {
         user: Some(department.user),
         unit: None,
@@ -139,7 +165,11 @@ fn what_moved_under_an_act_is_told_masked() {
     let (record, item) = visit_with_name(&world, &mut phone);
     let supervisor = world.person("督导", &["supervisor"], world.unit);
     let seen = world.version(record);
-    let edit = phone.write(record, None, Edit::new().item("people_met", item, [("name", "欧阳远".into())]));
+    let edit = phone.write(
+        record,
+        None,
+        Edit::new().item("people_met", item, [("name", "欧阳远".into())]),
+    );
     assert_eq!(world.verdicts(&mut phone, vec![edit]), [Verdict::Accepted]);
     let order = ActOrder {
         code: "comment".into(),
@@ -194,7 +224,12 @@ fn confidence(world: &World, phone: &mut Phone, file: Hash) -> RecordId {
         phone.write(record, None, facts),
         phone.write_in(record, DocumentName::Private, None, Edit::new().field("account", ACCOUNT)),
     ];
-    assert!(world.verdicts(phone, entries).iter().all(|verdict| *verdict == Verdict::Accepted));
+    assert!(
+        world
+            .verdicts(phone, entries)
+            .iter()
+            .all(|verdict| *verdict == Verdict::Accepted)
+    );
     record
 }
 
@@ -223,7 +258,10 @@ async fn titles_files_and_values_of_acts_are_masked_by_the_level_of_their_fields
     assert!(of(&page(&world.chief, None)).contains("masked"));
     assert!(of(&page(&world.chief, Some(&why()))).contains(NUMBER));
     let masked = told(&world, &supervisor, record, Some(&why()));
-    assert!(![NAME, NUMBER, ACCOUNT].iter().any(|needle| masked.contains(needle)), "{masked}");
+    assert!(
+        ![NAME, NUMBER, ACCOUNT].iter().any(|needle| masked.contains(needle)),
+        "{masked}"
+    );
 
     let ask = |session: &Session, reason: Option<Reason>| {
         blobs::readable(&world.station, session, &file, &Asker::Person(reason)).unwrap()
@@ -233,7 +271,10 @@ async fn titles_files_and_values_of_acts_are_masked_by_the_level_of_their_fields
     assert!(matches!(ask(&supervisor, Some(why())), Answered::Masked { works: false }));
     world.station.break_glass(&supervisor, record, &why()).unwrap().unwrap();
     assert!(matches!(ask(&supervisor, None), Answered::Given(_)));
-    assert!(rows(&supervisor)[0].title == "密谈", "glass is broken before a page, not before lists");
+    assert!(
+        rows(&supervisor)[0].title == "密谈",
+        "glass is broken before a page, not before lists"
+    );
 }
 
 async fn upload(world: &World, phone: &Phone, content: &[u8]) -> Hash {

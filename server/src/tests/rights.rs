@@ -33,7 +33,10 @@ fn who_reads_no_records_gets_none_at_any_door() {
             reason: "shared".into(),
             ended: false,
         };
-        assert!(forbidden(station.grant(Some(&he), record, &order)), "he would give it to himself");
+        assert!(
+            forbidden(station.grant(Some(&he), record, &order)),
+            "he would give it to himself"
+        );
         station.grant(None, record, &order).unwrap();
         assert!(forbidden(station.record(&he, record)), "a grant is no role");
         let order = ActOrder {
@@ -50,7 +53,15 @@ fn who_reads_no_records_gets_none_at_any_door() {
             Err(ActError::Station(StationError::Forbidden(_)))
         ));
     }
-    for role in ["grid_worker", "officer", "mediator", "chief", "department", "supervisor", "admin"] {
+    for role in [
+        "grid_worker",
+        "officer",
+        "mediator",
+        "chief",
+        "department",
+        "supervisor",
+        "admin",
+    ] {
         let he = world.person("他", &[role], world.unit);
         assert!(forbidden(station.audit(&he, &AuditFilter::default())), "{role}");
         assert!(forbidden(station.audit_export(&he, &AuditFilter::default(), ExportForm::Csv)));
@@ -126,17 +137,32 @@ fn codes_and_tokens_are_issued_within_ones_units_and_for_nobody_who_may_more() {
     world.station.issue_token(Some(&chief), his.user).unwrap();
     let nobody = world.person("x", &["officer"], world.unit);
     for user in [not_his.user, nobody.user] {
-        assert!(matches!(world.station.enrolment_code(Some(&chief), user), Err(StationError::NotFound(_))));
-        assert!(matches!(world.station.issue_token(Some(&chief), user), Err(StationError::NotFound(_))));
+        assert!(matches!(
+            world.station.enrolment_code(Some(&chief), user),
+            Err(StationError::NotFound(_))
+        ));
+        assert!(matches!(
+            world.station.issue_token(Some(&chief), user),
+            Err(StationError::NotFound(_))
+        ));
     }
     assert!(matches!(
         world.station.add_user(Some(&chief), "钱", &["officer".into()], west),
         Err(StationError::NotFound(_))
     ));
     let (admin, auditor) = (world.person("管", &["admin"], east), world.person("审", &["auditor"], east));
-    assert!(forbidden(world.station.issue_token(Some(&admin), his.user)), "he would read as an officer");
-    assert!(forbidden(world.station.issue_token(Some(&chief), auditor.user)), "he would read the log");
+    assert!(
+        forbidden(world.station.issue_token(Some(&admin), his.user)),
+        "he would read as an officer"
+    );
+    assert!(
+        forbidden(world.station.issue_token(Some(&chief), auditor.user)),
+        "he would read the log"
+    );
     assert!(forbidden(world.station.enrolment_code(Some(&his), his.user)));
     let mixed = ["auditor".to_owned(), "chief".to_owned()];
-    assert!(matches!(world.station.add_user(None, "混", &mixed, east), Err(StationError::Invalid(_))));
+    assert!(matches!(
+        world.station.add_user(None, "混", &mixed, east),
+        Err(StationError::Invalid(_))
+    ));
 }

@@ -145,15 +145,23 @@ async fn no_token_but_one_in_force_of_this_station_and_of_a_person_opens_a_route
 
 #[tokio::test]
 async fn no_token_but_a_phones_of_this_station_opens_a_route_for_phones() {
-    let (town, elsewhere) = (
-        Town::new(Environment::system()).await,
-        Town::new(Environment::system()).await,
-    );
+    let (town, elsewhere) = (Town::new(Environment::system()).await, Town::new(Environment::system()).await);
     for route in routes().into_iter().filter(|route| route.access == Access::Book) {
         let path = town.path(&route, town.people[&Who::Chief].0);
-        for token in [None, Some("nonsense"), Some(&*elsewhere.phone), Some(&*town.people[&Who::Chief].1)] {
+        for token in [
+            None,
+            Some("nonsense"),
+            Some(&*elsewhere.phone),
+            Some(&*town.people[&Who::Chief].1),
+        ] {
             let reply = town.ask(&route, &path, token).await;
-            assert!((400..500).contains(&reply.status), "{} {}: {}", route.method, path, reply.status);
+            assert!(
+                (400..500).contains(&reply.status),
+                "{} {}: {}",
+                route.method,
+                path,
+                reply.status
+            );
         }
     }
     let hints = town.desk.hints(&elsewhere.phone).await;
@@ -166,7 +174,14 @@ async fn ids_of_another_unit_are_answered_as_if_there_were_no_such_thing() {
     let station = &town.desk.station;
     let east = station.add_unit(None, "东", Some(town.unit)).unwrap();
     let foreign = town.people[&Who::Officer].0.to_string();
-    for role in [Who::Chief, Who::Officer, Who::GridWorker, Who::Mediator, Who::Supervisor, Who::Department] {
+    for role in [
+        Who::Chief,
+        Who::Officer,
+        Who::GridWorker,
+        Who::Mediator,
+        Who::Supervisor,
+        Who::Department,
+    ] {
         let user = station.add_user(None, "东", &[role.code().to_owned()], east).unwrap();
         let token = format!("Bearer {}", station.issue_token(None, user).unwrap());
         let here = town.record.to_string();
@@ -183,7 +198,11 @@ async fn ids_of_another_unit_are_answered_as_if_there_were_no_such_thing() {
             (Method::POST, "records/ID/grants", json!({ "user": user, "reason": "shared" })),
             (Method::POST, "records/ID/break-glass", json!({ "reason": "只是看看" })),
             (Method::POST, "records/ID/acts", acts.clone()),
-            (Method::POST, "records/ID/settle", json!({ "path": "fields/outcome", "value": "done" })),
+            (
+                Method::POST,
+                "records/ID/settle",
+                json!({ "path": "fields/outcome", "value": "done" }),
+            ),
             (Method::POST, "records/ID/merge", merge("into")),
             (Method::POST, "records/ID/not-duplicate", merge("other")),
             (Method::POST, "records/ID/unmerge", json!({})),
@@ -207,7 +226,11 @@ async fn ids_of_another_unit_are_answered_as_if_there_were_no_such_thing() {
                 answers.push((reply.status, reply.text().replace(id, "ID")));
             }
             assert_eq!(answers[0], answers[1], "{method} {path} as {}", role.code());
-            assert!([404, 403].contains(&answers[0].0), "{method} {path} as {}: {answers:?}", role.code());
+            assert!(
+                [404, 403].contains(&answers[0].0),
+                "{method} {path} as {}: {answers:?}",
+                role.code()
+            );
             tried += usize::from(answers[0].0 == 404);
         }
         assert!(tried >= 6, "{}: only {tried} reached a door", role.code());
@@ -234,9 +257,7 @@ async fn a_page_shows_masks_where_values_were_and_a_reason_lifts_them() {
     let user = desk.station.add_user(None, "督导", &["supervisor".into()], unit).unwrap();
     let token = format!("Bearer {}", desk.station.issue_token(None, user).unwrap());
     let path = format!("/api/v1/records/{record}");
-    let place = |page: &serde_json::Value| {
-        page["official"]["lists"]["people_met"][item.to_string()]["fields"]["name"].clone()
-    };
+    let place = |page: &serde_json::Value| page["official"]["lists"]["people_met"][item.to_string()]["fields"]["name"].clone();
     let look = |headers: Vec<(&'static str, &'static str)>| {
         let (path, token) = (path.clone(), token.clone());
         let desk = &desk;
@@ -245,19 +266,28 @@ async fn a_page_shows_masks_where_values_were_and_a_reason_lifts_them() {
     assert_eq!(place(&desk.get(&path).await.json()), "欧阳明远");
     let masked = look(vec![]).await;
     assert_eq!(place(&masked.json()), json!({ "masked": true }));
-    assert_eq!(masked.json()["masked"], json!([format!("official/lists/people_met/{item}/name")]));
+    assert_eq!(
+        masked.json()["masked"],
+        json!([format!("official/lists/people_met/{item}/name")])
+    );
     let history = desk
         .call(Method::GET, &format!("{path}/history"), Some(&token), &[], Vec::new())
         .await
         .text();
-    assert!(!history.contains("欧阳") && history.contains(r#"{"masked":true}"#), "{history}");
+    assert!(
+        !history.contains("欧阳") && history.contains(r#"{"masked":true}"#),
+        "{history}"
+    );
     for wrong in ["abc", "%00bcde", "%E6abcd", "a%0Abcde"] {
         assert_eq!(look(vec![("beatbook-reason", wrong)]).await.status, 400, "{wrong}");
     }
     let headers = [("content-type", "application/json")];
     let glass = format!("{path}/break-glass");
     let body = json!({ "reason": "复核\u{1b}[31m" }).to_string().into_bytes();
-    assert_eq!(desk.call(Method::POST, &glass, Some(&token), &headers, body).await.status, 400);
+    assert_eq!(
+        desk.call(Method::POST, &glass, Some(&token), &headers, body).await.status,
+        400
+    );
     let body = json!({ "reason": "复核投诉" }).to_string().into_bytes();
     let broken = desk.call(Method::POST, &glass, Some(&token), &headers, body).await;
     assert_eq!(broken.status, 201, "{}", broken.text());
@@ -271,7 +301,12 @@ async fn a_page_shows_masks_where_values_were_and_a_reason_lifts_them() {
     let shown = read("/api/v1/audit/glass").await.json();
     assert_eq!(shown["glass"][0]["reason"], "复核投诉");
     let lines = read("/api/v1/audit?what=record").await.json();
-    let what: Vec<&str> = lines["lines"].as_array().unwrap().iter().map(|line| line["what"].as_str().unwrap()).collect();
+    let what: Vec<&str> = lines["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["what"].as_str().unwrap())
+        .collect();
     assert_eq!(what, ["record.read", "record.break_glass", "record.read"], "{lines}");
     let export = read("/api/v1/audit/export?form=csv").await;
     assert_eq!(export.header("content-type"), "text/csv; charset=utf-8");
@@ -287,7 +322,12 @@ fn table() -> String {
     text += &format!("| --- | --- |{}\n", " --- |".repeat(roles.len()));
     for permission in Permission::ALL {
         let cells: Vec<&str> = ROLES.iter().map(|role| mark(permits(*role, permission))).collect();
-        text += &format!("| {} | `{}` | {} |\n", permission.says(), permission.code(), cells.join(" | "));
+        text += &format!(
+            "| {} | `{}` | {} |\n",
+            permission.says(),
+            permission.code(),
+            cells.join(" | ")
+        );
     }
     text += "\n| route | takes |\n| --- | --- |\n";
     for route in routes() {

@@ -11,7 +11,7 @@ use beatbook_protocol::id::UnitId;
 use beatbook_protocol::kind::Comment;
 use beatbook_protocol::wire::{self, Challenged, EnrolRequest, Refusal};
 use beatbook_server::error::ActError;
-use beatbook_server::station::{Part, Reason, ActOrder, RecordFilter, RecordPage, Session, Station};
+use beatbook_server::station::{ActOrder, Part, Reason, RecordFilter, RecordPage, Session, Station};
 
 use super::device::{Device, copy_files, unless_killed};
 use super::look::StationLook;

@@ -34,15 +34,22 @@ async fn busy_day(station: &StationProcess, token: &str, root: &std::path::Path)
     let contact = Edit::new().item("contacts", item(1), [("name", RESIDENT.into()), ("phone", NUMBER.into())]);
     write(&phone, home, contact).unwrap();
     let record = visit(&phone, home);
-    let met = Edit::new().item("people_met", item(2), [("name", Value::from(RESIDENT))]).note("notes", NOTE);
+    let met = Edit::new()
+        .item("people_met", item(2), [("name", Value::from(RESIDENT))])
+        .note("notes", NOTE);
     write(&phone, record, met).unwrap();
     act(&phone, record, "finish");
     act(&phone, record, "submit");
     phone.sync().await.unwrap();
     for path in ["", "/history", "/entries", "/track", "/grants"] {
-        desk.get_because(&format!("/api/v1/records/{record}{path}"), &percent(REASON)).await.unwrap();
+        desk.get_because(&format!("/api/v1/records/{record}{path}"), &percent(REASON))
+            .await
+            .unwrap();
     }
-    let private = desk.get_because(&format!("/api/v1/records/{home}"), &percent(REASON)).await.unwrap();
+    let private = desk
+        .get_because(&format!("/api/v1/records/{home}"), &percent(REASON))
+        .await
+        .unwrap();
     assert!(private.to_string().contains(NUMBER), "what was said reached the desk");
     let found = desk.get(&format!("/api/v1/search?q={}", percent(RESIDENT))).await.unwrap();
     assert_eq!(found["rows"].as_array().unwrap().len(), 1);
@@ -50,7 +57,10 @@ async fn busy_day(station: &StationProcess, token: &str, root: &std::path::Path)
     let order = json!({ "act": "return", "comment": COMMENT });
     let path = format!("/api/v1/records/{record}/acts");
     assert_eq!(desk.call("POST", &path, Some(&order), Some(&version)).await.unwrap().0, 200);
-    let user = desk.post("/api/v1/users", &json!({ "name": CHIEF, "roles": ["auditor"] }), None).await.unwrap();
+    let user = desk
+        .post("/api/v1/users", &json!({ "name": CHIEF, "roles": ["auditor"] }), None)
+        .await
+        .unwrap();
     let user = user["user"].as_str().unwrap().to_owned();
     let issued = desk.post(&format!("/api/v1/users/{user}/token"), &json!({}), None).await;
     assert!(issued.is_err(), "a chief makes himself no auditor");
@@ -86,7 +96,13 @@ async fn wrong(station: &StationProcess, secrets: &mut Vec<String>, record: Reco
 /// Names and reasons with line breaks and escape codes, by those who may say something.
 async fn forgeries(station: &StationProcess, token: &str, root: &std::path::Path) {
     let desk = Chief::new(station.url(), token).unwrap();
-    for name in ["forged\nERROR", "forged\r\nERROR", "forged\u{1b}[2J", "forged\u{202e}ROR", "forged\u{2028}ERROR"] {
+    for name in [
+        "forged\nERROR",
+        "forged\r\nERROR",
+        "forged\u{1b}[2J",
+        "forged\u{202e}ROR",
+        "forged\u{2028}ERROR",
+    ] {
         let body = json!({ "name": name, "roles": ["officer"] });
         let (status, _) = desk.call("POST", "/api/v1/users", Some(&body), None).await.unwrap();
         assert_eq!(status, 400, "{name:?}");
@@ -135,7 +151,12 @@ async fn the_process_says_nothing_of_what_was_said_and_no_secret_and_no_line_is_
         let said = [CHIEF, OFFICER, RESIDENT, NUMBER, NOTE, COMMENT, REASON, PIN];
         let encoded = said.map(percent);
         let escaped = said.map(|text| text.escape_unicode().to_string());
-        let needles = said.iter().map(|text| (*text).to_owned()).chain(encoded).chain(escaped).chain(secrets);
+        let needles = said
+            .iter()
+            .map(|text| (*text).to_owned())
+            .chain(encoded)
+            .chain(escaped)
+            .chain(secrets);
         for needle in needles {
             assert!(!log.contains(&needle), "{format}: {needle:?} in\n{}", around(&log, &needle));
         }
@@ -161,5 +182,9 @@ fn is_stamped(line: &str) -> bool {
 }
 
 fn around(log: &str, needle: &str) -> String {
-    log.lines().filter(|line| line.contains(needle)).take(3).collect::<Vec<_>>().join("\n")
+    log.lines()
+        .filter(|line| line.contains(needle))
+        .take(3)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
