@@ -8,6 +8,7 @@ use beatbook_protocol::ledger::Position;
 use beatbook_protocol::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{self, Line};
 use crate::blobs::{FOLDER, kept};
 use crate::environment::Environment;
 use crate::error::StationError;
@@ -33,6 +34,9 @@ struct Manifest {
 pub(crate) fn backup(station: &Station, to: &Path) -> Result<BackupReport, StationError> {
     refuse_nested_copy(&station.data, to)?;
     fs::create_dir_all(to).map_err(io(to))?;
+    // A copy is an export of all there is, and what it holds of the log is fixed in the ledger that it holds.
+    audit::write(station, &Line::of(None, "station.backup", "database and blobs"))?;
+    audit::anchor(station)?;
     let made_at = station.env.clock.now();
     let draft = to.join(format!("beatbook-{}.part", made_at.0));
     if draft.exists() {
@@ -128,6 +132,7 @@ fn begin_epoch(store: &Store, keys: &Keys, env: &Environment) -> Result<RestoreR
             follows: Some(follows),
         })?;
         tx.clear_alarm()?;
+        let audit_lost = audit::append_restored(tx, env, keys)?;
         // The chain that the lost pages went on must not be gone on from here a second time.
         tx.put_station(&StationRow {
             incarnation,
@@ -137,6 +142,7 @@ fn begin_epoch(store: &Store, keys: &Keys, env: &Environment) -> Result<RestoreR
         Ok(RestoreReport {
             position: ledger::position(tx)?,
             follows,
+            audit_lost,
             blobs: 0,
             blobs_missing: 0,
             blobs_damaged: Vec::new(),

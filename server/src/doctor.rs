@@ -67,7 +67,7 @@ pub(crate) fn doctor(data: &Path, keys_dir: &Path) -> Vec<Check> {
         },
     ));
     if let (true, Ok(keys)) = (whole, &keys) {
-        checks.push(ledger_check(&file, keys));
+        checks.extend(ledger_checks(&file, keys));
         checks.extend(word_checks(&file));
     }
     if whole {
@@ -76,12 +76,22 @@ pub(crate) fn doctor(data: &Path, keys_dir: &Path) -> Vec<Check> {
     checks
 }
 
-fn ledger_check(file: &Path, keys: &Keys) -> Check {
+/// The ledger, and the audit log that it fixes.
+fn ledger_checks(file: &Path, keys: &Keys) -> Vec<Check> {
     let verified = Store::open(file)
         .map_err(StationError::from)
         .and_then(|store| store.read(|tx| ledger::verify(tx, keys)));
-    match verified {
-        Ok(report) if report.holds() => check(
+    let report = match verified {
+        Ok(report) => report,
+        Err(fault) => return vec![check("ledger", false, fault.to_string())],
+    };
+    let (audit, ledger): (Vec<&str>, Vec<&str>) = report
+        .faults
+        .iter()
+        .map(String::as_str)
+        .partition(|fault| fault.starts_with("audit: "));
+    let ledger = match ledger[..] {
+        [] => check(
             "ledger",
             true,
             format!(
@@ -89,13 +99,35 @@ fn ledger_check(file: &Path, keys: &Keys) -> Check {
                 report.leaves, report.entries, report.position.root
             ),
         ),
-        Ok(report) => check(
+        _ => check(
             "ledger",
             false,
-            format!("{}: restore from the newest backup", report.faults.join("; ")),
+            format!("{}: restore from the newest backup", ledger.join("; ")),
         ),
-        Err(fault) => check("ledger", false, fault.to_string()),
-    }
+    };
+    let lost = match report.audit_lost {
+        0 => String::new(),
+        lost => format!("; {lost} line(s) were lost by restores, as the log tells"),
+    };
+    let audit = match audit[..] {
+        [] => check(
+            "audit",
+            true,
+            format!(
+                "{} lines fit each other, the ledger has fixed them up to line {}{lost}",
+                report.audit_lines, report.audit_fixed
+            ),
+        ),
+        _ => check(
+            "audit",
+            false,
+            format!(
+                "{}: keep the file for who looks into it, and tell the auditor; a backup shows what stood there{lost}",
+                audit.join("; ")
+            ),
+        ),
+    };
+    vec![ledger, audit]
 }
 
 /// Every blob against its name, and which are named and not there. Not having arrived is no fault: phones bring photos when they may.

@@ -99,11 +99,13 @@ pub(crate) fn reads_private(kind: &CheckedKind, roles: &[Who], opened_it: bool) 
 
 fn is_for(tx: &ReadTx<'_>, kinds: &Kinds, scope: &Scope, filling: &mut Filling<'_>, row: &FeedRow) -> Result<bool, StationError> {
     if let Some(record) = &row.record {
-        return Ok(!filling.will_bring(tx, kinds, record.number)? && is_readable(tx, kinds, scope, row)?);
+        return Ok(scope.has(tx, record)?
+            && !filling.will_bring(tx, kinds, record.number)?
+            && is_readable(tx, kinds, scope, row)?);
     }
     Ok(match Entry::parse(&row.bytes) {
-        // Kinds reach phones by their digest, and are long.
-        Ok(Entry::Registry(RegistryEvent::Kind(_))) => false,
+        // Kinds reach phones by their digest, and are long; what fixes the audit log is the station's own affair.
+        Ok(Entry::Registry(RegistryEvent::Kind(_) | RegistryEvent::AuditAnchor(_))) => false,
         // A grant names a record: who does not hold it must not hear of it.
         Ok(Entry::Registry(RegistryEvent::Grant(grant))) => match tx.number_of(grant.record)? {
             Some(number) => match tx.scoped(number)? {

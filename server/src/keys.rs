@@ -1,6 +1,8 @@
 //! The keys directory: what signs checkpoints, receipts and the station's own book, what opens parcels, and the log of what was signed. It lies apart from
 //! the data, so that a copy of one is not a copy of the other, and so that an old database is known for one.
 
+mod audited;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -11,6 +13,8 @@ use beatbook_protocol::id::Hash;
 use beatbook_protocol::ledger::{Position, StationKey};
 use beatbook_protocol::page::{BookKey, Signer};
 use beatbook_protocol::parcel::SealingKey;
+
+use audited::{AUDITED, Audited};
 
 use crate::environment::Environment;
 use crate::error::StationError;
@@ -36,6 +40,7 @@ pub(crate) struct Keys {
     /// Seals sensitive columns of the database.
     pub(crate) column: ColumnSeal,
     log: Mutex<SignedLog>,
+    audited: Mutex<Audited>,
 }
 
 /// The log of what was signed: a line `EPOCH SIZE ROOT` for each position, flushed before the signature leaves the house.
@@ -109,6 +114,7 @@ impl Keys {
             column: ColumnSeal::new(secret(&dir.join(COLUMN))?),
             book,
             log: Mutex::new(SignedLog::open(&dir.join(LOG))?),
+            audited: Mutex::new(Audited::open(dir)?),
         })
     }
 
@@ -122,6 +128,16 @@ impl Keys {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).last
     }
 
+    /// The last line of the audit log that the ledger fixed, and its hash.
+    pub(crate) fn audited(&self) -> Option<(u64, Hash)> {
+        self.audited.lock().unwrap_or_else(PoisonError::into_inner).last
+    }
+
+    /// Notes a line of the audit log that the ledger fixed.
+    pub(crate) fn note_audited(&self, lines: u64, head: Hash) -> Result<(), StationError> {
+        self.audited.lock().unwrap_or_else(PoisonError::into_inner).note(lines, head)
+    }
+
     /// Notes a position before it is signed; what is not higher than the last is there already.
     pub(crate) fn note(&self, position: Position) -> Result<(), StationError> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).note(position)
@@ -133,13 +149,15 @@ pub(crate) fn loose_permissions(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (path, allowed) in [(dir.to_owned(), 0o700)]
         .into_iter()
-        .chain([CHECKPOINT, RECEIPT, BOOK, SEALING, COLUMN, LOG].map(|name| (dir.join(name), 0o600)))
+        .chain([CHECKPOINT, RECEIPT, BOOK, SEALING, COLUMN, LOG, AUDITED].map(|name| (dir.join(name), 0o600)))
     {
         match fs::metadata(&path) {
             Ok(meta) if meta.permissions().mode() & 0o777 & !allowed != 0 => {
                 found.push(format!("{} is open to others: chmod {allowed:o} {0}", path.display()));
             }
             Ok(_) => {}
+            // Made with the first line that is fixed.
+            Err(fault) if path.ends_with(AUDITED) && fault.kind() == std::io::ErrorKind::NotFound => {}
             Err(fault) => found.push(format!("{}: {fault}", path.display())),
         }
     }

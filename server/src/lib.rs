@@ -9,7 +9,7 @@
 //! [`station::Station`] is the door to all of it. `store` alone knows SQL, `keys` alone the secrets.
 
 mod alarm;
-mod audit;
+pub mod audit;
 mod backup;
 mod blobs;
 pub mod cli;
@@ -29,6 +29,7 @@ mod ledger;
 mod news;
 mod parcels;
 pub mod phones;
+pub mod policy;
 mod projection;
 mod rebuild;
 mod reconcile;

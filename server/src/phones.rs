@@ -2,7 +2,6 @@
 //! Reads operational rows; decides nothing.
 
 use beatbook_protocol::id::{BookId, UnitId, UserId};
-use beatbook_protocol::kind::Who;
 use beatbook_protocol::limits::APP_CHARS_MAX;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::Owes;
@@ -10,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::StationError;
 use crate::ledger;
+use crate::policy::{self, Permission};
 use crate::scope::Scope;
 use crate::station::{Session, Station};
 use crate::store::ReadTx;
@@ -69,14 +69,9 @@ pub struct PhoneOwes {
 
 /// The phones of the person's units, those that were silent longest first.
 pub(crate) fn phones(station: &Station, session: &Session) -> Result<Vec<PhoneStatus>, StationError> {
-    let oversees = [Who::Chief, Who::Supervisor, Who::Admin];
+    policy::require(Some(session), Permission::SeePhones)?;
     station.store.read(|tx| {
-        let units = Scope::of(tx, session)?.units_as(&oversees);
-        if units.is_empty() {
-            return Err(StationError::Forbidden(
-                "who sees the phones of a unit is its chief, a supervisor or the administrator".into(),
-            ));
-        }
+        let units = Scope::of(tx, session)?.units_where(Permission::SeePhones);
         let head = ledger::position(tx)?.size;
         let mut phones = Vec::new();
         for book in tx.books()? {

@@ -75,6 +75,12 @@ pub struct LedgerReport {
     pub entries: u64,
     /// Books whose chains were walked.
     pub books: u64,
+    /// Lines of the audit log verified.
+    pub audit_lines: u64,
+    /// The last of them that the ledger fixed.
+    pub audit_fixed: u64,
+    /// Lines that restores lost, as the log itself tells.
+    pub audit_lost: u64,
     /// Every fault found; empty when all holds.
     pub faults: Vec<String>,
 }
@@ -126,6 +132,8 @@ pub struct RestoreReport {
     pub position: Position,
     /// What it follows: the highest position that the old life had signed.
     pub follows: Position,
+    /// Lines of the audit log that are known to be lost: the ledger had fixed them, and the backup does not hold them.
+    pub audit_lost: u64,
     /// Blobs brought back.
     pub blobs: u64,
     /// Blobs that records name and that are not there: phones that still have them bring them, others are lost.

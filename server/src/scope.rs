@@ -1,6 +1,7 @@
 //! Scope: which records a person may hold, and what he is over each. A pure function of the person and of the ledger's first leaves: the
 //! records of the units where he works and of those below them, and the records granted to him or to one of these units. Where he works
-//! is his own unit and, for a time, others (memberships); over a record he is what he is where it lies. Knows nothing of states.
+//! is his own unit and, for a time, others (memberships), as far as what he is there has records at all (`policy`); over a record he is
+//! what he is where it lies. Knows nothing of states.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +11,10 @@ use beatbook_protocol::kind::Who;
 use crate::error::StationError;
 use crate::feed::reads_private;
 use crate::kinds::Kinds;
+use crate::policy::{self, Permission};
 use crate::projection::reading::roles;
 use crate::station::Session;
-use crate::store::{Grantee, ReadTx, ScopedRecord, UserAt};
+use crate::store::{FeedRecord, Grantee, ReadTx, ScopedRecord, UserAt};
 
 /// A place where a person works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +36,10 @@ pub(crate) struct Scope {
     pub(crate) roles: Vec<Who>,
     /// Where he works: at home first, then by his memberships. Nowhere, while he is blocked.
     pub(crate) postings: Vec<Posting>,
-    /// All units of these together.
+    /// The units whose records he holds: all of these where a role of his brings them.
     pub(crate) units: BTreeSet<UnitId>,
+    /// The units by which a grant reaches him: all of these where a role of his has records at all.
+    pub(crate) reach: BTreeSet<UnitId>,
     /// Whether he is blocked: he holds nothing.
     pub(crate) is_blocked: bool,
     /// How many leaves this is by.
@@ -111,14 +115,30 @@ impl Scope {
 
     fn over(user: UserId, home: Option<(UnitId, Vec<Who>)>, postings: Vec<Posting>, is_blocked: bool, size: u64) -> Self {
         let (unit, roles) = home.map_or((None, Vec::new()), |(unit, roles)| (Some(unit), roles));
+        let where_he = |has: fn(&[Who]) -> bool| {
+            let there = postings.iter().filter(|posting| has(&posting.roles));
+            there.flat_map(|posting| posting.units.iter().copied()).collect()
+        };
         Self {
             user,
             unit,
             roles,
-            units: postings.iter().flat_map(|posting| posting.units.iter().copied()).collect(),
+            units: where_he(policy::holds_by_unit),
+            reach: where_he(policy::holds_by_grant),
             postings,
             is_blocked,
             size,
+        }
+    }
+
+    /// Whether an entry's record is in it, of those that the feed's look brought: that went by units and grants, and not by roles.
+    pub(crate) fn has(&self, tx: &ReadTx<'_>, record: &FeedRecord) -> Result<bool, StationError> {
+        if self.postings.len() < 2 && !self.units.is_empty() {
+            return Ok(true);
+        }
+        match tx.scoped(record.number)? {
+            Some(record) => self.holds(tx, record.id, record.unit),
+            None => Ok(false),
         }
     }
 
@@ -155,10 +175,12 @@ impl Scope {
         self.is_blocked || (self.postings.len() < 2 && self.units.contains(&unit))
     }
 
-    /// The units where he is one of these.
-    pub(crate) fn units_as(&self, whos: &[Who]) -> BTreeSet<UnitId> {
-        let is_one = |posting: &&Posting| posting.roles.iter().any(|role| whos.contains(role));
-        let there = self.postings.iter().filter(is_one);
+    /// The units over which a role of his has a permission.
+    pub(crate) fn units_where(&self, permission: Permission) -> BTreeSet<UnitId> {
+        let there = self
+            .postings
+            .iter()
+            .filter(|posting| policy::allows(&posting.roles, permission));
         there.flat_map(|posting| posting.units.iter().copied()).collect()
     }
 
@@ -183,32 +205,33 @@ impl Scope {
 
     /// Whether a record is granted to the person himself.
     pub(crate) fn is_his(&self, tx: &ReadTx<'_>, record: RecordId) -> Result<bool, StationError> {
-        Ok(tx
-            .grantees_at(record, self.size)?
-            .iter()
-            .any(|grantee| grantee == self.user.as_bytes()))
+        Ok(!self.reach.is_empty()
+            && tx
+                .grantees_at(record, self.size)?
+                .iter()
+                .any(|grantee| grantee == self.user.as_bytes()))
     }
 
     /// He and his units: to whom records may be granted so that he holds them.
     pub(crate) fn grantees(&self) -> Vec<Grantee> {
-        if self.is_blocked {
-            return Vec::new();
-        }
-        let units = self.units.iter().map(|unit| Grantee::Unit(*unit));
-        std::iter::once(Grantee::User(self.user)).chain(units).collect()
+        let units = self.reach.iter().map(|unit| Grantee::Unit(*unit));
+        let himself = (!self.reach.is_empty()).then_some(Grantee::User(self.user));
+        himself.into_iter().chain(units).collect()
     }
 
     fn is_granted(&self, tx: &ReadTx<'_>, record: RecordId) -> Result<bool, StationError> {
-        if self.is_blocked {
+        if self.reach.is_empty() {
             return Ok(false);
         }
-        let is_ours = |grantee: &[u8; 16]| grantee == self.user.as_bytes() || self.units.contains(&UnitId::from_bytes(*grantee));
+        let is_ours = |grantee: &[u8; 16]| grantee == self.user.as_bytes() || self.reach.contains(&UnitId::from_bytes(*grantee));
         Ok(tx.grantees_at(record, self.size)?.iter().any(is_ours))
     }
 
-    /// What he is where a unit lies; none where it is not in the scope.
-    fn standing_in(&self, unit: UnitId) -> Option<Vec<Who>> {
-        self.units.contains(&unit).then(|| self.roles_in(unit))
+    /// What he is where a unit lies, and whether he holds its records; none where no grant reaches him by it either.
+    fn standing_in(&self, unit: UnitId) -> Option<(bool, Vec<Who>)> {
+        self.reach
+            .contains(&unit)
+            .then(|| (self.units.contains(&unit), self.roles_in(unit)))
     }
 }
 
@@ -348,7 +371,8 @@ impl Shift<'_> {
         // Units that came or went, and those over which he is something else now: more or less may be read of any record there.
         let has_turned = |unit: &&UnitId| from.standing_in(**unit) != self.to.standing_in(**unit);
         let units: Vec<UnitId> = from.units.union(&self.to.units).filter(has_turned).copied().collect();
-        let mut grantees: Vec<Grantee> = units.iter().map(|unit| Grantee::Unit(*unit)).collect();
+        let reach = from.reach.union(&self.to.reach).filter(has_turned);
+        let mut grantees: Vec<Grantee> = reach.map(|unit| Grantee::Unit(*unit)).collect();
         if from.roles != self.to.roles || from.is_blocked != self.to.is_blocked {
             grantees.push(Grantee::User(self.to.user));
         }

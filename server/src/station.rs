@@ -19,10 +19,15 @@ use crate::tls::Shown;
 use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
 
 mod desk;
+mod reading;
 
+pub(crate) use reading::line_of;
+
+pub use crate::audit::log::{AuditExport, AuditFilter, AuditLine, AuditPage, ExportForm};
 pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
 pub use crate::phones::{PhoneOwes, PhoneStatus};
+pub use crate::policy::Reason;
 pub use crate::registry::devices::DeviceView;
 pub use crate::registry::grants::{GrantOrder, GrantView};
 pub use crate::registry::import::{ImportLine, ImportOutcome, ImportReport, ImportSheets};
@@ -30,6 +35,8 @@ pub use crate::registry::members::{MembershipOrder, MembershipPhase, MembershipV
 pub use crate::registry::people::{PersonChange, PersonEntry, PersonOrder};
 pub use crate::registry::units::{UnitChange, UnitOrder, UnitView};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus, TlsStatus};
+pub use crate::review::glass::GlassView;
+pub use crate::review::page::Part;
 pub use crate::review::view::{
     AboutView, ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, DuplicatePair, EntryLine, FileLine,
     FindingView, PersonView, QueueFilter, QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap,
@@ -73,6 +80,8 @@ pub struct Session {
     /// His unit.
     #[schema(value_type = String)]
     pub unit: UnitId,
+    /// What his memberships make him elsewhere, by code.
+    pub elsewhere: Vec<String>,
 }
 
 /// A one-time code that makes a phone a book.
@@ -180,11 +189,12 @@ impl Station {
             self.store.read(|tx| {
                 let token = tokens::find(tx, token, now)?.filter(|row| row.book.is_none());
                 let user = token.map(|row| tx.user(row.user)).transpose()?.flatten();
-                Ok::<_, StationError>(user.filter(|user| !user.blocked))
+                let user = user.filter(|user| !user.blocked);
+                user.map(|user| people::session_of(tx, user)).transpose()
             })
         });
         match found {
-            Ok(user) => user.map(people::session_of),
+            Ok(session) => session,
             Err(fault) => {
                 tracing::error!(%fault, "a token could not be looked up");
                 None
@@ -219,8 +229,10 @@ impl Station {
     /// # Errors
     /// Those of the store.
     pub fn users(&self) -> Result<Vec<Session>, StationError> {
-        let rows = self.store.read(|tx| Ok::<_, StationError>(tx.users()?))?;
-        Ok(rows.into_iter().map(people::session_of).collect())
+        self.store.read(|tx| {
+            let rows = tx.users()?;
+            rows.into_iter().map(|row| people::session_of(tx, row)).collect()
+        })
     }
 
     /// A one-time code for a person's phone.
@@ -229,45 +241,6 @@ impl Station {
     /// When there is no such person, or `by` may not.
     pub fn enrolment_code(&self, by: Option<&Session>, user: UserId) -> Result<EnrolmentCode, StationError> {
         people::enrolment_code(self, by, user)
-    }
-
-    /// The records that wait for review in the person's scope, those that wait longest first.
-    ///
-    /// # Errors
-    /// When the filter makes no sense, or those of the store.
-    pub fn review_queue(&self, session: &Session, filter: &QueueFilter) -> Result<QueuePage, StationError> {
-        review::queue::queue(self, session, filter)
-    }
-
-    /// The records in the person's scope, newest change first.
-    ///
-    /// # Errors
-    /// When the filter makes no sense, or those of the store.
-    pub fn records(&self, session: &Session, filter: &RecordFilter) -> Result<RowPage, StationError> {
-        review::queue::records(self, session, filter)
-    }
-
-    /// A record's page; none when there is no such record in the person's scope.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn record(&self, session: &Session, record: RecordId) -> Result<Option<RecordPage>, StationError> {
-        let page = self.store.read(|tx| review::page::record(tx, &self.kinds, session, record))?;
-        Ok(page.map(|mut page| {
-            for file in &mut page.files {
-                file.arrived = self.blobs.arrived(&file.hash).is_some();
-                file.thumbnail_arrived = file.thumbnail.is_some_and(|hash| self.blobs.arrived(&hash).is_some());
-            }
-            page
-        }))
-    }
-
-    /// The accepted entries of a record by identity, in the ledger's order; none when there is no such record in the person's scope.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn entries(&self, session: &Session, record: RecordId) -> Result<Option<Vec<EntryLine>>, StationError> {
-        self.store.read(|tx| review::page::entries(tx, &self.kinds, session, record))
     }
 
     /// Does an act on a record.
@@ -313,14 +286,6 @@ impl Station {
         review::act::settle(self, session, record, path, value, if_match)
     }
 
-    /// Full-text search in the person's scope, best first.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn search(&self, session: &Session, text: &str, limit: u32) -> Result<Vec<RecordRow>, StationError> {
-        review::queue::search(self, session, text, limit)
-    }
-
     /// How the station stands.
     ///
     /// # Errors
@@ -359,7 +324,8 @@ impl Station {
         self.store.write(|tx| rebuild::rebuild(tx, &self.kinds))
     }
 
-    /// The canonical dump of the projections: one line a row, in one order.
+    /// The canonical dump of the projections: one line a row, in one order. It holds what people wrote: who lets it leave the house says so
+    /// in the audit log first ([`Self::note_export`]).
     ///
     /// # Errors
     /// Those of the store.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use beatbook_protocol::document::Edit;
 use beatbook_protocol::entry::identity;
 use beatbook_protocol::id::{ActorId, BookId, Hash, IncarnationId, RecordId, UnitId, UserId};
+use beatbook_protocol::kind::Catalogue;
 use beatbook_protocol::page::{BookKey, P256_SHA256, SealedPage, Signer};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
@@ -21,6 +22,15 @@ use tempfile::TempDir;
 
 use crate::environment::{Clock, Environment, Randomness, Unwatched};
 use crate::station::{InitOptions, Session, Station};
+
+/// A kind with fields of every level, beside those that everybody has.
+pub(crate) const CONFIDENCE: &str = include_str!("testing/confidence.toml");
+
+/// The kinds of phones in tests.
+pub(crate) fn catalogue() -> Catalogue {
+    let builtin = Catalogue::builtin().unwrap();
+    builtin.with([("confidence.toml", CONFIDENCE)]).unwrap()
+}
 
 /// A clock that a test moves.
 #[derive(Debug)]
@@ -97,6 +107,26 @@ impl World {
         self.dir.path().join("keys")
     }
 
+    /// Opens the same station again, with the kind of [`CONFIDENCE`] in force.
+    pub(crate) fn with_confidence() -> Self {
+        let mut world = Self::new();
+        let files = [("confidence.toml".to_owned(), CONFIDENCE.to_owned())];
+        world.station = Station::open(&world.data(), &world.keys(), &files, world.env.clone()).unwrap();
+        world
+    }
+
+    /// A person of these roles in a unit, signed in.
+    pub(crate) fn person(&self, name: &str, roles: &[&str], unit: UnitId) -> Session {
+        let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+        let user = self.station.add_user(None, name, &roles, unit).unwrap();
+        self.station
+            .users()
+            .unwrap()
+            .into_iter()
+            .find(|session| session.user == user)
+            .unwrap()
+    }
+
     /// Opens the same station again, as after a restart.
     pub(crate) fn reopen(&mut self) {
         self.station = Station::open(&self.data(), &self.keys(), &[], self.env.clone()).unwrap();
@@ -118,7 +148,7 @@ impl World {
 
     /// Another phone of a person.
     pub(crate) fn phone_of(&self, user: UserId) -> Phone {
-        let code = self.station.enrolment_code(Some(&self.chief), user).unwrap().code;
+        let code = self.station.enrolment_code(None, user).unwrap().code;
         let mut secret = [0; 32];
         self.env.random.fill(&mut secret).unwrap();
         let key = BookKey::from_secret(&secret).unwrap();

@@ -310,6 +310,16 @@ impl Chief {
         expect_success("GET", path, status, body)
     }
 
+    /// `GET` of what is masked, with the reason for it.
+    ///
+    /// # Errors
+    /// When the status is not 2xx.
+    pub async fn get_because(&self, path: &str, reason: &str) -> Result<Json> {
+        let request = self.http.get(format!("{}{path}", self.url)).header("beatbook-reason", reason);
+        let (status, body) = self.send("GET", path, request).await?;
+        expect_success("GET", path, status, body)
+    }
+
     /// `POST` with a body, and `If-Match` where the call takes a version.
     ///
     /// # Errors
@@ -330,25 +340,32 @@ impl Chief {
         body: Option<&Json>,
         version: Option<&str>,
     ) -> Result<(u16, Json)> {
-        let fault = |fault: String| StationProcessError::Call {
-            method,
-            path: path.to_owned(),
-            fault,
-        };
         let url = format!("{}{path}", self.url);
         let mut request = if method == "GET" {
             self.http.get(url)
         } else {
             self.http.post(url)
         };
-        request = request.bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
         if let Some(version) = version {
             request = request.header("if-match", format!("\"{version}\""));
         }
-        let response = request.send().await.map_err(|error| fault(error.to_string()))?;
+        self.send(method, path, request).await
+    }
+
+    async fn send(&self, method: &'static str, path: &str, request: reqwest::RequestBuilder) -> Result<(u16, Json)> {
+        let fault = |fault: String| StationProcessError::Call {
+            method,
+            path: path.to_owned(),
+            fault,
+        };
+        let response = request
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .map_err(|error| fault(error.to_string()))?;
         let status = response.status().as_u16();
         let text = response.text().await.map_err(|error| fault(error.to_string()))?;
         Ok((status, serde_json::from_str(&text).unwrap_or(Json::String(text))))

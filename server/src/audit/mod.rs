@@ -2,12 +2,30 @@
 //! chained by hash, never changed. A line stands before the answer that it is about leaves the house.
 //!
 //! It holds no content: names of fields, not their values.
+//!
+//! ```text
+//!  who acts ─► append: a line, chained to the one before, within the step that it is about
+//!              anchor: now and then the ledger fixes how many lines there are, and the hash of the last
+//!              verify: lines against their chain, the chain against the ledger and the keys directory
+//!              log:    what an auditor reads and takes along, which is a line itself
+//! ```
+
+mod anchor;
+pub mod log;
+mod verify;
 
 use beatbook_protocol::id::{Hash, RecordId, UserId};
 use beatbook_protocol::time::UnixMillis;
 
+#[cfg(test)]
+pub(crate) use anchor::LINES_UNFIXED_MAX;
+pub(crate) use anchor::{anchor, anchor_when_due};
+pub(crate) use verify::{Fixed, verify};
+
 use crate::environment::Environment;
 use crate::error::StationError;
+use crate::keys::Keys;
+use crate::station::Station;
 use crate::store::WriteTx;
 
 const DOMAIN: &[u8] = b"beatbook/audit/1\0";
@@ -43,7 +61,7 @@ impl Line {
 /// A line as it stands in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Written {
-    /// Its number, from 1 without gaps.
+    /// Its number, from 1. Numbers rise by one; only a line [`RESTORED`] may leave some out, those of lines that the restore lost.
     pub(crate) number: u64,
     /// When, by the station's clock.
     pub(crate) at: UnixMillis,
@@ -81,11 +99,45 @@ impl Written {
     }
 }
 
+/// What a line says that stands behind lines which a restore lost.
+pub(crate) const RESTORED: &str = "station.restored";
+
 /// Appends a line within a step: it is on the disk when the step is.
-pub(crate) fn append(tx: &WriteTx<'_>, env: &Environment, line: &Line) -> Result<(), StationError> {
-    let (lines, head) = tx.audit_head()?;
+pub(crate) fn append(tx: &WriteTx<'_>, env: &Environment, line: &Line) -> Result<Written, StationError> {
+    let (last, _) = tx.audit_head()?;
+    append_as(tx, env, last + 1, line)
+}
+
+/// Appends a line as a step of its own: when this returns it is on the disk, and what it is about may leave the house.
+pub(crate) fn write(station: &Station, line: &Line) -> Result<(), StationError> {
+    station.store.write(|tx| append(tx, &station.env, line))?;
+    station.env.steps.passes("audit line written");
+    anchor_when_due(station);
+    Ok(())
+}
+
+/// Says in a restored log that it was restored, and which lines are known to be lost; how many they are.
+///
+/// The lost lines' numbers are never given again: whoever has a copy of them can tell them from what came after.
+pub(crate) fn append_restored(tx: &WriteTx<'_>, env: &Environment, keys: &Keys) -> Result<u64, StationError> {
+    let (last, _) = tx.audit_head()?;
+    let fixed = keys.audited().map_or(0, |(lines, _)| lines);
+    let lost = fixed.saturating_sub(last);
+    let detail = match lost {
+        0 => format!("restored from a backup; the log in it ends at line {last}, and none behind it is known to be lost"),
+        _ => format!(
+            "restored from a backup; lines {} to {fixed} were lost with what the backup did not hold",
+            last + 1
+        ),
+    };
+    append_as(tx, env, last.max(fixed) + 1, &Line::of(None, RESTORED, detail))?;
+    Ok(lost)
+}
+
+fn append_as(tx: &WriteTx<'_>, env: &Environment, number: u64, line: &Line) -> Result<Written, StationError> {
+    let (_, head) = tx.audit_head()?;
     let mut written = Written {
-        number: lines + 1,
+        number,
         at: env.clock.now(),
         user: line.user,
         what: line.what.to_owned(),
@@ -95,5 +147,6 @@ pub(crate) fn append(tx: &WriteTx<'_>, env: &Environment, line: &Line) -> Result
         hash: head,
     };
     written.hash = written.chained(&head);
-    Ok(tx.put_audit(&written)?)
+    tx.put_audit(&written)?;
+    Ok(written)
 }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use beatbook_protocol::id::{BookId, Hash};
 use beatbook_protocol::wire::BlobRefusal;
 
-pub(crate) use access::{Bearer, Readable, bearer_of, readable};
+pub(crate) use access::{Answered, Asker, Bearer, Readable, bearer_of, readable};
 pub(crate) use carried::take_pieces;
 pub(crate) use sweep::sweep_when_due;
 pub(crate) use turn::Turn;

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -13,6 +14,9 @@ use crate::environment::Environment;
 use crate::http::{Listener, OpenConnections, router};
 use crate::station::Station;
 use crate::tls::Shown;
+
+/// How long lines of the audit log wait at most until the ledger fixes them, where they are not many.
+const ANCHOR_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Locked by the server of a data directory.
 const LOCK: &str = "serve.lock";
@@ -87,17 +91,20 @@ async fn answer(station: Arc<Station>, shown: Arc<Shown>, config: Config) -> Res
     let open = OpenConnections::default();
     let router = router(Arc::clone(&station), &http, open.clone());
     let time = tokio::spawn(keep_time(Arc::clone(&station)));
+    let ending = Arc::clone(&station);
     let stop = async move {
         stop.await;
-        station.end_hints();
+        ending.end_hints();
     };
     output::line(&format!("listening on {address}"))?;
     tracing::info!(address, "listening");
     if let Some(path) = &http.address_file {
         write_address(path, &address).map_err(CommandError::io("writing the address file"))?;
     }
+    let anchoring = tokio::spawn(anchor_now_and_then(station));
     listener.serve(router, &http, open, stop).await;
     time.abort();
+    anchoring.abort();
     tracing::info!("stopped");
     Ok(())
 }
@@ -114,6 +121,22 @@ async fn keep_time(station: Arc<Station>) {
             Ok(Ok(_)) => {}
             Ok(Err(fault)) => tracing::error!(%fault, "what has come due could not be written"),
             Err(_) => tracing::error!("what has come due could not be looked for"),
+        }
+    }
+}
+
+/// Has the audit log fixed in the ledger, when there are new lines.
+async fn anchor_now_and_then(station: Arc<Station>) {
+    let mut every = tokio::time::interval(ANCHOR_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let station = Arc::clone(&station);
+        match tokio::task::spawn_blocking(move || station.anchor_audit()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(fault)) => tracing::error!(%fault, "the audit log could not be fixed in the ledger"),
+            // The panic hook has said where.
+            Err(_) => tracing::error!("fixing the audit log in the ledger did not end well"),
         }
     }
 }

@@ -41,7 +41,9 @@ pub(crate) fn rebuild(common: Common) -> Result<(), CommandError> {
 
 /// Prints the canonical dump.
 pub(crate) fn dump(common: Common) -> Result<(), CommandError> {
-    output::line(open(common.settings)?.dump()?.trim_end())
+    let station = open(common.settings)?;
+    station.note_export("dump")?;
+    output::line(station.dump()?.trim_end())
 }
 
 /// Copies the station.

@@ -16,12 +16,13 @@ use beatbook_protocol::wire::{BlobRefusal, MEDIA_TYPE};
 use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
+use super::access::Why;
 use super::app::{App, Shared};
 use super::blobs::{answer, signed_in};
 use super::decode::Named;
 use super::fault::Fault;
 use super::problem::{Problem, etag};
-use crate::blobs::{self, Readable};
+use crate::blobs::{self, Answered, Asker, Readable};
 use crate::station::Session;
 
 /// What is read and sent at once.
@@ -38,14 +39,15 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub(crate) async fn fetch(State(app): State<Shared>, Named(hash): Named<Hash>, headers: HeaderMap) -> Response {
     let done = async {
         let session = signed_in(&app, &headers).await?.session;
-        send(&app, session, hash, &headers).await
+        send(&app, session, hash, Asker::Phone, &headers).await
     };
     answer(&app, done.await, |response| response)
 }
 
 /// A blob that a record in the person's scope names: a photo, a recording, a thumbnail.
 #[utoipa::path(get, path = "/api/v1/blobs/{sha256}", tag = "records", security(("token" = [])),
-    params(("sha256" = String, Path, description = "The blob"), ("Range" = Option<String>, Header, description = "One range of bytes")),
+    params(("sha256" = String, Path, description = "The blob"), ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("Beatbook-Reason" = Option<String>, Header, description = "Why, for one that is masked")),
     responses(
         (status = 200, content_type = "*/*", body = Vec<u8>, description = "The blob"),
         (status = 206, content_type = "*/*", body = Vec<u8>, description = "The range"),
@@ -55,17 +57,21 @@ pub(crate) async fn show(
     State(app): State<Shared>,
     Extension(session): Extension<Session>,
     Named(hash): Named<Hash>,
+    Why(reason): Why,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    send(&app, session, hash, &headers).await
+    send(&app, session, hash, Asker::Person(reason), &headers).await
 }
 
-async fn send(app: &App, session: Session, hash: Hash, headers: &HeaderMap) -> Result<Response, Fault> {
+async fn send(app: &App, session: Session, hash: Hash, asker: Asker, headers: &HeaderMap) -> Result<Response, Fault> {
     let found = app
-        .call(move |station| blobs::readable(station, &session, &hash))
-        .await??
-        .ok_or(Fault::Blob(BlobRefusal::NotFound))?;
-    let Readable { path, media_type } = found;
+        .call(move |station| blobs::readable(station, &session, &hash, &asker))
+        .await??;
+    let Readable { path, media_type } = match found {
+        Answered::Given(readable) => readable,
+        Answered::Masked { works } => return Err(Fault::Masked { works }),
+        Answered::Nothing => return Err(Fault::Blob(BlobRefusal::NotFound)),
+    };
     let tag = etag(&hash.to_string()).ok_or(Fault::Internal)?;
     // A range of another content than the asker has the beginning of would make a third.
     let is_same = headers.get(header::IF_RANGE).is_none_or(|held| *held == tag);

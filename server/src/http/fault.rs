@@ -42,6 +42,11 @@ pub(crate) enum Fault {
     Act(ActError),
     /// A blob was not taken or given.
     Blob(BlobRefusal),
+    /// What is asked for is masked; whether a reason is enough, or glass must be broken.
+    Masked {
+        /// Whether the person works on the record.
+        works: bool,
+    },
 }
 
 impl From<BlobFault> for Fault {
@@ -93,7 +98,7 @@ impl Fault {
                 Some(BUSY_RETRY_MS),
             ),
             Self::Station(StationError::Full) => later("the station's disk is full: keep everything and try again later", None),
-            Self::Internal | Self::Station(_) | Self::Act(_) => Refusal::new(
+            Self::Internal | Self::Station(_) | Self::Act(_) | Self::Masked { .. } => Refusal::new(
                 &RefusalCode::Internal,
                 "a fault of the station; it is in its log under this reply's x-request-id",
             ),
@@ -116,6 +121,7 @@ impl Fault {
             | Self::NoRecord
             | Self::Station(_)
             | Self::Act(_)
+            | Self::Masked { .. }
             | Self::Blob(_) => None,
         }
     }

@@ -11,6 +11,7 @@
 mod about;
 mod access;
 mod app;
+mod audit;
 mod blobs;
 mod decode;
 mod download;

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, blobs, download, hints, imports, members, merges, moves, records, registry, review, sync};
+use super::{about, audit, blobs, download, hints, imports, members, merges, moves, records, registry, review, sync};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -37,6 +37,10 @@ use super::{about, blobs, download, hints, imports, members, merges, moves, reco
         records::entries,
         records::track,
         records::search,
+        audit::break_glass,
+        audit::lines,
+        audit::export,
+        audit::glass,
         moves::grants,
         moves::grant,
         moves::units,

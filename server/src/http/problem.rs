@@ -121,6 +121,16 @@ impl From<Fault> for Problem {
                 "There is no such record",
                 "it does not exist, or lies outside this person's scope",
             ),
+            Fault::Masked { works } => Self::new(
+                StatusCode::FORBIDDEN,
+                "masked",
+                "This is masked",
+                if works {
+                    "say why you look, in 4 to 200 characters, in the header Beatbook-Reason: it stands in the audit log"
+                } else {
+                    "break the glass before the record (`POST /api/v1/records/ID/break-glass`), saying why: the unit's auditor sees it"
+                },
+            ),
             Fault::Station(error) => of_station(error),
             Fault::Act(error) => of_act(error),
             Fault::Blob(refusal) => of_blob(refusal),

@@ -9,14 +9,16 @@ use beatbook_protocol::id::{RecordId, UnitId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::access::Why;
 use super::app::{App, Shared};
 use super::decode::{Asked, Named};
 use super::fault::Fault;
 use super::problem::{Problem, etag};
 use super::review::ROWS;
+use crate::review::{masked, sign};
 use crate::station::{
-    ActLine, ActOpen, ChangedField, ConflictView, EntryLine, FileLine, FindingView, RecordFilter, RecordPage, RecordRow,
-    RecoveredLine, RowPage, Session, TrackGap, WriteLine,
+    ActLine, ActOpen, ChangedField, ConflictView, EntryLine, FileLine, FindingView, Part, Reason, RecordFilter, RecordPage,
+    RecordRow, RecoveredLine, RowPage, Session, TrackGap, WriteLine,
 };
 
 /// Which records to show.
@@ -64,7 +66,7 @@ pub(crate) struct RecordBody {
     header: RecordRow,
     /// The official view: the facts at the pinned heads, or as they are while nothing is pinned.
     #[schema(value_type = Object)]
-    official: Facts,
+    official: serde_json::Value,
     /// Whether the official view is pinned.
     pinned: bool,
     /// What was written since the pin, newest value of each place.
@@ -83,9 +85,11 @@ pub(crate) struct RecordBody {
     track: Option<TrackSummary>,
     /// The photos and recordings that it names, and which of them have arrived.
     files: Vec<FileLine>,
-    /// The `private` document, for roles that read it.
+    /// The `private` document, for who works on the record; its values on a stated reason. `{"masked": true}` for others.
     #[schema(value_type = Option<Object>)]
-    private: Option<Facts>,
+    private: Option<serde_json::Value>,
+    /// Places that are masked: `{"masked": true}` stands there.
+    masked: Vec<String>,
     /// The records that were merged into this one.
     merged_here: Vec<RecordRow>,
     /// The records that this one might be another one of.
@@ -147,14 +151,16 @@ pub(crate) async fn list(
 
 /// A record's page. Its ETag is the version that acts take as If-Match.
 #[utoipa::path(get, path = "/api/v1/records/{id}", tag = "records", security(("token" = [])),
-    params(("id" = String, Path, description = "The record")),
+    params(("id" = String, Path, description = "The record"),
+        ("Beatbook-Reason" = Option<String>, Header, description = "Why, for what is masked: 4 to 200 characters, UTF-8 or percent-encoded")),
     responses((status = 200, body = RecordBody), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn page(
     State(app): State<Shared>,
     Extension(session): Extension<Session>,
     Named(record): Named<RecordId>,
+    Why(reason): Why,
 ) -> Result<Response, Fault> {
-    let page = find(&app, session, record).await?;
+    let page = find(&app, session, record, Part::Page, reason).await?;
     let version = etag(&page.header.version);
     let mut response = Json(RecordBody::from(page)).into_response();
     version.map(|version| response.headers_mut().insert(header::ETAG, version));
@@ -163,14 +169,16 @@ pub(crate) async fn page(
 
 /// Every write to every place of a record, with author and time.
 #[utoipa::path(get, path = "/api/v1/records/{id}/history", tag = "records", security(("token" = [])),
-    params(("id" = String, Path, description = "The record")),
+    params(("id" = String, Path, description = "The record"),
+        ("Beatbook-Reason" = Option<String>, Header, description = "Why, for what is masked: 4 to 200 characters, UTF-8 or percent-encoded")),
     responses((status = 200, body = History), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn history(
     State(app): State<Shared>,
     Extension(session): Extension<Session>,
     Named(record): Named<RecordId>,
+    Why(reason): Why,
 ) -> Result<Json<History>, Fault> {
-    let writes = find(&app, session, record).await?.history;
+    let writes = find(&app, session, record, Part::History, reason).await?.history;
     Ok(Json(History { writes }))
 }
 
@@ -191,15 +199,17 @@ pub(crate) async fn entries(
 
 /// A patrol's track as GeoJSON (RFC 7946): lines between the gaps, and each gap as a feature with its reason.
 #[utoipa::path(get, path = "/api/v1/records/{id}/track", tag = "records", security(("token" = [])),
-    params(("id" = String, Path, description = "The record")),
+    params(("id" = String, Path, description = "The record"),
+        ("Beatbook-Reason" = Option<String>, Header, description = "Why, for what is masked: 4 to 200 characters, UTF-8 or percent-encoded")),
     responses((status = 200, body = Object, content_type = "application/geo+json", description = "A FeatureCollection; without features when the record has no track"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn track(
     State(app): State<Shared>,
     Extension(session): Extension<Session>,
     Named(record): Named<RecordId>,
+    Why(reason): Why,
 ) -> Result<Response, Fault> {
-    let lines = match find(&app, session, record).await?.track {
+    let lines = match find(&app, session, record, Part::Track, reason).await?.track {
         Some(track) => track.geojson,
         None => serde_json::json!({ "type": "FeatureCollection", "features": [] }),
     };
@@ -219,17 +229,22 @@ pub(crate) async fn search(
     Ok(Json(Found { rows }))
 }
 
-async fn find(app: &App, session: Session, record: RecordId) -> Result<RecordPage, Fault> {
-    app.call(move |station| station.record(&session, record))
+async fn find(app: &App, session: Session, record: RecordId, part: Part, reason: Option<Reason>) -> Result<RecordPage, Fault> {
+    app.call(move |station| station.look(&session, record, part, reason.as_ref()))
         .await??
         .ok_or(Fault::NoRecord)
 }
 
 impl From<RecordPage> for RecordBody {
     fn from(page: RecordPage) -> Self {
+        let official = signed(&page.official, "official", &page.masked);
+        let private = match &page.private {
+            Some(private) => Some(signed(private, "private", &page.masked)),
+            None => page.masked.iter().any(|place| place == "private").then(masked),
+        };
         Self {
             header: page.header,
-            official: page.official,
+            official,
             pinned: page.pinned,
             pending: page.pending,
             conflicts: page.conflicts,
@@ -243,9 +258,17 @@ impl From<RecordPage> for RecordBody {
                 gaps: track.gaps,
             }),
             files: page.files,
-            private: page.private,
+            private,
+            masked: page.masked,
             merged_here: page.merged_here,
             duplicates: page.duplicates,
         }
     }
+}
+
+/// A document as JSON, with the sign of a mask where something is masked.
+fn signed(document: &Facts, name: &str, places: &[String]) -> serde_json::Value {
+    let mut json = serde_json::to_value(document).unwrap_or_default();
+    sign(&mut json, name, places);
+    json
 }

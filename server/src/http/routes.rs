@@ -1,4 +1,5 @@
-//! Every route on one page: method, path, who may call, and what answers.
+//! Every route on one page: method, path, who may call, and what answers. A route for people names the permission that it takes; there is
+//! no way to write one that names none.
 
 use std::sync::Arc;
 
@@ -13,9 +14,11 @@ use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
 use super::{
-    about, access, blobs, download, hints, imports, members, merges, moves, observe, openapi, records, registry, review, sync,
+    about, access, audit, blobs, download, hints, imports, members, merges, moves, observe, openapi, records, registry, review,
+    sync,
 };
 use crate::config::HttpConfig;
+use crate::policy::Permission;
 use crate::station::Station;
 
 /// Who may call.
@@ -25,8 +28,8 @@ pub enum Access {
     Open,
     /// A phone: the call itself reads the book's token, since its refusal carries the challenge.
     Book,
-    /// A person with a token.
-    Person,
+    /// A signed-in person who has this permission over some unit; what it is over, the door behind decides.
+    Person(Permission),
 }
 
 /// One route.
@@ -46,12 +49,13 @@ pub struct Route {
 #[rustfmt::skip]
 pub fn routes() -> Vec<Route> {
     use Access::{Book, Open, Person};
+    use Permission as P;
     vec![
         // Phones
-        send("/sync/v1/enrol",                        Book,   sync::enrol),
-        send("/sync/v1/exchange",                     Book,   sync::exchange),
-        read("/sync/v1/hints",                        Book,   hints::hints),
-        send("/sync/v1/parcels",                      Book,   sync::deliver),
+        send("/sync/v1/enrol",                              Book,                     sync::enrol),
+        send("/sync/v1/exchange",                           Book,                     sync::exchange),
+        read("/sync/v1/hints",                              Book,                     hints::hints),
+        send("/sync/v1/parcels",                            Book,                     sync::deliver),
         // Blobs: uploads are tus 1.0.0
         call(Method::OPTIONS, "/sync/v1/blobs",          Open, blobs::capabilities),
         call(Method::POST,    "/sync/v1/blobs",          Book, blobs::create),
@@ -61,54 +65,59 @@ pub fn routes() -> Vec<Route> {
         call(Method::DELETE,  "/sync/v1/blobs/{sha256}", Book, blobs::terminate),
         call(Method::GET,     "/sync/v1/blobs/{sha256}", Book, download::fetch),
         // Review
-        read("/api/v1/review",                        Person, review::queue),
-        send("/api/v1/review/approve",                Person, review::approve),
-        send("/api/v1/records/{id}/acts",             Person, review::act),
-        send("/api/v1/records/{id}/settle",           Person, review::settle),
+        read("/api/v1/review",                              Person(P::ReadRecords),   review::queue),
+        send("/api/v1/review/approve",                      Person(P::Act),           review::approve),
+        send("/api/v1/records/{id}/acts",                   Person(P::Act),           review::act),
+        send("/api/v1/records/{id}/settle",                 Person(P::Write),         review::settle),
         // Two records of one thing
-        read("/api/v1/duplicates",                    Person, merges::duplicates),
-        send("/api/v1/records/{id}/merge",            Person, merges::merge),
-        send("/api/v1/records/{id}/unmerge",          Person, merges::unmerge),
-        send("/api/v1/records/{id}/not-duplicate",    Person, merges::not_duplicate),
+        read("/api/v1/duplicates",                          Person(P::ReadRecords),   merges::duplicates),
+        send("/api/v1/records/{id}/merge",                  Person(P::Act),           merges::merge),
+        send("/api/v1/records/{id}/unmerge",                Person(P::Act),           merges::unmerge),
+        send("/api/v1/records/{id}/not-duplicate",          Person(P::Act),           merges::not_duplicate),
         // Records
-        read("/api/v1/records",                       Person, records::list),
-        read("/api/v1/records/{id}",                  Person, records::page),
-        read("/api/v1/records/{id}/history",          Person, records::history),
-        read("/api/v1/records/{id}/entries",          Person, records::entries),
-        read("/api/v1/records/{id}/track",            Person, records::track),
-        read("/api/v1/search",                        Person, records::search),
-        read("/api/v1/records/{id}/grants",           Person, moves::grants),
-        send("/api/v1/records/{id}/grants",           Person, moves::grant),
-        read("/api/v1/blobs/{sha256}",                Person, download::show),
+        read("/api/v1/records",                             Person(P::ReadRecords),   records::list),
+        read("/api/v1/records/{id}",                        Person(P::ReadRecords),   records::page),
+        read("/api/v1/records/{id}/history",                Person(P::ReadRecords),   records::history),
+        read("/api/v1/records/{id}/entries",                Person(P::ReadRecords),   records::entries),
+        read("/api/v1/records/{id}/track",                  Person(P::ReadRecords),   records::track),
+        read("/api/v1/search",                              Person(P::ReadRecords),   records::search),
+        read("/api/v1/records/{id}/grants",                 Person(P::ReadRecords),   moves::grants),
+        send("/api/v1/records/{id}/grants",                 Person(P::Grant),         moves::grant),
+        read("/api/v1/blobs/{sha256}",                      Person(P::ReadRecords),   download::show),
+        send("/api/v1/records/{id}/break-glass",            Person(P::ReadRecords),   audit::break_glass),
+        // The log of who read what
+        read("/api/v1/audit",                               Person(P::ReadAudit),     audit::lines),
+        read("/api/v1/audit/export",                        Person(P::ReadAudit),     audit::export),
+        read("/api/v1/audit/glass",                         Person(P::ReadAudit),     audit::glass),
         // Registry
-        read("/api/v1/units",                         Person, moves::units),
-        send("/api/v1/units",                         Person, moves::add_unit),
-        send("/api/v1/units/{id}/move",               Person, moves::move_unit),
-        send("/api/v1/units/{id}/change",             Person, members::change_unit),
-        send("/api/v1/units/{id}/close",              Person, members::close_unit),
-        send("/api/v1/users/{id}/move",               Person, moves::move_user),
-        send("/api/v1/users/{id}/change",             Person, members::change_user),
-        send("/api/v1/users/{id}/block",              Person, members::block),
-        read("/api/v1/users/{id}/devices",            Person, members::devices),
-        read("/api/v1/memberships",                   Person, members::memberships),
-        send("/api/v1/memberships",                   Person, members::add_membership),
-        send("/api/v1/memberships/{id}/end",          Person, members::end_membership),
-        send("/api/v1/import",                        Person, imports::import),
-        read("/api/v1/export/units",                  Person, imports::units),
-        read("/api/v1/export/people",                 Person, imports::people),
-        read("/api/v1/users",                         Person, registry::users),
-        send("/api/v1/users",                         Person, registry::add_user),
-        send("/api/v1/users/{id}/enrolment-code",     Person, registry::enrolment_code),
-        send("/api/v1/users/{id}/token",              Person, registry::issue_token),
-        read("/api/v1/phones",                        Person, registry::phones),
+        read("/api/v1/units",                               Person(P::SeeDirectory),moves::units),
+        send("/api/v1/units",                               Person(P::Register),    moves::add_unit),
+        send("/api/v1/units/{id}/move",                     Person(P::Register),    moves::move_unit),
+        send("/api/v1/units/{id}/change",                   Person(P::Register),    members::change_unit),
+        send("/api/v1/units/{id}/close",                    Person(P::Register),    members::close_unit),
+        send("/api/v1/users/{id}/move",                     Person(P::Register),    moves::move_user),
+        send("/api/v1/users/{id}/change",                   Person(P::Register),    members::change_user),
+        send("/api/v1/users/{id}/block",                    Person(P::Register),    members::block),
+        read("/api/v1/users/{id}/devices",                  Person(P::SeePhones),   members::devices),
+        read("/api/v1/memberships",                         Person(P::SeeDirectory),members::memberships),
+        send("/api/v1/memberships",                         Person(P::Register),    members::add_membership),
+        send("/api/v1/memberships/{id}/end",                Person(P::Register),    members::end_membership),
+        send("/api/v1/import",                              Person(P::Register),    imports::import),
+        read("/api/v1/export/units",                        Person(P::Register),    imports::units),
+        read("/api/v1/export/people",                       Person(P::Register),    imports::people),
+        read("/api/v1/users",                               Person(P::SeeDirectory),registry::users),
+        send("/api/v1/users",                               Person(P::Register),    registry::add_user),
+        send("/api/v1/users/{id}/enrolment-code",           Person(P::IssueCodes),  registry::enrolment_code),
+        send("/api/v1/users/{id}/token",                    Person(P::OwnSession),  registry::issue_token),
+        read("/api/v1/phones",                              Person(P::SeePhones),   registry::phones),
         // The station about itself
-        read("/api/v1/status",                        Person, about::status),
-        read("/api/v1/kinds",                         Person, about::kinds),
-        read("/api/v1/checkpoint",                    Person, about::checkpoint),
-        read("/api/v1/openapi.json",                  Person, openapi::openapi),
-        read("/metrics",                              Person, about::metrics),
-        read("/healthz",                              Open,   about::healthz),
-        read("/readyz",                               Open,   about::readyz),
+        read("/api/v1/status",                              Person(P::SeeStatus),     about::status),
+        read("/api/v1/kinds",                               Person(P::SeeStation),    about::kinds),
+        read("/api/v1/checkpoint",                          Person(P::SeeStation),    about::checkpoint),
+        read("/api/v1/openapi.json",                        Person(P::SeeStation),    openapi::openapi),
+        read("/metrics",                                    Person(P::SeeMetrics),    about::metrics),
+        read("/healthz",                                    Open,                     about::healthz),
+        read("/readyz",                                     Open,                     about::readyz),
     ]
 }
 
@@ -121,7 +130,11 @@ pub fn router(station: Arc<Station>, limits: &HttpConfig, connections: OpenConne
     for route in routes {
         let answer = match route.access {
             Access::Open | Access::Book => route.answer,
-            Access::Person => route.answer.route_layer(from_fn_with_state(Arc::clone(&app), access::person)),
+            // What is layered last is asked first: who he is, then what he may.
+            Access::Person(permission) => route
+                .answer
+                .route_layer(from_fn_with_state(permission, access::permitted))
+                .route_layer(from_fn_with_state(Arc::clone(&app), access::person)),
         };
         router = router.route(route.path, answer);
     }

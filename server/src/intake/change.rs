@@ -7,6 +7,7 @@ use beatbook_protocol::wire::Verdict;
 
 use super::desk::{Desk, Unopened, refused, verdict_of_unopened};
 use crate::error::StationError;
+use crate::policy;
 use crate::projection::record::{Opening, RecordState};
 
 /// Judges a change.
@@ -97,6 +98,9 @@ fn right_to_write(desk: &mut Desk<'_>, change: &ChangeEntry) -> Result<Option<Ve
     }
     let kind = kinds.kind_of(state)?;
     let whos = desk.whos_since(state)?;
+    if change.opens.is_some() && !policy::writes(&whos) {
+        return Ok(Some(refused("forbidden", "no role of its author writes records".into())));
+    }
     if states.iter().any(|state| workflow::may_write(kind, state, &whos)) {
         Ok(None)
     } else {

@@ -1,5 +1,6 @@
 //! The ledger verifies itself from its bytes up: every entry under its page's signed root, every page under its book's key and chain,
-//! every leaf under the tree, the tree under what was signed. Trusts no projection and no column that it can compute.
+//! every leaf under the tree, the tree under what was signed, the audit log under what the ledger fixed of it. Trusts no projection and no
+//! column that it can compute.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use beatbook_protocol::ledger::{Leaf, Position};
 use beatbook_protocol::page::{BookPublicKey, Header, P256_SHA256, Signer, header_hash, salted_hash};
 use beatbook_protocol::wire::VerdictRun;
 
+use crate::audit::{self, Fixed};
 use crate::error::StationError;
 use crate::keys::Keys;
 use crate::report::LedgerReport;
@@ -30,6 +32,7 @@ pub(crate) fn verify(tx: &ReadTx<'_>, keys: &Keys) -> Result<LedgerReport, Stati
         peaks: Vec::new(),
         nodes: 0,
         entries: 0,
+        anchors: Vec::new(),
         faults: Vec::new(),
     };
     let size = tx.size()?;
@@ -65,13 +68,17 @@ pub(crate) fn verify(tx: &ReadTx<'_>, keys: &Keys) -> Result<LedgerReport, Stati
         size,
         root: walk.root(),
     };
+    let audited = audit::verify(tx, keys, &walk.anchors)?;
     let books: std::collections::BTreeSet<BookId> = walk.tips.keys().map(|(book, _)| *book).collect();
     Ok(LedgerReport {
         position,
         leaves: size,
         entries: walk.entries,
         books: u64::try_from(books.len()).unwrap_or(u64::MAX),
-        faults: walk.faults,
+        audit_lines: audited.lines,
+        audit_fixed: audited.fixed,
+        audit_lost: audited.lost,
+        faults: walk.faults.into_iter().chain(audited.faults).collect(),
     })
 }
 
@@ -82,6 +89,8 @@ struct Walk {
     peaks: Vec<Node>,
     nodes: u64,
     entries: u64,
+    /// What the ledger fixed of the audit log.
+    anchors: Vec<Fixed>,
     faults: Vec<String>,
 }
 
@@ -162,9 +171,19 @@ impl Walk {
                 self.keys.entry(event.book).or_insert(key);
             }
         }
+        self.fixed(number, rows);
         self.check(merkle::root_of(&hashes) == header.root, || {
             format!("leaf {number}: its entries are not those that were signed")
         });
+    }
+
+    fn fixed(&mut self, leaf: u64, rows: &[EntryRow]) {
+        for row in rows.iter().filter(|row| row.verdict == 0) {
+            let bytes = row.bytes.as_deref().unwrap_or_default();
+            if let Ok(Entry::Registry(RegistryEvent::AuditAnchor(event))) = Entry::parse(bytes) {
+                self.anchors.push(Fixed { leaf, event });
+            }
+        }
     }
 
     /// Puts a leaf's hash into the tree and compares the nodes that it completes with those that are kept.

@@ -16,6 +16,7 @@ use beatbook_protocol::kind::{
 use super::record::RecordState;
 use crate::error::StationError;
 use crate::kinds::{Kinds, damaged};
+use crate::policy::INTERNAL;
 use crate::review::view::FindingView;
 use crate::store::{FileRow, ReadTx, ReadingRow};
 use crate::words;
@@ -94,7 +95,8 @@ pub(crate) fn read_views(
         about: about(kind, &view.facts),
         keys: duplicate_keys(kind, &view.facts),
         title: title(kind, &view.facts),
-        words: said(kind, &view.facts),
+        words: said(kind, &view.facts, u8::MAX),
+        open_words: said(kind, &view.facts, INTERNAL),
         pending,
         conflicts,
         findings: validate(kind, &judged).into_iter().map(finding_view).collect(),
@@ -247,8 +249,8 @@ fn spoken(field: &Field, value: &Value, language: fn(&beatbook_protocol::kind::L
     }
 }
 
-/// The words that search finds: searchable fields, choices in both languages, notes, items that are not taken out.
-fn said(kind: &CheckedKind, facts: &Facts) -> String {
+/// The words that search finds in fields up to a level: searchable fields, choices in both languages, notes, items that are not taken out.
+fn said(kind: &CheckedKind, facts: &Facts, level_max: u8) -> String {
     let mut said = Vec::new();
     let mut put = |field: &Field, value: Option<&Value>| {
         let Some(value) = value else { return };
@@ -257,7 +259,8 @@ fn said(kind: &CheckedKind, facts: &Facts) -> String {
             said.extend(spoken(field, value, |label| label.en.as_str()));
         }
     };
-    for field in kind.fields.iter().filter(|field| field.document == DocumentName::Facts) {
+    let is_within = |field: &&Field| field.document == DocumentName::Facts && field.sensitivity <= level_max;
+    for field in kind.fields.iter().filter(is_within) {
         if field.searchable {
             put(field, facts.fields.get(&field.code));
             let note = facts.notes.get(&field.code).cloned().map(Value::Text);
@@ -270,7 +273,8 @@ fn said(kind: &CheckedKind, facts: &Facts) -> String {
             .flatten()
             .filter(|(_, item)| !item.removed);
         for (_, item) in items {
-            for part in field.fields.iter().filter(|part| part.searchable || field.searchable) {
+            let is_found = |part: &&Field| (part.searchable || field.searchable) && part.sensitivity <= level_max;
+            for part in field.fields.iter().filter(is_found) {
                 put(part, item.fields.get(&part.code));
             }
         }

@@ -24,10 +24,10 @@ pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u
             }
         }
         RegistryEvent::Membership(membership) => tx.put_membership(membership, leaf, position)?,
+        RegistryEvent::AuditAnchor(anchor) => tx.put_audit_anchor(anchor, (leaf, position))?,
         RegistryEvent::BookEnd(_)
         | RegistryEvent::Hold(_)
         | RegistryEvent::Destruction(_)
-        | RegistryEvent::AuditAnchor(_)
         | RegistryEvent::UnitKey(_)
         | RegistryEvent::Other(_) => {}
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::people;
 use super::realm::Realm;
 use crate::error::StationError;
+use crate::policy::Permission;
 use crate::station::{Session, Station};
 
 /// A phone of a person.
@@ -38,7 +39,7 @@ impl Station {
         self.store.read(|tx| {
             let person = people::find(tx, user)?;
             if by.is_none_or(|by| by.user != user) {
-                Realm::of(tx, by)?.check(Some(person.unit))?;
+                Realm::of(tx, by, Permission::SeePhones)?.check(Some(person.unit))?;
             }
             let mut devices = Vec::new();
             for (row, enrolled_at, attested) in tx.books_of(user)? {

@@ -9,6 +9,7 @@ use crate::error::StationError;
 use crate::exchange::refusal_of;
 use crate::ledger;
 use crate::parcels;
+use crate::policy;
 use crate::station::Station;
 use crate::store::{UserRow, WriteTx};
 
@@ -30,6 +31,9 @@ pub(crate) fn enrol(station: &Station, request: &EnrolRequest) -> Result<EnrolRe
     }
     if let Some(fault) = names::fault(&request.device) {
         return Err(malformed(&format!("a device's name {fault}")));
+    }
+    if !policy::is_one_line(&request.device) {
+        return Err(malformed("a device's name is one line of plain text"));
     }
     let enrolled = station
         .store

@@ -9,6 +9,7 @@ use beatbook_protocol::kind::Who;
 use super::realm::Realm;
 use crate::audit::{self, Line};
 use crate::error::StationError;
+use crate::policy::Permission;
 use crate::sheets::write_csv;
 use crate::station::{Session, Station};
 use crate::store::ReadTx;
@@ -62,7 +63,7 @@ impl Station {
         table: impl FnOnce(&ReadTx<'_>, &Realm) -> Result<Vec<u8>, StationError>,
     ) -> Result<Vec<u8>, StationError> {
         self.store.write(|tx| {
-            let realm = Realm::of(tx, by)?;
+            let realm = Realm::of(tx, by, Permission::Register)?;
             audit::append(tx, &self.env, &Line::of(by.map(|by| by.user), "registry.export", what))?;
             table(tx, &realm)
         })

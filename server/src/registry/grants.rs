@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::realm::Realm;
 use super::{order, units};
 use crate::error::StationError;
+use crate::policy::{self, Permission};
 use crate::station::{Session, Station};
 use crate::store::{GrantRow, Grantee};
 
@@ -73,7 +74,7 @@ impl Station {
         };
         let to = Grantee::of(&event).ok_or_else(|| StationError::Invalid("name a person or a unit, not both".into()))?;
         order(self, |tx| {
-            let realm = Realm::of(tx, by)?;
+            let realm = Realm::of(tx, by, Permission::Grant)?;
             let no_record = || StationError::NotFound(format!("record {record}"));
             let state = tx.record(record)?.ok_or_else(no_record)?;
             if !realm.holds(state.opening.opens.unit) {
@@ -97,6 +98,7 @@ impl Station {
     /// # Errors
     /// Those of the store.
     pub fn grants(&self, session: &Session, record: RecordId) -> Result<Option<Vec<GrantView>>, StationError> {
+        policy::require(Some(session), Permission::ReadRecords)?;
         self.store.read(|tx| {
             if crate::review::queue::row(tx, &self.kinds, session, record)?.is_none() {
                 return Ok(None);

@@ -15,6 +15,7 @@ use super::{line_of, order, people, units, write_events};
 use crate::audit;
 use crate::error::StationError;
 use crate::ledger;
+use crate::policy::Permission;
 use crate::station::{Session, Station};
 use crate::store::{ENDED, IN_FORCE, MembershipRow, PLANNED, ReadTx};
 
@@ -95,7 +96,7 @@ impl Station {
         check_times(wanted, now)?;
         let membership = MembershipId::from_parts(now, random(&self.env)?);
         order(self, |tx| {
-            Realm::of(tx, by)?.check(Some(wanted.unit))?;
+            Realm::of(tx, by, Permission::Register)?.check(Some(wanted.unit))?;
             units::check_open(tx, wanted.unit)?;
             if people::find(tx, wanted.user)?.blocked {
                 return Err(StationError::Invalid("a blocked person works nowhere: end that first".into()));
@@ -143,7 +144,7 @@ impl Station {
         order(self, |tx| {
             let row = tx.membership(membership)?.filter(|row| row.phase != ENDED);
             let row = row.ok_or_else(|| StationError::NotFound(format!("membership {membership} that has not ended")))?;
-            Realm::of(tx, by)?.check(Some(row.unit))?;
+            Realm::of(tx, by, Permission::Register)?.check(Some(row.unit))?;
             Ok(RegistryEvent::Membership(row.event(ENDED, by.map(|by| by.user))))
         })
     }

@@ -1,5 +1,5 @@
-//! People: adding, moving, renaming, blocking them, their codes and tokens. Who may: the chief and the administrator, each within his own
-//! units, and the operator at the machine itself.
+//! People: adding, moving, renaming, blocking them, their codes and tokens. Who may says `policy`; each within his own units, the operator
+//! at the machine everywhere.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use super::realm::{self, Realm};
 use super::tokens::{self, random};
 use super::{names, order, units};
 use crate::error::StationError;
+use crate::policy::{self, Permission};
 use crate::station::{EnrolmentCode, Session, Station};
 use crate::store::{ENDED, ReadTx, UserRow};
 
@@ -104,7 +105,7 @@ impl Station {
         let code = wanted.code.as_deref().map(names::check_code).transpose()?;
         let user = UserId::from_parts(self.env.clock.now(), random(&self.env)?);
         order(self, |tx| {
-            Realm::of(tx, by)?.check(Some(wanted.unit))?;
+            Realm::of(tx, by, Permission::Register)?.check(Some(wanted.unit))?;
             units::check_open(tx, wanted.unit)?;
             if let Some(code) = &code {
                 units::check_person_code(tx, code, user)?;
@@ -137,9 +138,8 @@ impl Station {
         let roles = change.roles.as_deref().map(check_roles).transpose()?;
         let code = change.code.as_deref().map(names::check_code).transpose()?;
         order(self, |tx| {
-            let row = find(tx, user)?;
-            let realm = Realm::of(tx, by)?;
-            realm.check(Some(row.unit))?;
+            let realm = Realm::of(tx, by, Permission::Register)?;
+            let row = his(tx, by, user, Permission::Register)?;
             if let Some(unit) = change.unit.filter(|unit| *unit != row.unit) {
                 realm.check(Some(unit))?;
                 units::check_open(tx, unit)?;
@@ -186,8 +186,7 @@ impl Station {
     /// When the person is unknown, is `by` himself, or the last who keeps the registry, or `by` may not.
     pub fn block(&self, by: Option<&Session>, user: UserId, blocked: bool) -> Result<(), StationError> {
         order(self, |tx| {
-            let row = find(tx, user)?;
-            Realm::of(tx, by)?.check(Some(row.unit))?;
+            let row = his(tx, by, user, Permission::Register)?;
             if blocked && by.is_some_and(|by| by.user == user) {
                 return Err(StationError::Invalid(
                     "nobody blocks himself: ask another chief or administrator".into(),
@@ -236,7 +235,7 @@ fn check_not_blocked(row: &UserRow) -> Result<(), StationError> {
 
 /// Draws a one-time code.
 pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: UserId) -> Result<EnrolmentCode, StationError> {
-    may_register(by)?;
+    policy::require(by, Permission::IssueCodes)?;
     let drawn = random::<10>(&station.env)?;
     let letters: String = drawn
         .iter()
@@ -250,7 +249,7 @@ pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: User
     );
     let expires_at = station.env.clock.now().plus(CODE_MS);
     station.store.write(|tx| {
-        check_not_blocked(&find(tx, user)?)?;
+        check_not_blocked(&his(tx, by, user, Permission::IssueCodes)?)?;
         Ok::<_, StationError>(tx.put_enrolment_code(&tokens::hash(plain(&code).as_bytes()), user, expires_at)?)
     })?;
     Ok(EnrolmentCode { code, expires_at })
@@ -267,20 +266,35 @@ pub(crate) fn plain(code: &str) -> String {
 /// A fresh API token for a person.
 pub(crate) fn issue_token(station: &Station, by: Option<&Session>, user: UserId) -> Result<String, StationError> {
     if by.is_none_or(|by| by.user != user) {
-        may_register(by)?;
+        let whose = station.store.read(|tx| his(tx, by, user, Permission::IssueCodes))?;
+        policy::require_no_less(by, &whose.roles)?;
     }
     station.store.read(|tx| check_not_blocked(&find(tx, user)?))?;
     tokens::issue(station, user, None)
 }
 
+/// The person, if he is of the orderer's units: of others it is said that they are not there.
+fn his(tx: &ReadTx<'_>, by: Option<&Session>, user: UserId, permission: Permission) -> Result<UserRow, StationError> {
+    let realm = Realm::of(tx, by, permission)?;
+    match find(tx, user)? {
+        row if realm.holds(row.unit) => Ok(row),
+        _ => Err(StationError::NotFound(format!("person {user}"))),
+    }
+}
+
 /// A person as a session shows him.
-pub(crate) fn session_of(row: UserRow) -> Session {
-    Session {
+pub(crate) fn session_of(tx: &ReadTx<'_>, row: UserRow) -> Result<Session, StationError> {
+    let elsewhere = tx.memberships_at(row.user, tx.size()?)?;
+    let mut elsewhere: Vec<String> = elsewhere.into_iter().flat_map(|(_, roles)| roles).collect();
+    elsewhere.sort_unstable();
+    elsewhere.dedup();
+    Ok(Session {
         user: row.user,
         name: row.name,
         roles: row.roles,
         unit: row.unit,
-    }
+        elsewhere,
+    })
 }
 
 /// Roles as they are kept: by code, each once.
@@ -301,21 +315,6 @@ pub(super) fn check_roles(roles: &[String]) -> Result<Vec<String>, StationError>
             Some(_) => {}
         }
     }
+    policy::check_together(&roles)?;
     Ok(roles)
-}
-
-/// Only some register people.
-fn may_register(by: Option<&Session>) -> Result<(), StationError> {
-    let may = by.is_none_or(|by| {
-        by.roles
-            .iter()
-            .any(|role| role == Who::Chief.code() || role == Who::Admin.code())
-    });
-    if may {
-        Ok(())
-    } else {
-        Err(StationError::Forbidden(
-            "only the chief or an administrator registers people".into(),
-        ))
-    }
 }

@@ -1,37 +1,30 @@
-//! Where somebody keeps the registry: the units in which he is chief or administrator, at home or by a membership, and those below; the
-//! operator at the machine, everywhere. The one place that says so for units, people, memberships and grants.
+//! Where somebody keeps the registry: the units in which a role of his has the permission (`policy`), at home or by a membership, and those
+//! below; the operator at the machine, everywhere. The one place that says so for units, people, memberships and grants.
 
 use std::collections::BTreeSet;
 
 use beatbook_protocol::id::{UnitId, UserId};
-use beatbook_protocol::kind::Who;
 
 use crate::error::StationError;
+use crate::policy::{self, Permission};
+use crate::projection::reading;
 use crate::scope::Scope;
 use crate::station::Session;
 use crate::store::ReadTx;
-
-/// Who keeps the registry of a unit.
-const KEEPERS: [Who; 2] = [Who::Chief, Who::Admin];
 
 /// The units in which somebody keeps the registry; none stands for all.
 #[derive(Debug)]
 pub(super) struct Realm(Option<BTreeSet<UnitId>>);
 
 impl Realm {
-    /// The realm of a person, or the operator's.
+    /// The units over which a person has a permission, or the operator's realm.
     ///
     /// # Errors
-    /// When he keeps the registry nowhere.
-    pub(super) fn of(tx: &ReadTx<'_>, by: Option<&Session>) -> Result<Self, StationError> {
+    /// When he has it nowhere.
+    pub(super) fn of(tx: &ReadTx<'_>, by: Option<&Session>, permission: Permission) -> Result<Self, StationError> {
         let Some(by) = by else { return Ok(Self(None)) };
-        let units = Scope::of(tx, by)?.units_as(&KEEPERS);
-        if units.is_empty() {
-            return Err(StationError::Forbidden(
-                "only the chief or an administrator registers people".into(),
-            ));
-        }
-        Ok(Self(Some(units)))
+        policy::require(Some(by), permission)?;
+        Ok(Self(Some(Scope::of(tx, by)?.units_where(permission))))
     }
 
     /// Whether a unit is in it.
@@ -44,17 +37,18 @@ impl Realm {
     /// # Errors
     /// When it lies beyond.
     pub(super) fn check(&self, unit: Option<UnitId>) -> Result<(), StationError> {
-        if unit.map_or(self.0.is_none(), |unit| self.holds(unit)) {
-            Ok(())
-        } else {
-            Err(StationError::Forbidden("this is beyond the person's own units".into()))
+        match unit {
+            None if self.0.is_some() => Err(StationError::Forbidden("the root of the tree is the operator's".into())),
+            // As one that is not there: what lies beyond his units is not his to know.
+            Some(unit) if !self.holds(unit) => Err(StationError::NotFound(format!("unit {unit}"))),
+            None | Some(_) => Ok(()),
         }
     }
 }
 
 /// Whether these roles keep the registry.
 pub(super) fn keeps(roles: &[String]) -> bool {
-    roles.iter().any(|role| KEEPERS.iter().any(|who| who.code() == role))
+    policy::allows(&reading::roles(roles), Permission::Register)
 }
 
 /// Refuses to take one away beside whom nobody keeps the registry: nobody could let anybody in again.

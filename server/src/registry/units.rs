@@ -12,6 +12,7 @@ use super::realm::Realm;
 use super::tokens::random;
 use super::{names, order};
 use crate::error::StationError;
+use crate::policy::Permission;
 use crate::station::{Session, Station};
 use crate::store::{ENDED, ReadTx};
 
@@ -101,7 +102,7 @@ impl Station {
         let code = wanted.code.as_deref().map(names::check_code).transpose()?;
         let unit = UnitId::from_parts(self.env.clock.now(), random(&self.env)?);
         order(self, |tx| {
-            Realm::of(tx, by)?.check(wanted.parent)?;
+            Realm::of(tx, by, Permission::Register)?.check(wanted.parent)?;
             let event = UnitEvent {
                 unit,
                 name,
@@ -129,7 +130,7 @@ impl Station {
         let level = change.level.as_deref().map(Level::check).transpose()?;
         let code = change.code.as_deref().map(names::check_code).transpose()?;
         order(self, |tx| {
-            Realm::of(tx, by)?.check(Some(unit))?;
+            Realm::of(tx, by, Permission::Register)?.check(Some(unit))?;
             let row = find(tx, unit)?;
             let event = UnitEvent {
                 name: name.unwrap_or(row.name),
@@ -152,7 +153,7 @@ impl Station {
     /// When a unit is unknown, the new parent lies below it or is closed, the levels do not fit, or `by` may not.
     pub fn move_unit(&self, by: Option<&Session>, unit: UnitId, parent: Option<UnitId>) -> Result<(), StationError> {
         order(self, |tx| {
-            let realm = Realm::of(tx, by)?;
+            let realm = Realm::of(tx, by, Permission::Register)?;
             realm.check(Some(unit))?;
             realm.check(parent)?;
             let event = UnitEvent {
@@ -174,7 +175,7 @@ impl Station {
     /// When the unit is unknown, people or units are still in it, or `by` may not.
     pub fn close_unit(&self, by: Option<&Session>, unit: UnitId, closed: bool) -> Result<(), StationError> {
         order(self, |tx| {
-            Realm::of(tx, by)?.check(Some(unit))?;
+            Realm::of(tx, by, Permission::Register)?.check(Some(unit))?;
             let row = find(tx, unit)?;
             if closed {
                 check_empty(tx, unit)?;

@@ -11,14 +11,17 @@ use beatbook_protocol::kind::{
 
 use beatbook_protocol::limits::ACT_BYTES_MAX;
 
-use super::merges;
+use super::mask::Mask;
 use super::page::{self, Names};
 use super::view::{ActDone, ActOrder};
+use super::written::changed;
+use super::{glass, merges};
 use crate::error::{ActError, StationError};
 use crate::feed::reads_private;
 use crate::intake::{OwnEntry, said_bytes, seal_own};
 use crate::kinds::damaged;
 use crate::ledger;
+use crate::policy::{self, Permission};
 use crate::projection::reading::{self, Documents, finding_view};
 use crate::projection::record::RecordState;
 use crate::registry::tokens::random;
@@ -51,6 +54,7 @@ struct Decided {
 
 /// Does an act.
 pub(crate) fn act(station: &Station, session: &Session, record: RecordId, order: &ActOrder) -> Result<ActDone, ActError> {
+    policy::require(Some(session), Permission::Act)?;
     write(station, record, || {
         station.store.read(|tx| decide_act(station, tx, session, record, order))
     })
@@ -65,6 +69,7 @@ pub(crate) fn settle(
     value: &Value,
     if_match: &str,
 ) -> Result<ActDone, ActError> {
+    policy::require(Some(session), Permission::Write)?;
     let place: FieldPath = path
         .parse()
         .map_err(|_| settlement(path, "没有这个字段", "there is no such place"))?;
@@ -134,9 +139,11 @@ fn open<'k>(
         return Err(ActError::NotFound);
     }
     let kind = station.kinds.kind_of(&state)?;
+    let sight = glass::sight(tx, &station.kinds, session, &state, station.env.clock.now())?.ok_or(ActError::NotFound)?;
     let documents = Documents::open(tx, &station.kinds, &state)?;
     if state.version().to_string() != if_match.trim_matches('"') {
-        return Err(moved(tx, &state, &documents, if_match)?);
+        // What changed is shown as to one who gives no reason: he looks at the record's page if he must see more.
+        return Err(moved(tx, &state, &documents, if_match, Mask::new(kind, &sight.plainly()))?);
     }
     let whos = workflow::whos(&scope.roles_over(tx, record, unit)?, state.opening.user == session.user);
     Ok(Opened {
@@ -148,7 +155,13 @@ fn open<'k>(
 }
 
 /// What changed since the version that the person saw.
-fn moved(tx: &ReadTx<'_>, state: &RecordState, documents: &Documents, seen: &str) -> Result<ActError, StationError> {
+fn moved(
+    tx: &ReadTx<'_>,
+    state: &RecordState,
+    documents: &Documents,
+    seen: &str,
+    mut mask: Mask<'_>,
+) -> Result<ActError, StationError> {
     let broken = |fault| damaged(state, &fault);
     let version = state.version().to_string();
     let known = match seen.trim_matches('"').parse::<Hash>() {
@@ -165,10 +178,10 @@ fn moved(tx: &ReadTx<'_>, state: &RecordState, documents: &Documents, seen: &str
     let names = Names::of(tx, state.id)?;
     let now = documents.facts.view().map_err(broken)?;
     let before = documents.facts.view_at(&heads).map_err(broken)?.unwrap_or_default();
-    let changed = page::changed(&documents.facts, &before, &now, &names, state)?;
+    let changed = changed(&documents.facts, &before, &now, &names, state, &mut mask)?;
     Ok(ActError::Moved {
         changed,
-        acts: page::acts(tx, &names, state.id, Some(leaf))?,
+        acts: page::acts(tx, &names, state.id, Some(leaf), &mut mask)?,
         version,
     })
 }

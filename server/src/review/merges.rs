@@ -9,6 +9,7 @@ use super::queue;
 use super::view::{ActOrder, DuplicatePair, FindingView, RecordRow};
 use crate::error::{ActError, StationError};
 use crate::kinds::Kinds;
+use crate::policy::{self, Permission};
 use crate::projection::record::RecordState;
 use crate::scope::Scope;
 use crate::station::{Session, Station};
@@ -19,6 +20,7 @@ const PAIRS_MAX: u32 = 200;
 
 /// Pairs in the person's scope that may be one thing.
 pub(crate) fn duplicates(station: &Station, session: &Session) -> Result<Vec<DuplicatePair>, StationError> {
+    policy::require(Some(session), Permission::ReadRecords)?;
     station.store.read(|tx| {
         let mut pairs = Vec::new();
         for pair in tx.duplicates((session.unit, session.user), PAIRS_MAX)? {

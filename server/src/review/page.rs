@@ -1,25 +1,21 @@
-//! A record's page: what it says officially, what waits, what conflicts, who did and wrote what when. Opens the record's documents.
+//! A record's page: what it says officially, what waits, what conflicts, who did and wrote what when. Opens the record's documents, and
+//! shows of them what the reader's sight reaches.
 
 use std::collections::BTreeMap;
 
-use beatbook_protocol::document::{Document, Said, View};
 use beatbook_protocol::entry::Entry;
-use beatbook_protocol::facts::Facts;
 use beatbook_protocol::id::{Hash, RecordId, UserId};
-use beatbook_protocol::kind::{CheckedKind, DocumentName, workflow};
+use beatbook_protocol::kind::{DocumentName, workflow};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::track::TrackView;
 
-use super::view::{
-    ActLine, ActOpen, ChangedField, ClaimView, ConflictView, EntryLine, FileLine, PersonView, RecordPage, RecoveredLine,
-    TrackGap, TrackReport, WriteLine,
-};
-use super::{merges, queue};
+use super::mask::Mask;
+use super::view::{ActLine, ActOpen, EntryLine, PersonView, RecordPage, RecoveredLine};
+use super::written::Written;
+use super::{glass, merges, queue};
 use crate::error::StationError;
-use crate::feed::reads_private;
-use crate::kinds::{Kinds, damaged};
-use crate::projection::reading::{self, Documents, json, places};
-use crate::projection::record::RecordState;
+use crate::kinds::Kinds;
+use crate::policy::{Reason, Sight};
+use crate::projection::reading::Documents;
 use crate::scope::Scope;
 use crate::station::Session;
 use crate::store::{ActRow, ReadTx};
@@ -48,7 +44,8 @@ impl Names {
         }
     }
 
-    fn author(&self, change: &Hash) -> PersonView {
+    /// Who wrote a change.
+    pub(super) fn author(&self, change: &Hash) -> PersonView {
         self.person(self.authors.get(change).copied().unwrap_or(UserId::from_bytes([0; 16])))
     }
 }
@@ -67,47 +64,77 @@ pub(crate) fn entries(
     Ok(Some(tx.accepted_of(id)?.into_iter().map(line).collect()))
 }
 
+/// What of a record's page is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The page without its history and its track's lines.
+    Page,
+    /// Every write to every place.
+    History,
+    /// The track's lines.
+    Track,
+}
+
+/// A page as somebody may see it, and what of it the log must say that he saw.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// The page.
+    pub(crate) page: RecordPage,
+    /// By what right.
+    pub(crate) sight: Sight,
+    /// Sensitive fields that are plain in the part that he asked for.
+    pub(crate) shown: Vec<String>,
+}
+
+/// What somebody asks to see of a record, when.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// Which part.
+    pub(crate) part: Part,
+    /// Why, if he says.
+    pub(crate) reason: Option<Reason>,
+    /// By the station's clock.
+    pub(crate) at: UnixMillis,
+}
+
 /// A record's page for a person; none when it is not in his scope.
 pub(crate) fn record(
     tx: &ReadTx<'_>,
     kinds: &Kinds,
     session: &Session,
     id: RecordId,
-) -> Result<Option<RecordPage>, StationError> {
+    asked: &Asked,
+) -> Result<Option<Seen>, StationError> {
     let (Some(header), Some(state)) = (queue::row(tx, kinds, session, id)?, tx.record(id)?) else {
         return Ok(None);
     };
     let kind = kinds.kind_of(&state)?;
-    let broken = |fault| damaged(&state, &fault);
+    let Some(sight) = glass::sight(tx, kinds, session, &state, asked.at)?.map(|sight| sight.because(asked.reason.clone())) else {
+        return Ok(None);
+    };
     let documents = Documents::open(tx, kinds, &state)?;
     let names = Names::of(tx, id)?;
-    let now = documents.facts.view().map_err(broken)?;
-    let official = reading::official(kind, &state, &documents.facts, &now)?;
+    let mut written = Written::of(kind, &state, &documents, &names, &sight)?;
     let roles = Scope::of(tx, session)?.roles_over(tx, id, state.opening.opens.unit)?;
-    let opened_it = state.opening.user == session.user;
-    let whos = workflow::whos(&roles, opened_it);
-    let shown = documents.private.as_ref().filter(|_| reads_private(kind, &roles, opened_it));
-    let private = shown.map(Document::view).transpose().map_err(broken)?;
-    let mut history = history(&documents.facts, &names, &state)?;
-    let mut conflicts = conflicts(&now, &names);
-    if let (Some(document), Some(view)) = (shown, &private) {
-        history.extend(self::history(document, &names, &state)?);
-        conflicts.extend(self::conflicts(view, &names));
-    }
-    let pending = match state.official(kind) {
-        Some(_) => changed(&documents.facts, &official, &now, &names, &state)?,
-        None => Vec::new(),
+    let whos = workflow::whos(&roles, state.opening.user == session.user);
+    let acts = acts(tx, &names, id, None, &mut written.mask)?;
+    let (track, track_shown) = written.track(kind, &sight);
+    let mut shown = match asked.part {
+        Part::Page => written.mask.shown(),
+        Part::History => written.history_shown,
+        Part::Track => track_shown,
     };
-    Ok(Some(RecordPage {
+    shown.sort_unstable();
+    let page = RecordPage {
         header,
         pinned: state.official(kind).is_some(),
-        track: track(&official, kind),
-        official: official.into_owned().facts,
-        pending,
-        conflicts,
-        acts: acts(tx, &names, id, None)?,
+        track,
+        official: written.official,
+        pending: written.pending,
+        conflicts: written.conflicts,
+        acts,
         recovered: recovered(tx, &names, id)?,
-        history,
+        history: written.history,
         findings: tx.findings(id)?,
         acts_open: workflow::acts_open(kind, &state.state, &whos)
             .into_iter()
@@ -117,27 +144,13 @@ pub(crate) fn record(
                 comment: act.comment,
             })
             .collect(),
-        files: files(&now.facts)
-            .chain(private.iter().flat_map(|view| files(&view.facts)))
-            .collect(),
-        private: private.map(|view| view.facts),
+        files: written.files,
+        private: written.private,
+        masked: written.masked.into_iter().chain(written.mask.masked()).collect(),
         merged_here: merges::rows(tx, kinds, session, tx.merged_here(id)?)?,
         duplicates: merges::rows(tx, kinds, session, tx.duplicates_of(id, (session.unit, session.user))?)?,
-    }))
-}
-
-/// The files that a document names. What has arrived, the station says beside it: here nothing but the ledger is known.
-fn files(facts: &Facts) -> impl Iterator<Item = FileLine> {
-    facts.files.iter().map(|(hash, file)| FileLine {
-        hash: *hash,
-        field: file.field.clone(),
-        media_type: file.media_type.clone(),
-        bytes: file.bytes,
-        arrived: false,
-        thumbnail: file.thumbnail,
-        thumbnail_arrived: false,
-        removed: file.removed,
-    })
+    };
+    Ok(Some(Seen { page, sight, shown }))
 }
 
 fn recovered(tx: &ReadTx<'_>, names: &Names, record: RecordId) -> Result<Vec<RecoveredLine>, StationError> {
@@ -155,60 +168,23 @@ fn recovered(tx: &ReadTx<'_>, names: &Names, record: RecordId) -> Result<Vec<Rec
 }
 
 /// The acts of a record after a leaf (or all).
-pub(crate) fn acts(tx: &ReadTx<'_>, names: &Names, record: RecordId, after: Option<u64>) -> Result<Vec<ActLine>, StationError> {
+pub(crate) fn acts(
+    tx: &ReadTx<'_>,
+    names: &Names,
+    record: RecordId,
+    after: Option<u64>,
+    mask: &mut Mask<'_>,
+) -> Result<Vec<ActLine>, StationError> {
     tx.acts(record, after)?
         .into_iter()
-        .map(|row| act_line(tx, names, row))
+        .map(|row| act_line(tx, names, row, mask))
         .collect()
 }
 
-/// The places that differ between two views, with the newest value, and who wrote it.
-pub(crate) fn changed(
-    document: &Document,
-    before: &View,
-    now: &View,
-    names: &Names,
-    state: &RecordState,
-) -> Result<Vec<ChangedField>, StationError> {
-    let old = places(&before.facts);
-    let differing: Vec<_> = places(&now.facts)
-        .into_iter()
-        .filter(|(path, value)| old.get(path) != Some(value))
-        .collect();
-    let mut written: BTreeMap<String, (Hash, UnixMillis)> = now
-        .written
-        .iter()
-        .map(|(path, written)| (path.to_string(), (written.change, written.at)))
-        .collect();
-    if differing.iter().any(|(path, _)| !written.contains_key(path)) {
-        // Notes are woven by many: the last to write in one stands for it.
-        for write in document.history().map_err(|fault| damaged(state, &fault))? {
-            if matches!(write.value, Said::Text { .. }) {
-                written.insert(write.path.to_string(), (write.change, write.at));
-            }
-        }
-    }
-    Ok(differing
-        .into_iter()
-        .map(|(path, value)| {
-            let (change, at) = written
-                .get(&path)
-                .copied()
-                .unwrap_or((Hash::from_bytes([0; 32]), state.last_at));
-            ChangedField {
-                author: names.author(&change),
-                path,
-                value,
-                at,
-            }
-        })
-        .collect())
-}
-
-fn act_line(tx: &ReadTx<'_>, names: &Names, row: ActRow) -> Result<ActLine, StationError> {
+fn act_line(tx: &ReadTx<'_>, names: &Names, row: ActRow, mask: &mut Mask<'_>) -> Result<ActLine, StationError> {
     let bytes = tx.content(&row.entry)?.unwrap_or_default();
     let (comment, values) = match Entry::parse(&bytes) {
-        Ok(Entry::Act(act)) => (act.comment, act.values.unwrap_or_default().into_iter().collect()),
+        Ok(Entry::Act(act)) => (act.comment, mask.act(&row.code, act.values.unwrap_or_default())),
         Ok(_) | Err(_) => return Err(StationError::Damaged(format!("act {} cannot be read", row.entry))),
     };
     Ok(ActLine {
@@ -221,67 +197,5 @@ fn act_line(tx: &ReadTx<'_>, names: &Names, row: ActRow) -> Result<ActLine, Stat
         values,
         state: row.state,
         offered: row.offered,
-    })
-}
-
-fn conflicts(view: &View, names: &Names) -> Vec<ConflictView> {
-    let claim = |claim: &beatbook_protocol::document::Claim| ClaimView {
-        value: said(&claim.value),
-        author: names.author(&claim.change),
-        at: claim.at,
-    };
-    view.conflicts
-        .iter()
-        .map(|found| ConflictView {
-            path: found.path.to_string(),
-            claims: found.claims.iter().map(claim).collect(),
-        })
-        .collect()
-}
-
-fn history(document: &Document, names: &Names, state: &RecordState) -> Result<Vec<WriteLine>, StationError> {
-    let writes = document.history().map_err(|fault| damaged(state, &fault))?;
-    Ok(writes
-        .into_iter()
-        .map(|write| WriteLine {
-            path: write.path.to_string(),
-            value: said(&write.value),
-            author: names.author(&write.change),
-            at: write.at,
-            change: write.change,
-        })
-        .collect())
-}
-
-fn said(said: &Said) -> serde_json::Value {
-    match said {
-        Said::Value(value) => json(value),
-        Said::Bytes(bytes) => serde_json::json!({ "bytes": bytes.len() }),
-        Said::Text { inserted, deleted } => serde_json::json!({ "inserted": inserted, "deleted": deleted }),
-    }
-}
-
-fn track(view: &View, kind: &CheckedKind) -> Option<TrackReport> {
-    let has_track = kind
-        .fields
-        .iter()
-        .any(|field| field.field_type == beatbook_protocol::kind::FieldType::Track);
-    if !has_track {
-        return None;
-    }
-    let track = TrackView::from_segments(&view.facts.track);
-    Some(TrackReport {
-        geojson: track.geojson(),
-        fixes: track.fixes_kept(),
-        distance_m: track.distance_m,
-        gaps: track
-            .gaps
-            .iter()
-            .map(|gap| TrackGap {
-                from: gap.from,
-                to: gap.to,
-                reason: gap.reason.word(),
-            })
-            .collect(),
     })
 }

@@ -165,8 +165,10 @@ pub struct RecordPage {
     pub acts_open: Vec<ActOpen>,
     /// The track, where there is one.
     pub track: Option<TrackReport>,
-    /// Whether the person's role shows him the `private` document; it is then in `private`.
+    /// The `private` document, for who works on the record or broke the glass before it.
     pub private: Option<Facts>,
+    /// Places whose values are masked: there is something that this person sees on a stated reason, or by breaking the glass.
+    pub masked: Vec<String>,
     /// The photos and recordings that it names, and which of them have arrived.
     pub files: Vec<FileLine>,
     /// The records that were merged into this one.
@@ -266,7 +268,7 @@ pub struct ActLine {
     pub comment: Option<String>,
     /// Values that went with it.
     #[schema(value_type = Object)]
-    pub values: BTreeMap<String, Value>,
+    pub values: BTreeMap<String, serde_json::Value>,
     /// The state after it.
     pub state: String,
     /// Whether it was taken in as an offer only.

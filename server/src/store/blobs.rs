@@ -44,14 +44,34 @@ pub(crate) struct UploadRow {
 const IS_NAMED: &str = "(EXISTS (SELECT 1 FROM record_file AS f WHERE f.hash = u.hash) OR
      EXISTS (SELECT 1 FROM record_file AS f WHERE f.thumbnail = u.hash))";
 
+/// A record that names a blob.
+#[derive(Debug, Clone)]
+pub(crate) struct NamedBlob {
+    /// The record.
+    pub(crate) record: RecordId,
+    /// Whether its `private` document does.
+    pub(crate) private: bool,
+    /// Media type, as it says; none for a thumbnail.
+    pub(crate) media_type: Option<String>,
+    /// The field that it belongs to.
+    pub(crate) field: String,
+}
+
 impl ReadTx<'_> {
     /// The records that name a blob, as a file or as a thumbnail: record, whether in `private`, media type.
-    pub(crate) fn naming(&self, hash: &Hash) -> Result<Vec<(RecordId, bool, Option<String>)>, StoreError> {
+    pub(crate) fn naming(&self, hash: &Hash) -> Result<Vec<NamedBlob>, StoreError> {
         self.all(
-            "SELECT record, document, media_type FROM record_file WHERE hash = ?1
-             UNION ALL SELECT record, document, NULL FROM record_file WHERE thumbnail = ?1 ORDER BY 1, 2, 3",
+            "SELECT record, document, media_type, field FROM record_file WHERE hash = ?1
+             UNION ALL SELECT record, document, NULL, field FROM record_file WHERE thumbnail = ?1 ORDER BY 1, 2, 3",
             [hash.as_bytes()],
-            |row| Ok((id!(row, 0, RecordId), row.get(1)?, row.get(2)?)),
+            |row| {
+                Ok(NamedBlob {
+                    record: id!(row, 0, RecordId),
+                    private: row.get(1)?,
+                    media_type: row.get(2)?,
+                    field: row.get(3)?,
+                })
+            },
         )
     }
 

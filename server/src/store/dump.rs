@@ -6,7 +6,7 @@ use super::{ReadTx, StoreError, WriteTx};
 
 /// The projections and the columns that order their rows. Snapshots are left out of the dump: they say nothing that changes do not, and
 /// when they are made is a matter of speed.
-pub(crate) const PROJECTIONS: [(&str, &str); 31] = [
+pub(crate) const PROJECTIONS: &[(&str, &str)] = &[
     ("page", "hash"),
     ("book_tip", "book, incarnation"),
     ("unit", "unit"),
@@ -28,6 +28,8 @@ pub(crate) const PROJECTIONS: [(&str, &str); 31] = [
     ("duplicate_key", "record, key"),
     ("not_duplicate", "record, other"),
     ("search", "rowid"),
+    ("search_open", "rowid"),
+    ("audit_anchor", "leaf, position"),
     ("user_at", "user, leaf, position"),
     ("unit_at", "unit, leaf, position"),
     ("membership", "membership"),
@@ -43,11 +45,11 @@ pub(crate) const PROJECTIONS: [(&str, &str); 31] = [
 impl ReadTx<'_> {
     /// Visits the dump line by line: `table|column=value|...`.
     pub(crate) fn each_dump_line(&self, mut visit: impl FnMut(&str)) -> Result<(), StoreError> {
-        for (table, order) in PROJECTIONS {
+        for (table, order) in PROJECTIONS.iter().copied() {
             if table == "snapshot" {
                 continue;
             }
-            let rowid = if table == "search" { "rowid, " } else { "" };
+            let rowid = if table.starts_with("search") { "rowid, " } else { "" };
             let mut statement = self
                 .conn()
                 .prepare(&format!("SELECT {rowid}* FROM {table} ORDER BY {order}"))?;
@@ -71,7 +73,7 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Takes every row of every projection away.
     pub(crate) fn clear_projections(&self) -> Result<(), StoreError> {
-        for (table, _) in PROJECTIONS {
+        for (table, _) in PROJECTIONS.iter().copied() {
             self.run(&format!("DELETE FROM {table}"), [])?;
         }
         Ok(())

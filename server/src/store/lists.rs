@@ -19,11 +19,22 @@ pub(crate) enum ListOrder {
     Rank,
 }
 
+/// Whose lists: records of the units that he holds, and those granted to him or to a unit by which a grant reaches him.
+#[derive(Debug, Clone)]
+pub(crate) struct ListScope {
+    /// He.
+    pub(crate) user: UserId,
+    /// The units whose records he holds.
+    pub(crate) units: Vec<UnitId>,
+    /// The units by which a grant reaches him.
+    pub(crate) reach: Vec<UnitId>,
+}
+
 /// What to list. Every condition that is there must hold.
 #[derive(Debug, Clone)]
 pub(crate) struct ListQuery {
-    /// The scope of whoever asks: records of this unit, of those of his memberships, and below them, and those granted there or to him.
-    pub(crate) scope: (UnitId, UserId),
+    /// The scope of whoever asks.
+    pub(crate) scope: ListScope,
     /// Order.
     pub(crate) order: ListOrder,
     /// Of this kind.
@@ -73,7 +84,11 @@ pub(crate) struct ListedRecord {
     pub(crate) merged_into: Option<RecordId>,
     /// What it is about, after all merges, and the title of that within its own unit.
     pub(crate) about: Option<(RecordId, Option<String>)>,
-    /// Words around the hit of a search.
+    /// Kind and version of that.
+    pub(crate) about_kind: Option<(String, u32)>,
+    /// Whether a search found it.
+    pub(crate) searched: bool,
+    /// Words around the hit of a search; none when only personal words hit.
     pub(crate) snippet: Option<String>,
     /// Its place in this order.
     pub(crate) place: (i64, i64),
@@ -133,16 +148,28 @@ const COLUMNS: &str = "SELECT r.id, r.kind, r.kind_version, r.unit, r.state, r.s
      (SELECT root FROM merged WHERE record = r.id), \
      (SELECT coalesce(m.root, a.target) FROM about AS a LEFT JOIN merged AS m ON m.record = a.target WHERE a.record = r.id), \
      (SELECT t.title FROM about AS a LEFT JOIN merged AS m ON m.record = a.target \
-      JOIN record AS t ON t.id = coalesce(m.root, a.target) AND t.unit = r.unit WHERE a.record = r.id)";
+      JOIN record AS t ON t.id = coalesce(m.root, a.target) AND t.unit = r.unit WHERE a.record = r.id), \
+     (SELECT t.kind || ' ' || t.kind_version FROM about AS a LEFT JOIN merged AS m ON m.record = a.target \
+      JOIN record AS t ON t.id = coalesce(m.root, a.target) WHERE a.record = r.id)";
 
 fn sql_of(query: &ListQuery) -> (String, Vec<SqlValue>) {
+    // A statement takes a bounded number of parameters: a list of units is one, as JSON.
+    let ids = |units: &[UnitId]| {
+        let quoted: Vec<String> = units
+            .iter()
+            .map(|unit| unit.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+            .map(|id| format!("\"{id}\""))
+            .collect();
+        SqlValue::Text(format!("[{}]", quoted.join(",")))
+    };
     let mut values = vec![
-        SqlValue::Blob(query.scope.0.as_bytes().to_vec()),
-        SqlValue::Blob(query.scope.1.as_bytes().to_vec()),
+        ids(&query.scope.units),
+        SqlValue::Blob(query.scope.user.as_bytes().to_vec()),
+        ids(&query.scope.reach),
     ];
     let mut wheres = vec![
-        "(r.unit IN (SELECT unit FROM scope) OR EXISTS (SELECT 1 FROM granted AS g WHERE g.record = r.id \
-         AND (g.grantee = ?2 OR g.grantee IN (SELECT unit FROM scope))))"
+        "(r.unit IN (SELECT unhex(value) FROM json_each(?1)) OR EXISTS (SELECT 1 FROM granted AS g WHERE g.record = r.id \
+         AND (g.grantee = ?2 OR g.grantee IN (SELECT unhex(value) FROM json_each(?3)))))"
             .to_owned(),
     ];
     let mut put = |condition: &str, value: SqlValue| {
@@ -186,19 +213,21 @@ fn sql_of(query: &ListQuery) -> (String, Vec<SqlValue>) {
         values.push(SqlValue::Integer(second));
         wheres.push(format!("({place}) {comparison} (?{}, ?{})", values.len() - 1, values.len()));
     }
-    let (snippet, search) = match query.words {
-        // 24 tokens: a Chinese sentence, or two lines of English.
-        Some(_) => (
-            "snippet(search, 0, '[', ']', '…', 24)",
-            "search JOIN record AS r ON r.number = search.rowid",
-        ),
-        None => ("NULL", "record AS r"),
+    let (snippet, search) = match &query.words {
+        // 24 tokens: a Chinese sentence, or two lines of English. From the words that are not personal.
+        Some(words) => {
+            values.push(SqlValue::Text(words.clone()));
+            let snippet = format!(
+                "(SELECT snippet(search_open, 0, '[', ']', '…', 24) FROM search_open WHERE search_open MATCH ?{} AND rowid = r.number)",
+                values.len()
+            );
+            (snippet, "search JOIN record AS r ON r.number = search.rowid")
+        }
+        None => ("NULL".to_owned(), "record AS r"),
     };
     values.push(SqlValue::Integer(int(query.limit.into())));
     let sql = format!(
-        "WITH RECURSIVE scope (unit) AS (VALUES (?1) UNION SELECT unit FROM membership WHERE user = ?2 AND phase = 1
-           UNION SELECT u.unit FROM unit AS u JOIN scope AS s ON u.parent = s.unit)
-         {COLUMNS}, {place}, {snippet} FROM {search} LEFT JOIN user AS u ON u.user = r.opener_user
+        "{COLUMNS}, {place}, {snippet} FROM {search} LEFT JOIN user AS u ON u.user = r.opener_user
          WHERE {} ORDER BY {direction} LIMIT ?{}",
         wheres.join(" AND "),
         values.len()
@@ -227,8 +256,13 @@ fn read(row: &Row<'_>, searched: bool) -> rusqlite::Result<ListedRecord> {
             Some(about) => Some((about, row.get(19)?)),
             None => None,
         },
-        place: (row.get(20)?, row.get(21)?),
-        snippet: if searched { row.get(22)? } else { None },
+        about_kind: row.get::<_, Option<String>>(20)?.and_then(|text| {
+            let (code, version) = text.split_once(' ')?;
+            Some((code.to_owned(), version.parse().ok()?))
+        }),
+        place: (row.get(21)?, row.get(22)?),
+        searched,
+        snippet: if searched { row.get(23)? } else { None },
     })
 }
 
@@ -239,7 +273,11 @@ mod tests {
     #[test]
     fn every_condition_has_a_place_of_its_own() {
         let query = ListQuery {
-            scope: (UnitId::from_bytes([1; 16]), UserId::from_bytes([4; 16])),
+            scope: ListScope {
+                user: UserId::from_bytes([4; 16]),
+                units: vec![UnitId::from_bytes([1; 16])],
+                reach: Vec::new(),
+            },
             order: ListOrder::Review,
             kind: Some("visit".into()),
             state: Some("submitted".into()),
@@ -252,7 +290,7 @@ mod tests {
             limit: 6,
         };
         let (sql, values) = sql_of(&query);
-        assert_eq!(values.len(), 12);
+        assert_eq!(values.len(), 13);
         assert!((1..=values.len()).all(|number| sql.contains(&format!("?{number}"))), "{sql}");
     }
 }

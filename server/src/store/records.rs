@@ -44,6 +44,8 @@ pub(crate) struct ReadingRow {
     pub(crate) title: String,
     /// Words, as the search index takes them.
     pub(crate) words: String,
+    /// Those of them that are not personal.
+    pub(crate) open_words: String,
     /// Places that differ between the official view and what is written now.
     pub(crate) pending: u32,
     /// Places in conflict.
@@ -266,11 +268,13 @@ impl WriteTx<'_> {
         }
         self.put_files(record, &reading.files)?;
         if let Some(number) = number {
-            self.run("DELETE FROM search WHERE rowid = ?1", [number])?;
-            self.run(
-                "INSERT INTO search (rowid, body) VALUES (?1, ?2)",
-                params![number, reading.words],
-            )?;
+            for (table, words) in [("search", &reading.words), ("search_open", &reading.open_words)] {
+                self.run(&format!("DELETE FROM {table} WHERE rowid = ?1"), [number])?;
+                self.run(
+                    &format!("INSERT INTO {table} (rowid, body) VALUES (?1, ?2)"),
+                    params![number, words],
+                )?;
+            }
         }
         Ok(())
     }

@@ -85,4 +85,20 @@ impl Store {
         });
         assert_eq!(changed.map_err(|fault: StoreError| fault.to_string()), Ok(1));
     }
+
+    /// Lets no line be written in the audit log, as when the disk is full; or again.
+    pub(crate) fn hinder_audit(&self, hindered: bool) {
+        self.sql(if hindered {
+            "CREATE TRIGGER hindered BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'hindered'); END"
+        } else {
+            "DROP TRIGGER hindered"
+        })
+        .unwrap();
+    }
+
+    /// Runs a statement, as whoever has the file can.
+    pub(crate) fn sql(&self, statement: &str) -> Result<usize, String> {
+        let done = self.write(|tx| tx.run(statement, []));
+        done.map_err(|fault: StoreError| fault.to_string())
+    }
 }

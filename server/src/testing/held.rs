@@ -6,7 +6,7 @@ use beatbook_protocol::digest::{Buckets, RecordDigest, SetDigest};
 use beatbook_protocol::document::guard;
 use beatbook_protocol::entry::{Entry, RegistryEvent, identity};
 use beatbook_protocol::id::{BookId, Hash, RecordId, UserId};
-use beatbook_protocol::kind::{Catalogue, DocumentName, Who};
+use beatbook_protocol::kind::{DocumentName, Who};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{ExchangeResponse, FeedLeaf};
 
@@ -105,7 +105,7 @@ impl Held {
                     heads.entry(name).or_default().insert(envelope.hash);
                     covered.extend(envelope.deps);
                     if let Some(opens) = &change.opens {
-                        let catalogue = Catalogue::builtin().unwrap();
+                        let catalogue = super::catalogue();
                         let kind = catalogue.get(&opens.kind, opens.version).unwrap();
                         let opened_it = self.books.get(&held.book) == Some(&user);
                         let nobody = Vec::new();

@@ -45,7 +45,7 @@ impl Phone {
     fn document(&mut self, record: RecordId, name: DocumentName) -> &mut Document {
         let (actor, kind) = (self.actor, self.kind_of(record));
         self.documents.entry((record, name)).or_insert_with(|| {
-            let catalogue = Catalogue::builtin().unwrap();
+            let catalogue = super::catalogue();
             Document::open(catalogue.newest(&kind).unwrap(), name, actor, None, &[] as &[&[u8]]).unwrap()
         })
     }

@@ -6,7 +6,7 @@ use beatbook_protocol::facts::FileRef;
 use beatbook_protocol::id::{BookId, Hash, RecordId, UnitId};
 use beatbook_protocol::wire::{BlobRefusal, Verdict};
 
-use crate::blobs::{self, BlobFault, kept};
+use crate::blobs::{self, Answered, Asker, BlobFault, kept};
 use crate::registry::write_events;
 use crate::station::Station;
 use crate::testing::{Phone, World, visit};
@@ -168,9 +168,10 @@ async fn a_person_of_another_unit_gets_no_blob() {
         .unwrap();
     let stranger = station.add_user(None, "李", &["officer".into()], elsewhere).unwrap();
     let users = station.users().unwrap();
+    let asked = |session| blobs::readable(station, session, &name, &Asker::Person(None)).unwrap();
     let of = |user| users.iter().find(|session| session.user == user).unwrap();
-    assert!(blobs::readable(station, of(world.chief.user), &name).unwrap().is_some());
-    assert!(blobs::readable(station, of(stranger), &name).unwrap().is_none());
+    assert!(matches!(asked(of(world.chief.user)), Answered::Given(_)));
+    assert!(matches!(asked(of(stranger)), Answered::Nothing));
 }
 
 #[tokio::test]
@@ -182,7 +183,8 @@ async fn a_rebuild_knows_which_records_name_which_blobs() {
     let report = world.station.rebuild().unwrap();
     assert_eq!(report.before, report.after);
     assert!(world.station.dump().unwrap().contains("record_file|record="));
-    assert!(blobs::readable(&world.station, &world.chief, &name).unwrap().is_some());
+    let asked = blobs::readable(&world.station, &world.chief, &name, &Asker::Person(None));
+    assert!(matches!(asked.unwrap(), Answered::Given(_)));
 }
 
 #[tokio::test]

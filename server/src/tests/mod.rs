@@ -1,9 +1,11 @@
 //! Tests of the whole station through its one door, with phones made by hand.
 
+mod audit;
 mod batches;
 mod blobs;
 mod bounds;
 mod intake;
+mod masks;
 mod merges;
 mod moves;
 mod operations;
@@ -11,4 +13,5 @@ mod parcels;
 mod reconcile;
 mod restore;
 mod review;
+mod rights;
 mod tls;

@@ -131,7 +131,7 @@ fn a_phone_is_sent_no_byte_of_a_record_outside_its_scope() {
     );
     let outsider = world
         .station
-        .add_user(Some(&world.chief), "街道", &["department".into()], units[1])
+        .add_user(Some(&world.chief), "街道", &["supervisor".into()], units[1])
         .unwrap();
     let mut outsider = world.phone_of(outsider);
     for phone in [&mut east, &mut west, &mut outsider] {
@@ -199,10 +199,10 @@ fn who_moves_gets_what_is_there_and_lets_go_what_he_had() {
     assert_eq!(world.sync(&mut east, None).digest, None);
     // Another role reads less, and more again.
     let role = |code: &str| vec![code.to_owned()];
-    let department = role("department");
+    let supervisor = role("supervisor");
     world
         .station
-        .move_user(None, east.enrolled.user, None, Some(&department))
+        .move_user(None, east.enrolled.user, None, Some(&supervisor))
         .unwrap();
     east.heard.clear();
     let reply = world.sync(&mut east, None);

@@ -297,5 +297,5 @@ fn phones_and_the_chief_at_once_under_a_backup_lose_nothing() {
     let status = world.station.status().unwrap();
     assert_eq!((status.records, status.refused), (25, 0));
     let newest = world.station.backup(&world.dir.path().join("last")).unwrap();
-    assert_eq!(newest.position, status.ledger);
+    assert_eq!(newest.position, world.station.status().unwrap().ledger);
 }

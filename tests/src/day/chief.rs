@@ -65,7 +65,10 @@ pub async fn settle_conflicts(chief: &Chief) -> Result<u64> {
     for row in rows(chief, "/api/v1/records?conflicted=true").await? {
         let id = text(&row, "id");
         loop {
-            let page = chief.get(&format!("/api/v1/records/{id}")).await?;
+            // What conflicts may be private: he says why he looks.
+            let page = chief
+                .get_because(&format!("/api/v1/records/{id}"), "settles a conflict")
+                .await?;
             let Some(conflict) = page["conflicts"].get(0) else { break };
             let claims = conflict["claims"].as_array().cloned().unwrap_or_default();
             let newest = claims

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use beatbook_client_core::sync::status;
 use beatbook_protocol::id::{Hash, RecordId};
-use beatbook_server::station::{RecordPage, Session, Station};
+use beatbook_server::station::{Part, Reason, RecordPage, Session, Station};
 
 use super::look::{PhoneLook, Stage, Standings, StationLook};
 use super::model::Model;
@@ -121,8 +121,10 @@ impl<'s> Shown<'s> {
 
     fn page(&mut self, record: RecordId) -> Result<&RecordPage, Broken> {
         if !self.pages.contains_key(&record) {
-            let page = self.station.record(self.chief, record);
-            let page = page.map_err(|fault| broken(format!("the station, record {record}: {fault}")))?;
+            let said = |fault: &dyn std::fmt::Display| broken(format!("the station, record {record}: {fault}"));
+            let why = Reason::parse("the same on both sides?").map_err(|fault| said(&fault))?;
+            let page = self.station.look(self.chief, record, Part::Page, Some(&why));
+            let page = page.map_err(|fault| said(&fault))?;
             self.pages.insert(
                 record,
                 page.ok_or_else(|| broken(format!("the station does not show record {record}")))?,

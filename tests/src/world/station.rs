@@ -11,7 +11,7 @@ use beatbook_protocol::id::UnitId;
 use beatbook_protocol::kind::Comment;
 use beatbook_protocol::wire::{self, Challenged, EnrolRequest, Refusal};
 use beatbook_server::error::ActError;
-use beatbook_server::station::{ActOrder, RecordFilter, RecordPage, Session, Station};
+use beatbook_server::station::{ActOrder, Part, Reason, RecordFilter, RecordPage, Session, Station};
 
 use super::device::{Device, copy_files, unless_killed};
 use super::look::StationLook;
@@ -277,8 +277,10 @@ impl StationSide {
         };
         let fault = |fault| broken(format!("the chief cannot read: {fault}"));
         let rows = station.records(&self.chief, &filter).map_err(fault)?.rows;
+        // He settles conflicts in what is private too.
+        let why = Reason::parse("settles and acts").map_err(fault)?;
         match draw.pick(&rows) {
-            Some(row) => station.record(&self.chief, row.id).map_err(fault),
+            Some(row) => station.look(&self.chief, row.id, Part::Page, Some(&why)).map_err(fault),
             None => Ok(None),
         }
     }

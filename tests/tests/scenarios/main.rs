@@ -14,6 +14,7 @@ mod post;
 mod reconcile;
 mod restored;
 mod scope;
+mod silent;
 mod slow_callers;
 mod slow_line;
 mod tracks;

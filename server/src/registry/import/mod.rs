@@ -14,6 +14,7 @@ use super::write_events;
 use crate::audit::{self, Line};
 use crate::error::StationError;
 use crate::ledger;
+use crate::policy::Permission;
 use crate::sheets::{self, Table};
 use crate::station::{Session, Station};
 use crate::store::{ReadTx, WriteTx};
@@ -127,7 +128,7 @@ fn judge(
     by: Option<&Session>,
     (units, people): (&Option<Table>, &Option<Table>),
 ) -> Result<Vec<Judged>, StationError> {
-    let realm = Realm::of(tx, by)?;
+    let realm = Realm::of(tx, by, Permission::Register)?;
     let on_behalf = by.map(|by| by.user);
     let mut plan = units::Plan::of(tx, &realm, on_behalf)?;
     let mut judged = match units {

@@ -1,0 +1,422 @@
+//! The log of who read what: what stands in it when, that it cannot be changed unseen, who reads it, and what a restore does to it.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::Request;
+use beatbook_protocol::document::Edit;
+use beatbook_protocol::entry::{Entry, RegistryEvent};
+use beatbook_protocol::id::{ItemId, RecordId};
+use beatbook_protocol::kind::DocumentName;
+use beatbook_protocol::wire::Verdict;
+use tower::ServiceExt as _;
+
+use crate::audit::{self, Line};
+use crate::config::HttpConfig;
+use crate::http::{OpenConnections, router};
+use crate::station::{AuditFilter, AuditLine, ExportForm, Part, Reason, Session, Station};
+use crate::testing::{World, visit};
+
+const NAME: &str = "欧阳明远";
+
+fn why() -> Reason {
+    Reason::parse("核对投诉人").unwrap()
+}
+
+fn lines(world: &World) -> Vec<audit::Written> {
+    world.station.store.read(|tx| tx.audit_from(1, u32::MAX)).unwrap()
+}
+
+fn faults(world: &World) -> Vec<String> {
+    world.station.verify_ledger().unwrap().faults
+}
+
+fn write(world: &World, count: u64) {
+    for at in 0..count {
+        audit::write(&world.station, &Line::of(None, "test.line", format!("{at}"))).unwrap();
+    }
+}
+
+/// A visit with a name, and a household with a contact.
+fn records(world: &World) -> [RecordId; 2] {
+    let mut phone = world.phone("李警官", "officer");
+    let item = ItemId::from_bytes(world.sixteen());
+    let (record, home) = (world.record_id(), world.record_id());
+    phone.kinds.insert(home, "household".into());
+    let contact = Edit::new().item("contacts", item, [("name", NAME.into())]);
+    let entries = vec![
+        phone.write(
+            record,
+            Some(world.unit),
+            visit().item("people_met", item, [("name", NAME.into())]),
+        ),
+        phone.write(home, Some(world.unit), Edit::new().field("address", "东街一号")),
+        phone.write_in(home, DocumentName::Private, None, contact),
+    ];
+    assert_eq!(
+        world.verdicts(&mut phone, entries),
+        [Verdict::Accepted, Verdict::Accepted, Verdict::Accepted]
+    );
+    [record, home]
+}
+
+#[test]
+fn a_line_says_who_saw_which_fields_why_and_holds_no_content() {
+    let world = World::new();
+    let [record, home] = records(&world);
+    world.station.record(&world.chief, record).unwrap().unwrap();
+    world
+        .station
+        .look(&world.chief, home, Part::History, Some(&why()))
+        .unwrap()
+        .unwrap();
+    let supervisor = world.person("督导", &["supervisor"], world.unit);
+    world.station.record(&supervisor, record).unwrap().unwrap();
+    let glass = world.station.break_glass(&supervisor, record, &why()).unwrap().unwrap();
+    world.station.record(&supervisor, record).unwrap().unwrap();
+    let said: Vec<_> = lines(&world)
+        .into_iter()
+        .map(|line| (line.user.unwrap(), line.what, line.record.unwrap(), line.detail, line.reason))
+        .collect();
+    let reason = Some(why().as_str().to_owned());
+    let (chief, supervisor) = (world.chief.user, supervisor.user);
+    assert_eq!(
+        said,
+        [
+            (chief, "record.read".into(), record, "people_met/name".into(), None),
+            (chief, "record.history".into(), home, "contacts/name".into(), reason.clone()),
+            // What shows nothing sensitive needs no line: the supervisor's first look has none.
+            (
+                supervisor,
+                "record.break_glass".into(),
+                record,
+                "three hours".into(),
+                reason.clone()
+            ),
+            (
+                supervisor,
+                "record.read".into(),
+                record,
+                "people_met/name (behind broken glass)".into(),
+                reason
+            ),
+        ]
+    );
+    assert_eq!(glass.line, 3);
+}
+
+/// The station behind its router.
+async fn ask(station: &Arc<Station>, token: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {token}"))
+        .header("beatbook-reason", "because it is tried")
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    let answer = router(Arc::clone(station), &HttpConfig::default(), OpenConnections::default())
+        .oneshot(request)
+        .await
+        .unwrap();
+    let status = answer.status().as_u16();
+    let bytes = axum::body::to_bytes(answer.into_body(), 1 << 24).await.unwrap();
+    (status, String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[tokio::test]
+async fn each_route_that_shows_what_is_sensitive_writes_its_line_before_the_answer_leaves() {
+    let mut world = World::new();
+    let [record, home] = records(&world);
+    let auditor = world.person("审计", &["auditor"], world.unit);
+    let chief = world.station.issue_token(None, world.chief.user).unwrap();
+    let auditor = world.station.issue_token(None, auditor.user).unwrap();
+    let other = World::new();
+    let station = Arc::new(std::mem::replace(&mut world.station, other.station));
+    let head = || station.store.read(|tx| tx.audit_head()).unwrap().0;
+    let glass = r#"{"reason":"because it is tried"}"#;
+    for (token, method, path, body) in [
+        (&chief, "GET", format!("/api/v1/records/{record}"), ""),
+        (&chief, "GET", format!("/api/v1/records/{record}/history"), ""),
+        (&chief, "GET", format!("/api/v1/records/{home}"), ""),
+        (&chief, "GET", format!("/api/v1/records/{home}/history"), ""),
+        (&chief, "POST", format!("/api/v1/records/{home}/break-glass"), glass),
+        (&auditor, "GET", "/api/v1/audit".into(), ""),
+        (&auditor, "GET", "/api/v1/audit/export".into(), ""),
+        (&auditor, "GET", "/api/v1/audit/export?form=csv".into(), ""),
+        (&auditor, "GET", "/api/v1/audit/glass".into(), ""),
+    ] {
+        let before = head();
+        station.store.hinder_audit(true);
+        let (status, text) = ask(&station, token, method, &path, body).await;
+        assert_eq!(status, 500, "{path}: no line, no answer: {text}");
+        assert!(!text.contains(NAME) && !text.contains("record.read"), "{path}: {text}");
+        assert_eq!(head(), before);
+        station.store.hinder_audit(false);
+        let (status, text) = ask(&station, token, method, &path, body).await;
+        assert!((200..300).contains(&status), "{path}: {status} {text}");
+        assert_eq!(head(), before + 1, "{path}");
+        assert!(token == &auditor || method == "POST" || text.contains(NAME), "{path}: {text}");
+    }
+}
+
+#[test]
+fn a_line_that_was_changed_taken_out_or_put_in_is_named() {
+    let world = World::new();
+    write(&world, 5);
+    audit::anchor(&world.station).unwrap();
+    write(&world, 1);
+    assert_eq!(faults(&world), [""; 0]);
+    for statement in [
+        "UPDATE audit SET detail = 'x' WHERE number = 3",
+        "DELETE FROM audit WHERE number = 3",
+    ] {
+        let refused = world.station.store.sql(statement).unwrap_err();
+        assert!(refused.contains("never"), "{refused}");
+    }
+    // Whoever has the file can take the triggers away.
+    world.station.store.sql("DROP TRIGGER audit_is_not_changed").unwrap();
+    world.station.store.sql("DROP TRIGGER audit_is_not_shortened").unwrap();
+    let broken = |change: &str, mend: &str, said: &str| {
+        world.station.store.sql(change).unwrap();
+        let found = faults(&world);
+        assert!(found.iter().any(|fault| fault.contains(said)), "{said:?} in {found:?}");
+        world.station.store.sql(mend).unwrap();
+        assert_eq!(faults(&world), [""; 0]);
+    };
+    for column in ["detail", "what"] {
+        broken(
+            &format!("UPDATE audit SET {column} = {column} || 'x' WHERE number = 3"),
+            &format!("UPDATE audit SET {column} = rtrim({column}, 'x') WHERE number = 3"),
+            "line 3 does not fit",
+        );
+    }
+    broken(
+        "UPDATE audit SET at = at + 1 WHERE number = 2",
+        "UPDATE audit SET at = at - 1 WHERE number = 2",
+        "line 2 does not fit",
+    );
+    broken(
+        "UPDATE audit SET number = 40 WHERE number = 6",
+        "UPDATE audit SET number = 6 WHERE number = 40",
+        "lines 6 to 39 are missing",
+    );
+    // All from line 5 on, as if they had never been: the ledger remembers.
+    world.station.store.sql("DELETE FROM audit WHERE number >= 5").unwrap();
+    let found = faults(&world);
+    assert!(
+        found.iter().any(|fault| fault.contains("fixed line 5, which is missing")),
+        "{found:?}"
+    );
+    // And written anew, in good order.
+    write(&world, 3);
+    let found = faults(&world);
+    assert!(
+        found.iter().any(|fault| fault.contains("fixed line 5, which is another now")),
+        "{found:?}"
+    );
+    let checks = Station::doctor(&world.data(), &world.keys());
+    let audit = checks.iter().find(|check| check.name == "audit").unwrap();
+    assert!(!audit.ok && audit.detail.contains("line 5"), "{audit:?}");
+    assert!(checks.iter().any(|check| check.name == "ledger" && check.ok));
+}
+
+#[test]
+fn the_ledger_fixes_the_log_by_number_and_by_time_and_no_phone_hears_of_it() {
+    let world = World::new();
+    let mut phone = world.phone("李警官", "officer");
+    world.sync(&mut phone, None);
+    let size = || world.station.status().unwrap().ledger.size;
+    let (before, heard) = (size(), phone.heard.len());
+    let units = [world.unit].into();
+    let mut hearing = world.station.store.news.listen(phone.book, units).unwrap();
+    write(&world, audit::LINES_UNFIXED_MAX - 1);
+    assert_eq!(size(), before, "few lines wait");
+    write(&world, 1);
+    assert_eq!(size(), before + 1, "many do not");
+    assert!(!world.station.anchor_audit().unwrap(), "nothing new, nothing said");
+    write(&world, 1);
+    assert!(world.station.anchor_audit().unwrap());
+    assert_eq!(size(), before + 2);
+
+    let (_, head) = world.station.store.read(|tx| tx.audit_head()).unwrap();
+    let reply = world.sync(&mut phone, None);
+    assert!(reply.feed.is_empty() && reply.digest.is_none());
+    let mut new = world.phone("张", "grid_worker");
+    world.sync(&mut new, None);
+    for phone in [&phone, &new] {
+        assert!(!phone.heard_of(head.as_bytes()));
+    }
+    assert!(phone.heard.len() - heard < 4_000, "what it asked for, and nothing of the log");
+    // The next word that it hears is of the new phone's registration.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(hearing.next()), Some(crate::news::Heard::Registry));
+    assert_eq!(faults(&world), [""; 0]);
+    let anchors = world
+        .station
+        .store
+        .read(|tx| {
+            let mut found = 0;
+            tx.each_content(|content| {
+                found += usize::from(matches!(
+                    Entry::parse(&content.bytes),
+                    Ok(Entry::Registry(RegistryEvent::AuditAnchor(_)))
+                ));
+                Ok::<_, crate::error::StationError>(())
+            })?;
+            Ok::<_, crate::error::StationError>(found)
+        })
+        .unwrap();
+    assert_eq!(anchors, 2);
+    let dump = world.station.dump().unwrap();
+    world.station.rebuild().unwrap();
+    assert_eq!(world.station.dump().unwrap(), dump);
+}
+
+#[test]
+fn lines_that_a_restore_lost_are_a_gap_that_the_log_tells_of_and_the_log_goes_on() {
+    let mut world = World::new();
+    write(&world, 3);
+    let backup = world.station.backup(&world.dir.path().join("backup")).unwrap();
+    let kept = lines(&world).len() as u64;
+    assert_eq!(kept, 4, "the backup is a line too, and in it");
+    write(&world, 5);
+    audit::anchor(&world.station).unwrap();
+    let data = world.dir.path().join("restored");
+    let report = Station::restore(&backup.file, &data, &world.keys(), &world.env).unwrap();
+    assert_eq!(report.audit_lost, 5);
+    world.reopen_at(&data);
+    let there = lines(&world);
+    let last = there.last().unwrap();
+    assert_eq!((last.number, last.what.as_str()), (kept + 5 + 1, "station.restored"));
+    assert!(last.detail.contains("lines 5 to 9 were lost"), "{}", last.detail);
+    write(&world, 2);
+    let report = world.station.verify_ledger().unwrap();
+    assert_eq!((report.faults, report.audit_lines, report.audit_lost), (vec![], 7, 5));
+    audit::anchor(&world.station).unwrap();
+    assert_eq!(faults(&world), [""; 0]);
+    let checks = Station::doctor(&data, &world.keys());
+    let audit = checks.iter().find(|check| check.name == "audit").unwrap();
+    assert!(audit.ok && audit.detail.contains("5 line(s) were lost"), "{audit:?}");
+
+    // A database put back by hand hides nothing: the keys directory remembers.
+    let old = world.dir.path().join("by-hand");
+    std::fs::create_dir_all(&old).unwrap();
+    std::fs::copy(&backup.file, old.join("station.db")).unwrap();
+    let checks = Station::doctor(&old, &world.keys());
+    let audit = checks.iter().find(|check| check.name == "audit").unwrap();
+    assert!(!audit.ok && audit.detail.contains("noted line"), "{audit:?}");
+}
+
+#[test]
+fn an_auditor_reads_the_lines_of_his_units_and_that_he_did_is_one() {
+    let world = World::new();
+    let [record, _] = records(&world);
+    let (east, west) = (
+        world.station.add_unit(None, "东", Some(world.unit)).unwrap(),
+        world.station.add_unit(None, "西", Some(world.unit)).unwrap(),
+    );
+    let (his, not_his) = (world.person("李", &["chief"], east), world.person("赵", &["chief"], west));
+    for (session, what) in [(&his, "session.begin"), (&not_his, "session.begin")] {
+        audit::write(&world.station, &Line::of(Some(session.user), what, "")).unwrap();
+    }
+    world.station.record(&world.chief, record).unwrap().unwrap();
+    world.station.note_export("dump").unwrap();
+    let read =
+        |session: &Session, filter: AuditFilter| -> Vec<AuditLine> { world.station.audit(session, &filter).unwrap().lines };
+    let of_east = world.person("东审", &["auditor"], east);
+    let seen = read(&of_east, AuditFilter::default());
+    assert_eq!(
+        seen.iter().map(|line| (line.user, line.what.as_str())).collect::<Vec<_>>(),
+        [(Some(of_east.user), "audit.read"), (Some(his.user), "session.begin")]
+    );
+    let of_all = world.person("总审", &["auditor"], world.unit);
+    let all = read(&of_all, AuditFilter::default());
+    assert_eq!(all.len(), 6, "the operator's lines too: {all:?}");
+    let by = |filter: AuditFilter| read(&of_all, filter).len();
+    assert_eq!(
+        by(AuditFilter {
+            record: Some(record),
+            ..AuditFilter::default()
+        }),
+        1
+    );
+    assert_eq!(
+        by(AuditFilter {
+            user: Some(not_his.user),
+            what: Some("session".into()),
+            ..AuditFilter::default()
+        }),
+        1
+    );
+    assert_eq!(
+        by(AuditFilter {
+            what: Some("sess".into()),
+            ..AuditFilter::default()
+        }),
+        0,
+        "a sort is a whole word"
+    );
+    let first = all.last().unwrap();
+    assert_eq!(
+        by(AuditFilter {
+            until: Some(first.at.plus(1)),
+            ..AuditFilter::default()
+        }),
+        1
+    );
+    // Page by page, every line once.
+    let (mut numbers, mut after) = (Vec::new(), None);
+    loop {
+        let filter = AuditFilter {
+            what: Some("session".into()),
+            after,
+            limit: 1,
+            ..AuditFilter::default()
+        };
+        let page = world.station.audit(&of_all, &filter).unwrap();
+        numbers.extend(page.lines.iter().map(|line| line.number));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(numbers, [2, 1]);
+}
+
+#[test]
+fn an_export_holds_every_line_and_no_formula_and_glass_is_shown_to_its_units_auditor() {
+    let world = World::new();
+    let [record, home] = records(&world);
+    let dangerous = world.person("=HYPERLINK(\"http://x\")", &["supervisor"], world.unit);
+    let formula = Reason::parse("=1+1, \"quoted\"").unwrap();
+    world.station.break_glass(&dangerous, record, &formula).unwrap().unwrap();
+    let auditor = world.person("审计", &["auditor"], world.unit);
+    let filter = AuditFilter::default();
+    let export = world.station.audit_export(&auditor, &filter, ExportForm::Ndjson).unwrap();
+    let text = String::from_utf8(export.bytes).unwrap();
+    let parsed: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        parsed.iter().map(|line| line["number"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [1, 2]
+    );
+    assert_eq!((parsed[0]["reason"].as_str(), export.next), (Some("=1+1, \"quoted\""), None));
+    let export = world.station.audit_export(&auditor, &filter, ExportForm::Csv).unwrap();
+    let mut table = csv::Reader::from_reader(export.bytes.as_slice());
+    let cells: Vec<String> = table
+        .records()
+        .flat_map(|row| row.unwrap().iter().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert!(cells.contains(&"'=1+1, \"quoted\"".to_owned()) && cells.contains(&"'=HYPERLINK(\"http://x\")".to_owned()));
+    assert!(cells.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{cells:?}");
+
+    world.station.break_glass(&dangerous, home, &why()).unwrap().unwrap();
+    let shown = world.station.audit_glass(&auditor, None).unwrap();
+    assert_eq!(
+        shown.iter().map(|glass| (glass.record, glass.user)).collect::<Vec<_>>(),
+        [(home, dangerous.user), (record, dangerous.user)]
+    );
+    let east = world.station.add_unit(None, "东", Some(world.unit)).unwrap();
+    let elsewhere = world.person("东审", &["auditor"], east);
+    assert_eq!(world.station.audit_glass(&elsewhere, None).unwrap(), []);
+}
