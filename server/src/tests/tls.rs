@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, date_time_ymd};
+use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, Error, RootCertStore};
 
 use crate::config::TlsConfig;
 use crate::environment::Environment;
@@ -26,8 +26,8 @@ fn made(names_of_it: &[&str]) -> (tempfile::TempDir, authority::Issued) {
     (keys, issued)
 }
 
-/// What a client that trusts this station's root says of a certificate shown under a name.
-fn judged(keys: &Path, certificate: &CertificateDer<'_>, name: &str) -> Result<(), Error> {
+/// What a client that trusts this station's root says against a certificate shown under a name; nothing when it takes it.
+fn judged(keys: &Path, certificate: &CertificateDer<'_>, name: &str) -> String {
     let mut roots = RootCertStore::empty();
     let root = std::fs::read(keys.join("tls/root.pem")).unwrap();
     roots.add(CertificateDer::from_pem_slice(&root).unwrap()).unwrap();
@@ -36,9 +36,10 @@ fn judged(keys: &Path, certificate: &CertificateDer<'_>, name: &str) -> Result<(
         .build()
         .unwrap();
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    verifier
-        .verify_server_cert(certificate, &[], &name, &[], UnixTime::now())
-        .map(|_| ())
+    match verifier.verify_server_cert(certificate, &[], &name, &[], UnixTime::now()) {
+        Ok(_) => String::new(),
+        Err(fault) => fault.to_string(),
+    }
 }
 
 fn shown(keys: &Path) -> CertificateDer<'static> {
@@ -64,16 +65,12 @@ fn the_authority_certifies_its_stations_names_and_nobody_elses() {
     let (keys, issued) = made(&["Station.example", "10.1.2.3", "10.1.2.3"]);
     assert_eq!(issued.names, ["station.example", "10.1.2.3"]);
     for name in ["station.example", "10.1.2.3"] {
-        judged(keys.path(), &shown(keys.path()), name).unwrap();
-        judged(keys.path(), &stolen(keys.path(), name), name).unwrap();
+        assert_eq!(judged(keys.path(), &shown(keys.path()), name), "");
+        assert_eq!(judged(keys.path(), &stolen(keys.path(), name), name), "");
     }
     for name in ["www.police.example", "10.1.2.4", "fd00::1"] {
-        let fault = judged(keys.path(), &stolen(keys.path(), name), name).unwrap_err();
-        let Error::InvalidCertificate(fault) = &fault else {
-            panic!("{name}: {fault}")
-        };
-        assert!(matches!(fault, CertificateError::Other(_)), "{name}: {fault:?}");
-        assert!(fault.to_string().contains("NameConstraintViolation"), "{name}: {fault}");
+        let fault = judged(keys.path(), &stolen(keys.path(), name), name);
+        assert!(fault.contains("NameConstraintViolation"), "{name}: {fault:?}");
     }
 }
 
@@ -82,15 +79,15 @@ fn an_authority_for_names_alone_certifies_no_address_and_one_for_addresses_no_na
     let (by_name, _) = made(&["station.example"]);
     for address in ["10.0.0.1", "fd00::1"] {
         assert!(
-            judged(by_name.path(), &stolen(by_name.path(), address), address).is_err(),
+            !judged(by_name.path(), &stolen(by_name.path(), address), address).is_empty(),
             "{address}"
         );
     }
     let (by_address, _) = made(&["fd00::7"]);
-    judged(by_address.path(), &shown(by_address.path()), "fd00::7").unwrap();
+    assert_eq!(judged(by_address.path(), &shown(by_address.path()), "fd00::7"), "");
     for name in ["station.example", "10.0.0.1", "fd00::8"] {
         assert!(
-            judged(by_address.path(), &stolen(by_address.path(), name), name).is_err(),
+            !judged(by_address.path(), &stolen(by_address.path(), name), name).is_empty(),
             "{name}"
         );
     }
@@ -141,7 +138,7 @@ fn a_rotation_that_broke_off_anywhere_is_ended_by_the_next_one() {
         authority::trust(keys.path()).unwrap().unwrap().pins,
         [mended.current, mended.next]
     );
-    judged(keys.path(), &shown(keys.path()), "localhost").unwrap();
+    assert_eq!(judged(keys.path(), &shown(keys.path()), "localhost"), "");
 }
 
 #[test]

@@ -133,7 +133,10 @@ fn version(package: &toml::Value) -> &str {
 }
 
 fn table(path: &str) -> Table {
-    tree::file(path).text.parse().unwrap()
+    match tree::file(path).text.parse() {
+        Ok(table) => table,
+        Err(fault) => panic!("{path}: {fault}"),
+    }
 }
 
 #[test]
