@@ -3,11 +3,14 @@
 mod batches;
 mod blobs;
 mod bounds;
+mod imports;
 mod intake;
+mod members;
 mod merges;
 mod moves;
 mod operations;
 mod parcels;
 mod reconcile;
+mod registry;
 mod restore;
 mod review;
