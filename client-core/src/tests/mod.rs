@@ -6,6 +6,7 @@ mod capture;
 mod faults;
 mod left;
 mod lists;
+mod members;
 mod records;
 mod refusals;
 mod restored;

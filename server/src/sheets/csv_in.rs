@@ -27,13 +27,38 @@ pub(crate) fn read_csv(bytes: &[u8]) -> Result<Table, StationError> {
         .has_headers(false)
         .flexible(true)
         .from_reader(text.as_bytes());
+    let mut lines = Lines { text, at: 0, line: 1 };
     let rows = reader.records().map(|record| {
         let record = record.map_err(|fault| wrong(&fault.to_string()))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |position| lines.reach(position.byte()));
         let cells = record.iter().map(|cell| csv_out::bare(cell.trim()).to_owned()).collect();
         Ok(Row { line, cells })
     });
     Table::of(rows)
+}
+
+/// Which line of a text a place in it is in. Asked for rising places only; the reader's own count is behind where lines end in CR LF.
+struct Lines<'t> {
+    text: &'t str,
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    fn reach(&mut self, byte: u64) -> u64 {
+        let bytes = self.text.as_bytes();
+        let begin = usize::try_from(byte).unwrap_or(usize::MAX).min(bytes.len());
+        // The place may be at the line break before the record.
+        let breaks = bytes
+            .iter()
+            .skip(begin)
+            .take_while(|byte| matches!(**byte, b'\r' | b'\n'))
+            .count();
+        let passed = bytes.get(self.at..begin + breaks).unwrap_or_default();
+        self.line += passed.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        self.at = self.at.max(begin + breaks);
+        self.line
+    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use beatbook_protocol::digest::{Buckets, RecordDigest, SetDigest};
 use beatbook_protocol::document::guard;
 use beatbook_protocol::entry::{Entry, RegistryEvent, identity};
-use beatbook_protocol::id::{BookId, Hash, RecordId, UserId};
-use beatbook_protocol::kind::{DocumentName, Who};
+use beatbook_protocol::id::{BookId, Hash, RecordId, UnitId, UserId};
+use beatbook_protocol::kind::{Catalogue, DocumentName, Who};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{ExchangeResponse, FeedLeaf};
 
@@ -27,7 +27,11 @@ pub(crate) struct HeldEntry {
 pub(crate) struct Held {
     pub(crate) records: BTreeMap<RecordId, BTreeMap<Hash, HeldEntry>>,
     pub(crate) books: BTreeMap<BookId, UserId>,
-    pub(crate) roles: BTreeMap<UserId, Vec<Who>>,
+    /// Where people work: each at home under his own id, and by his memberships under theirs while they are in force.
+    pub(crate) postings: BTreeMap<UserId, BTreeMap<[u8; 16], (UnitId, Vec<Who>)>>,
+    pub(crate) parents: BTreeMap<UnitId, Option<UnitId>>,
+    /// The newest word on to whom records are granted: where it stands, and whether it ends.
+    pub(crate) grants: BTreeMap<(RecordId, [u8; 16]), ((u64, u32), bool)>,
     /// Records in the order in which fills brought them.
     pub(crate) filled: Vec<RecordId>,
 }
@@ -62,9 +66,27 @@ impl Held {
             let place = (leaf.leaf, one.position);
             match Entry::parse(&one.entry).unwrap() {
                 Entry::Registry(RegistryEvent::Book(event)) => drop(self.books.insert(event.book, event.user)),
+                Entry::Registry(RegistryEvent::Unit(event)) => drop(self.parents.insert(event.unit, event.parent)),
                 Entry::Registry(RegistryEvent::User(event)) => {
-                    let roles = event.roles.iter().filter_map(|code| Who::from_code(code)).collect();
-                    self.roles.insert(event.user, roles);
+                    let home = (event.unit, roles(&event.roles));
+                    let postings = self.postings.entry(event.user).or_default();
+                    postings.insert(*event.user.as_bytes(), home);
+                }
+                Entry::Registry(RegistryEvent::Membership(event)) => {
+                    let postings = self.postings.entry(event.user).or_default();
+                    if event.phase == 1 {
+                        postings.insert(*event.membership.as_bytes(), (event.unit, roles(&event.roles)));
+                    } else {
+                        postings.remove(event.membership.as_bytes());
+                    }
+                }
+                Entry::Registry(RegistryEvent::Grant(event)) => {
+                    let to = event
+                        .user
+                        .map_or_else(|| *event.unit.unwrap().as_bytes(), |user| *user.as_bytes());
+                    let newest = (place, event.ended == Some(true));
+                    let known = self.grants.entry((event.record, to)).or_insert(newest);
+                    *known = newest.max(*known);
                 }
                 Entry::Recovered(recovered) => {
                     records.extend(self.put(place, recovered.book, recovered.received, recovered.entry.clone()));
@@ -91,6 +113,24 @@ impl Held {
         Some(record)
     }
 
+    /// What somebody is over a record, by all that was said to this phone.
+    fn roles_over(&self, user: UserId, record: RecordId, unit: UnitId) -> Vec<Who> {
+        let granted = self.grants.iter().filter(|((of, _), (_, ended))| *of == record && !ended);
+        let granted: Vec<[u8; 16]> = granted.map(|((_, to), _)| *to).collect();
+        let mut all = Vec::new();
+        for (name, (top, roles)) in self.postings.get(&user).into_iter().flatten() {
+            let is_there = |unit: UnitId| {
+                let above = |unit: &UnitId| self.parents.get(unit).copied().flatten();
+                std::iter::successors(Some(unit), above).any(|unit| unit == *top)
+            };
+            let is_his = name == user.as_bytes() && granted.contains(user.as_bytes());
+            if is_his || is_there(unit) || granted.iter().any(|to| is_there(UnitId::from_bytes(*to))) {
+                all.extend(roles.iter().copied());
+            }
+        }
+        all
+    }
+
     /// The digest of a record for somebody.
     fn record(&self, user: UserId, record: RecordId, entries: &BTreeMap<Hash, HeldEntry>) -> RecordDigest {
         let mut heads: BTreeMap<DocumentName, BTreeSet<Hash>> = BTreeMap::new();
@@ -108,8 +148,7 @@ impl Held {
                         let catalogue = super::catalogue();
                         let kind = catalogue.get(&opens.kind, opens.version).unwrap();
                         let opened_it = self.books.get(&held.book) == Some(&user);
-                        let nobody = Vec::new();
-                        reads = reads_private(kind, self.roles.get(&user).unwrap_or(&nobody), opened_it);
+                        reads = reads_private(kind, &self.roles_over(user, record, opens.unit), opened_it);
                     }
                 }
                 Entry::Act(_) => acts.push((held.place, *id)),
@@ -148,4 +187,8 @@ impl Held {
     pub(crate) fn digest_of(&self, user: UserId, record: RecordId) -> Option<RecordDigest> {
         Some(self.record(user, record, self.records.get(&record)?))
     }
+}
+
+fn roles(codes: &[String]) -> Vec<Who> {
+    codes.iter().filter_map(|code| Who::from_code(code)).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use beatbook_protocol::digest::SetDigest;
 use beatbook_protocol::document::guard::{self, Incoming, Unknown};
-use beatbook_protocol::document::{Document, Edit};
+use beatbook_protocol::document::{Document, Edit, EditError};
 use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, Opens};
 use beatbook_protocol::id::{ActorId, BookId, Hash, IncarnationId, RecordId, UnitId};
 use beatbook_protocol::kind::{Catalogue, DocumentName};
@@ -62,7 +62,13 @@ impl Phone {
     pub(crate) fn write_in(&mut self, record: RecordId, name: DocumentName, opens: Option<UnitId>, edit: Edit) -> Vec<u8> {
         self.wall += 1000;
         let (at, kind) = (UnixMillis(self.wall), self.kind_of(record));
-        let change = self.document(record, name).edit(&edit, at).unwrap();
+        let document = self.document(record, name);
+        let change = match document.edit(&edit, at) {
+            // Whoever meets several values chooses.
+            Err(EditError::Conflicted { .. }) => document.edit(&edit.settling(), at),
+            made => made,
+        };
+        let change = change.unwrap();
         Entry::Change(ChangeEntry {
             record,
             document: name.into(),

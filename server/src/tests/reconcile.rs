@@ -4,7 +4,7 @@ use beatbook_protocol::document::Edit;
 use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::wire::Verdict;
 
-use crate::station::{ActOrder, GrantOrder};
+use crate::station::{ActOrder, GrantOrder, MembershipOrder};
 use crate::testing::{Phone, World, visit};
 
 /// Numbers that a seed decides.
@@ -30,7 +30,7 @@ fn step(
     let phone = &mut phones[who];
     let known: Vec<RecordId> = phone.held.records.keys().copied().collect();
     let record = (!known.is_empty()).then(|| known[seeded.below(known.len())]);
-    match (seeded.below(8), record) {
+    match (seeded.below(9), record) {
         (0 | 1, _) | (_, None) => {
             let record = world.record_id();
             let unit = units[seeded.below(units.len())];
@@ -68,6 +68,21 @@ fn step(
             let any = records[seeded.below(records.len())];
             let _ = world.station.grant(Some(&world.chief), any, &order);
         }
+        (7, Some(_)) => {
+            let order = MembershipOrder {
+                user: phone.enrolled.user,
+                unit: units[seeded.below(units.len())],
+                roles: vec![["officer", "department", "chief"][seeded.below(3)].into()],
+                stands_in_for: None,
+                from: None,
+                until: None,
+            };
+            let there = world.station.memberships(false).unwrap();
+            match there.into_iter().find(|view| view.user == order.user) {
+                Some(view) => world.station.end_membership(Some(&world.chief), view.membership).unwrap(),
+                None => drop(world.station.order_membership(Some(&world.chief), &order).unwrap()),
+            }
+        }
         (_, Some(_)) => {
             let unit = units[seeded.below(units.len())];
             world
@@ -83,13 +98,14 @@ fn digests_agree_after_random_work_and_say_nothing_then() {
     let world = World::new();
     let mut seeded = Seeded(7);
     let below = world.station.add_unit(Some(&world.chief), "东", Some(world.unit)).unwrap();
-    let units = [world.unit, below];
+    let beside = world.station.add_unit(Some(&world.chief), "西", Some(world.unit)).unwrap();
+    let units = [world.unit, below, beside];
     let mut phones: Vec<Phone> = [("李", "officer"), ("张", "grid_worker"), ("周", "department")]
         .into_iter()
         .map(|(name, role)| world.phone(name, role))
         .collect();
     let mut records = Vec::new();
-    for round in 0..12 {
+    for round in 0..16 {
         for _ in 0..8 {
             step(&world, &mut seeded, &mut phones, &mut records, &units);
         }

@@ -14,7 +14,7 @@ use super::line::Line;
 use super::post::{Post, household, shown, write};
 
 /// A person of a unit with his phone; who he is.
-async fn officer(post: &Post, name: &str, unit: &str) -> (Phone, String) {
+pub(crate) async fn officer(post: &Post, name: &str, unit: &str) -> (Phone, String) {
     let body = json!({ "name": name, "roles": ["officer"], "unit": unit });
     let user = post.desk.post("/api/v1/users", &body, None).await.unwrap();
     let user = user["user"].as_str().unwrap().to_owned();
@@ -26,7 +26,7 @@ async fn officer(post: &Post, name: &str, unit: &str) -> (Phone, String) {
     (phone, user)
 }
 
-async fn unit(post: &Post, name: &str) -> String {
+pub(crate) async fn unit(post: &Post, name: &str) -> String {
     let unit: Json = post.desk.post("/api/v1/units", &json!({ "name": name }), None).await.unwrap();
     unit["unit"].as_str().unwrap().to_owned()
 }

@@ -57,6 +57,18 @@ const DOORS: &[Door] = &[
         places: &["client-core/src/transport", "tests"],
     },
     Door {
+        library: "calamine",
+        places: &["server/src/sheets"],
+    },
+    Door {
+        library: "csv",
+        places: &["server/src/sheets"],
+    },
+    Door {
+        library: "flate2",
+        places: &["server/src/sheets"],
+    },
+    Door {
         library: "hpke",
         places: &["protocol/src/parcel"],
     },

@@ -119,13 +119,25 @@ pub(super) fn read(sheet: &str, table: &Table, columns: &[Column; 4]) -> Result<
     Ok(table.rows.iter().map(cells).collect())
 }
 
-/// Why a line's code cannot stand: it is none, or stands in another line too.
-pub(super) fn code_fault(line: &Cells, all: &[Cells]) -> Option<String> {
-    if let Err(fault) = crate::registry::names::check_code(line.get(0)) {
-        return Some(fault.to_string());
+/// In which lines each code stands.
+pub(super) struct Codes<'c>(BTreeMap<&'c str, Vec<u64>>);
+
+impl<'c> Codes<'c> {
+    /// The codes of these lines.
+    pub(super) fn of(lines: &'c [Cells]) -> Self {
+        let mut codes: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for line in lines {
+            codes.entry(line.get(0)).or_default().push(line.line);
+        }
+        Self(codes)
     }
-    let other = all
-        .iter()
-        .find(|other| other.line != line.line && other.get(0) == line.get(0))?;
-    Some(format!("line {} has the same code", other.line))
+
+    /// Why a line's code cannot stand: it is none, or stands in another line too.
+    pub(super) fn fault(&self, line: &Cells) -> Option<String> {
+        if let Err(fault) = crate::registry::names::check_code(line.get(0)) {
+            return Some(fault.to_string());
+        }
+        let other = self.0.get(line.get(0))?.iter().find(|other| **other != line.line)?;
+        Some(format!("line {other} has the same code"))
+    }
 }

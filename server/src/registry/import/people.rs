@@ -6,7 +6,7 @@ use beatbook_protocol::entry::{RegistryEvent, UserEvent};
 use beatbook_protocol::id::{UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
 
-use super::columns::{self, Cells, PEOPLE};
+use super::columns::{self, Cells, Codes, PEOPLE};
 use super::units::Plan;
 use super::{ImportLine, ImportOutcome, Judged};
 use crate::error::StationError;
@@ -44,9 +44,10 @@ impl People<'_> {
                 keepers.insert(row.user);
             }
         }
+        let codes = Codes::of(&lines);
         let mut judged = Vec::new();
         for line in &lines {
-            if let Some(fault) = columns::code_fault(line, &lines) {
+            if let Some(fault) = codes.fault(line) {
                 judged.push(refused(line, fault));
                 continue;
             }

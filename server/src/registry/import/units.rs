@@ -1,12 +1,12 @@
 //! Units out of a table: each line against the tree as it is and as the whole table would make it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use beatbook_protocol::entry::{RegistryEvent, UnitEvent};
 use beatbook_protocol::id::{UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
 
-use super::columns::{self, Cells, UNITS};
+use super::columns::{self, Cells, Codes, UNITS};
 use super::{ImportLine, ImportOutcome, Judged};
 use crate::error::StationError;
 use crate::registry::levels::{Level, check_nesting};
@@ -29,6 +29,9 @@ pub(super) struct Plan<'a> {
     /// The codes as the table makes them, and as they are.
     by_code: BTreeMap<String, UnitId>,
     coded: BTreeMap<String, UnitId>,
+    /// Units without a code by name, and the units right below each as the table makes them.
+    uncoded: BTreeMap<String, Vec<UnitId>>,
+    below: BTreeMap<UnitId, Vec<UnitId>>,
 }
 
 impl<'a> Plan<'a> {
@@ -36,6 +39,11 @@ impl<'a> Plan<'a> {
     pub(super) fn of(tx: &ReadTx<'_>, realm: &'a Realm, on_behalf: Option<UserId>) -> Result<Self, StationError> {
         let before: BTreeMap<UnitId, UnitEvent> = tx.units()?.into_iter().map(|row| (row.unit, row)).collect();
         let coded: BTreeMap<String, UnitId> = tx.unit_codes()?.into_iter().map(|(unit, code)| (code, unit)).collect();
+        let with_code: BTreeSet<UnitId> = coded.values().copied().collect();
+        let mut uncoded: BTreeMap<String, Vec<UnitId>> = BTreeMap::new();
+        for row in before.values().filter(|row| !with_code.contains(&row.unit)) {
+            uncoded.entry(row.name.clone()).or_default().push(row.unit);
+        }
         Ok(Self {
             realm,
             on_behalf,
@@ -43,6 +51,8 @@ impl<'a> Plan<'a> {
             before,
             by_code: coded.clone(),
             coded,
+            uncoded,
+            below: BTreeMap::new(),
         })
     }
 
@@ -64,9 +74,10 @@ impl<'a> Plan<'a> {
         now: UnixMillis,
     ) -> Result<Vec<Judged>, StationError> {
         let lines = columns::read("units", table, &UNITS)?;
+        let codes = Codes::of(&lines);
         let mut placed = Vec::new();
         for line in &lines {
-            let found = match columns::code_fault(line, &lines) {
+            let found = match codes.fault(line) {
                 Some(fault) => Err(fault),
                 None => Ok(self.known(line)),
             };
@@ -105,15 +116,12 @@ impl<'a> Plan<'a> {
             return Some(*unit);
         }
         let parent = line.said(PARENT).map(|code| self.by_code.get(code));
-        let fits = |row: &&UnitEvent| {
-            let is_free = !self.by_code.values().any(|unit| *unit == row.unit);
-            let is_there = match parent {
-                None => row.parent.is_none(),
-                Some(parent) => parent.is_some() && row.parent.as_ref() == parent,
-            };
-            is_free && is_there && row.name == line.get(NAME)
+        let fits = |row: &&UnitEvent| match parent {
+            None => row.parent.is_none(),
+            Some(parent) => parent.is_some() && row.parent.as_ref() == parent,
         };
-        let mut found = self.before.values().filter(fits);
+        let uncoded = self.uncoded.get(line.get(NAME)).into_iter().flatten();
+        let mut found = uncoded.filter_map(|unit| self.before.get(unit)).filter(fits);
         match (found.next(), found.next()) {
             (Some(row), None) => Some(row.unit),
             _ => None,
@@ -223,8 +231,8 @@ impl<'a> Plan<'a> {
             check_nesting(below.level.as_deref(), above.level.as_deref()).map_err(|fault| fault.to_string())
         };
         fits(unit, row)?;
-        for below in self.after.values().filter(|below| below.parent == Some(unit.unit)) {
-            fits(below, unit)?;
+        for below in self.below.get(&unit.unit).into_iter().flatten() {
+            self.after.get(below).map_or(Ok(()), |below| fits(below, unit))?;
         }
         Ok(())
     }
