@@ -207,7 +207,7 @@ fn a_search_by_a_name_finds_for_who_works_there_and_shows_the_name_to_nobody() {
 }
 
 /// A record of the kind of tests, with a file, a title with a name, an act with a sensitive value, and a private account.
-fn confidence(world: &World, phone: &mut Phone, file: Hash) -> RecordId {
+pub(super) fn confidence(world: &World, phone: &mut Phone, file: Hash) -> RecordId {
     let record = world.record_id();
     phone.kinds.insert(record, "confidence".into());
     let paper = FileRef {
@@ -277,7 +277,8 @@ async fn titles_files_and_values_of_acts_are_masked_by_the_level_of_their_fields
     );
 }
 
-async fn upload(world: &World, phone: &Phone, content: &[u8]) -> Hash {
+/// A blob that a phone brought.
+pub(super) async fn upload(world: &World, phone: &Phone, content: &[u8]) -> Hash {
     let (station, name) = (&world.station, blob_name(content));
     let turn = station.blobs.turn(phone.book, name).await.unwrap();
     blobs::begin(station, &turn, content.len() as u64).unwrap();

@@ -333,7 +333,7 @@ fn table() -> String {
     for route in routes() {
         let takes = match route.access {
             Access::Open => "nothing".to_owned(),
-            Access::Book => "the token or the signature of a book".to_owned(),
+            Access::Book => "a phone's code, token or signature".to_owned(),
             Access::Person(permission) => format!("`{}`", permission.code()),
         };
         text += &format!("| `{} {}` | {takes} |\n", route.method, route.path);
