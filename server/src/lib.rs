@@ -40,6 +40,7 @@ pub mod review;
 mod scope;
 mod seal;
 mod setup;
+mod sign_in;
 pub mod station;
 mod status;
 mod store;

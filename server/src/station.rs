@@ -9,14 +9,17 @@ use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolRespons
 use serde::Serialize;
 
 use crate::blobs::Blobs;
+use crate::config::SignInConfig;
 use crate::counters::Counters;
 use crate::keys::Keys;
 use crate::kinds::Kinds;
-use crate::registry::{enrol, people, tokens};
+use crate::registry::{enrol, people};
+use crate::sign_in::SignIn;
 use crate::store::Store;
 use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
 
 mod desk;
+mod sign_in;
 
 pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
@@ -27,6 +30,10 @@ pub use crate::review::view::{
     AboutView, ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, DuplicatePair, EntryLine, FileLine,
     FindingView, PersonView, QueueFilter, QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap,
     TrackReport, WriteLine,
+};
+pub use sign_in::{
+    AcceptOrder, Accepted, Begun, FactorOffer, FactorSet, InvitationView, Invited, Login, PasswordFault, Provider, ProviderStart,
+    RecoveryCodes, SessionView, SignInError, SignInOrder, SignedIn, Source, TokenOrder, TokenView,
 };
 
 /// What a new station is called.
@@ -92,6 +99,7 @@ pub struct Station {
     pub(crate) book: BookId,
     pub(crate) counters: Counters,
     pub(crate) app_min: Option<AppVersion>,
+    pub(crate) sign_in: SignIn,
 }
 
 /// The database's file in the data directory.
@@ -112,6 +120,7 @@ impl Station {
     /// When the database is damaged, or behind what the keys directory's log says was signed, or a kind file is faulty.
     pub fn open(data: &Path, keys: &Path, kind_files: &[(String, String)], env: Environment) -> Result<Self, StationError> {
         let parts = setup::open(data, keys, kind_files, &env)?;
+        let sign_in = SignIn::open(SignInConfig::default(), &parts.store)?;
         Ok(Self {
             store: parts.store,
             keys: parts.keys,
@@ -124,6 +133,7 @@ impl Station {
             book: parts.row.book,
             counters: Counters::default(),
             app_min: None,
+            sign_in,
         })
     }
 
@@ -155,32 +165,6 @@ impl Station {
         let reply = parcels::deliver(self, packed, token);
         self.count(if reply.is_ok() { "parcels" } else { "parcels_refused" });
         reply
-    }
-
-    /// Whose API token this is.
-    #[must_use]
-    pub fn session(&self, token: &str) -> Option<Session> {
-        let now = self.env.clock.now();
-        let found = self.store.read(|tx| {
-            let token = tokens::find(tx, token, now)?.filter(|row| row.book.is_none());
-            let user = token.map(|row| tx.user(row.user)).transpose()?.flatten();
-            Ok::<_, StationError>(user)
-        });
-        match found {
-            Ok(user) => user.map(people::session_of),
-            Err(fault) => {
-                tracing::error!(%fault, "a token could not be looked up");
-                None
-            }
-        }
-    }
-
-    /// A fresh API token for a person (`init` prints the chief's first one).
-    ///
-    /// # Errors
-    /// When there is no such person, or `by` may not.
-    pub fn issue_token(&self, by: Option<&Session>, user: UserId) -> Result<String, StationError> {
-        people::issue_token(self, by, user)
     }
 
     /// Adds a person. `by` is none for the operator at the machine itself.

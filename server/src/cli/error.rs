@@ -2,7 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::http::ListenError;
-use crate::station::StationError;
+use crate::station::{SignInError, StationError};
 
 /// A command that was not done.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub(crate) enum CommandError {
     /// The station said no.
     #[error(transparent)]
     Station(#[from] StationError),
+    /// Something about signing in was not done.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
     /// The address cannot be had.
     #[error(transparent)]
     Listen(#[from] ListenError),

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::source::Peer;
 use crate::config::HttpConfig;
 
 /// After this long a stopping station leaves connections that have not ended: what they carried is safe or will be sent again.
@@ -76,7 +77,10 @@ impl Listener {
                 accepted = accept(&self.socket, &places) => accepted,
             };
             match accepted {
-                Ok((stream, place)) => attend(stream, place, router.clone(), config.header_max, &graceful, open.clone()),
+                Ok((stream, peer, place)) => {
+                    let router = router.clone().layer(Extension(peer));
+                    attend(stream, place, router, config.header_max, &graceful, open.clone());
+                }
                 Err(fault) => {
                     tracing::warn!(%fault, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -92,12 +96,12 @@ impl Listener {
 }
 
 /// Waits for a free place first: beyond the limit clients stay in the system's queue and cost nothing.
-async fn accept(socket: &TcpListener, places: &Arc<Semaphore>) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept(socket: &TcpListener, places: &Arc<Semaphore>) -> std::io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = socket.accept().await?;
+    let (stream, peer) = socket.accept().await?;
     // Replies are written whole; waiting for more to send only adds a round trip's delay.
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    Ok((stream, Peer(peer), place))
 }
 
 fn attend(

@@ -10,8 +10,10 @@
 
 mod about;
 mod access;
+mod account;
 mod app;
 mod blobs;
+mod cookie;
 mod decode;
 mod download;
 mod fault;
@@ -23,13 +25,17 @@ mod moves;
 mod observe;
 mod openapi;
 mod problem;
+mod provider;
 mod records;
 mod registry;
 mod review;
 mod routes;
 mod shapes;
+mod sign_in;
+mod source;
 mod sync;
 
 pub use listen::{ListenError, Listener, OpenConnections};
 pub use routes::{Access, Route, router, routes};
 pub(crate) use shapes::{LabelShape, PositionShape};
+pub use source::Peer;

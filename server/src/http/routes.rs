@@ -12,14 +12,16 @@ use super::app::{App, Shared};
 use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
-use super::{about, access, blobs, download, hints, merges, moves, observe, openapi, records, registry, review, sync};
+use super::{
+    about, access, account, blobs, download, hints, merges, moves, observe, openapi, provider, records, registry, review, sign_in, sync,
+};
 use crate::config::HttpConfig;
 use crate::station::Station;
 
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody: health.
+    /// Anybody: health, and who signs in.
     Open,
     /// A phone: the call itself reads the book's token, since its refusal carries the challenge.
     Book,
@@ -86,8 +88,27 @@ pub fn routes() -> Vec<Route> {
         read("/api/v1/users",                         Person, registry::users),
         send("/api/v1/users",                         Person, registry::add_user),
         send("/api/v1/users/{id}/enrolment-code",     Person, registry::enrolment_code),
-        send("/api/v1/users/{id}/token",              Person, registry::issue_token),
         read("/api/v1/phones",                        Person, registry::phones),
+        // Signing in
+        send("/api/v1/sign-in",                       Open,   sign_in::sign_in),
+        send("/api/v1/sign-in/provider",              Open,   provider::start),
+        read("/api/v1/sign-in/provider/callback",     Open,   provider::callback),
+        send("/api/v1/invitations/look",              Open,   sign_in::look),
+        send("/api/v1/invitations/factor",            Open,   sign_in::factor),
+        send("/api/v1/invitations/accept",            Open,   sign_in::accept),
+        read("/api/v1/session",                       Person, sign_in::present),
+        send("/api/v1/session/renew",                 Person, sign_in::renew),
+        send("/api/v1/session/end",                   Person, sign_in::end),
+        send("/api/v1/account/password",              Person, account::password),
+        send("/api/v1/account/factor",                Person, account::factor),
+        send("/api/v1/account/factor/confirm",        Person, account::confirm_factor),
+        send("/api/v1/account/recovery-codes",        Person, account::recovery_codes),
+        send("/api/v1/users/{id}/invitation",         Person, account::invite),
+        read("/api/v1/users/{id}/sessions",           Person, account::sessions),
+        send("/api/v1/users/{id}/sessions/end",       Person, account::end_sessions),
+        send("/api/v1/users/{id}/token",              Person, account::issue_token),
+        read("/api/v1/users/{id}/tokens",             Person, account::tokens),
+        send("/api/v1/users/{id}/tokens/revoke",      Person, account::revoke_token),
         // The station about itself
         read("/api/v1/status",                        Person, about::status),
         read("/api/v1/kinds",                         Person, about::kinds),

@@ -6,6 +6,7 @@ use beatbook_protocol::kind::Who;
 
 use super::tokens::{self, random};
 use super::write_events;
+use crate::environment::Environment;
 use crate::error::StationError;
 use crate::ledger;
 use crate::station::{EnrolmentCode, Session, Station};
@@ -50,12 +51,7 @@ pub(crate) fn add(
 /// Draws a one-time code.
 pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: UserId) -> Result<EnrolmentCode, StationError> {
     may_register(by)?;
-    let drawn = random::<10>(&station.env)?;
-    let letters: String = drawn
-        .iter()
-        .filter_map(|byte| CODE_LETTERS.get(usize::from(byte % 32)))
-        .map(|letter| char::from(*letter))
-        .collect();
+    let letters = letters::<10>(&station.env)?;
     let code = format!(
         "{}-{}",
         letters.get(..5).unwrap_or_default(),
@@ -71,23 +67,19 @@ pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: User
     Ok(EnrolmentCode { code, expires_at })
 }
 
+/// Random letters and digits, five bits each.
+pub(crate) fn letters<const N: usize>(env: &Environment) -> Result<String, StationError> {
+    let drawn = random::<N>(env)?;
+    let letters = drawn.iter().filter_map(|byte| CODE_LETTERS.get(usize::from(byte % 32)));
+    Ok(letters.map(|letter| char::from(*letter)).collect())
+}
+
 /// A code as it is hashed: as people may type it, without dashes, spaces and small letters.
 pub(crate) fn plain(code: &str) -> String {
     code.chars()
         .filter(char::is_ascii_alphanumeric)
         .map(|letter| letter.to_ascii_uppercase())
         .collect()
-}
-
-/// A fresh API token for a person.
-pub(crate) fn issue_token(station: &Station, by: Option<&Session>, user: UserId) -> Result<String, StationError> {
-    if by.is_none_or(|by| by.user != user) {
-        may_register(by)?;
-    }
-    if station.store.read(|tx| Ok::<_, StationError>(tx.user(user)?))?.is_none() {
-        return Err(StationError::NotFound(format!("person {user}")));
-    }
-    tokens::issue(station, user, None)
 }
 
 /// A person as a session shows him.
@@ -101,7 +93,7 @@ pub(crate) fn session_of(row: UserRow) -> Session {
 }
 
 /// A name as it is kept.
-pub(super) fn check_name(name: &str) -> Result<String, StationError> {
+pub(crate) fn check_name(name: &str) -> Result<String, StationError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > 80 {
         return Err(StationError::Invalid("a name has 1 to 80 characters".into()));
@@ -110,7 +102,7 @@ pub(super) fn check_name(name: &str) -> Result<String, StationError> {
 }
 
 /// Roles as they are kept: by code, each once.
-pub(super) fn check_roles(roles: &[String]) -> Result<Vec<String>, StationError> {
+pub(crate) fn check_roles(roles: &[String]) -> Result<Vec<String>, StationError> {
     let mut roles = roles.to_vec();
     roles.sort_unstable();
     roles.dedup();
@@ -128,7 +120,7 @@ pub(super) fn check_roles(roles: &[String]) -> Result<Vec<String>, StationError>
 }
 
 /// Only some register people.
-pub(super) fn may_register(by: Option<&Session>) -> Result<(), StationError> {
+pub(crate) fn may_register(by: Option<&Session>) -> Result<(), StationError> {
     let may = by.is_none_or(|by| {
         by.roles
             .iter()
