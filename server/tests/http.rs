@@ -16,6 +16,8 @@ mod moves;
 mod phone;
 #[path = "http/program.rs"]
 mod program;
+#[path = "http/sign_in.rs"]
+mod sign_in;
 
 use axum::http::Method;
 use beatbook_protocol::limits::EXCHANGE_WIRE_BYTES_MAX;

@@ -111,7 +111,7 @@ pub(crate) async fn sign_in(
     let before = app.cookies.read(&headers, Cookie::Session).map(str::to_owned);
     let order = SignInOrder {
         account: body.account,
-        password: body.password,
+        password: body.password.into(),
         code: body.code,
         device: body.device.or(kept),
         source,
@@ -169,7 +169,7 @@ pub(crate) async fn accept(
     app.cookies.refuse_other_sites(&headers)?;
     let order = AcceptOrder {
         invitation: body.invitation,
-        password: body.password,
+        password: body.password.into(),
         code: body.code,
         source,
     };

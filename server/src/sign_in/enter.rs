@@ -32,7 +32,7 @@ pub struct SignInOrder {
     /// The account's name.
     pub account: String,
     /// The password.
-    pub password: String,
+    pub password: Zeroizing<String>,
     /// The authenticator's code, or a recovery code.
     pub code: Option<String>,
     /// What the device remembers of the last time.
@@ -44,13 +44,6 @@ pub struct SignInOrder {
 impl std::fmt::Debug for SignInOrder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SignInOrder").field("source", &self.source).finish_non_exhaustive()
-    }
-}
-
-impl Drop for SignInOrder {
-    fn drop(&mut self) {
-        use zeroize::Zeroize as _;
-        self.password.zeroize();
     }
 }
 

@@ -4,7 +4,7 @@
 use beatbook_protocol::id::{Hash, UserId};
 use beatbook_protocol::time::UnixMillis;
 use serde::Serialize;
-use zeroize::Zeroize as _;
+use zeroize::Zeroizing;
 
 use super::blocklist::Words;
 use super::enter::{Begun, remember, set_password};
@@ -71,7 +71,7 @@ pub struct AcceptOrder {
     /// The invitation.
     pub invitation: String,
     /// The password that he takes.
-    pub password: String,
+    pub password: Zeroizing<String>,
     /// The code of the second factor that he was shown; none when he takes none.
     pub code: Option<String>,
     /// Where he is.
@@ -81,13 +81,6 @@ pub struct AcceptOrder {
 impl std::fmt::Debug for AcceptOrder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AcceptOrder").field("source", &self.source).finish_non_exhaustive()
-    }
-}
-
-impl Drop for AcceptOrder {
-    fn drop(&mut self) {
-        self.password.zeroize();
-        self.invitation.zeroize();
     }
 }
 

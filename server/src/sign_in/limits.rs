@@ -31,9 +31,9 @@ const ATTEMPTS: Rule = Rule {
     free: 5,
     first_ms: 2_000,
     most_ms: 15 * 60_000,
-    forget_ms: Some(10 * 60_000),
+    forget_ms: Some(30 * 60_000),
 };
-/// One source at all accounts: a whole station may sit behind one address.
+/// One source at all accounts: a whole station may sit behind one address. In the long run this lets 120 guesses an hour pass.
 const SOURCES: Rule = Rule {
     free: 50,
     first_ms: 2_000,

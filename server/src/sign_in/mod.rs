@@ -34,6 +34,8 @@ pub use session::{Login, SessionView, SignedIn};
 pub use source::Source;
 
 pub(crate) use enter::sign_in;
+#[cfg(test)]
+pub(crate) use factor::code_of;
 pub(crate) use invitation::{accept, invite, look, offer_factor};
 pub(crate) use own::{change_password, confirm_own_factor, new_recovery_codes, offer_own_factor, prove_again};
 pub(crate) use program::{issue, revoke, tokens};

@@ -16,14 +16,10 @@ pub(crate) struct AccountRow {
     pub(crate) name: String,
     /// Sealed hash of the password; none when he comes by the provider alone.
     pub(crate) password: Option<Vec<u8>>,
-    /// When it was set.
-    pub(crate) password_at: UnixMillis,
     /// Whether it is long enough to stand alone.
     pub(crate) is_long: bool,
     /// Sealed secret of the second factor.
     pub(crate) totp: Option<Vec<u8>>,
-    /// The last step of which a code was used.
-    pub(crate) totp_step: u64,
     /// A sealed secret that no code has confirmed.
     pub(crate) totp_next: Option<Vec<u8>>,
 }
@@ -41,18 +37,16 @@ pub(crate) struct InvitationRow {
     pub(crate) totp_next: Option<Vec<u8>>,
 }
 
-const ACCOUNT: &str = "SELECT user, name, password, password_at, is_long, totp, totp_step, totp_next FROM account";
+const ACCOUNT: &str = "SELECT user, name, password, is_long, totp, totp_next FROM account";
 
 fn read_account(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
     Ok(AccountRow {
         user: id!(row, 0, UserId),
         name: row.get(1)?,
         password: row.get(2)?,
-        password_at: UnixMillis(row.get(3)?),
-        is_long: row.get(4)?,
-        totp: row.get(5)?,
-        totp_step: uint(row.get(6)?),
-        totp_next: row.get(7)?,
+        is_long: row.get(3)?,
+        totp: row.get(4)?,
+        totp_next: row.get(5)?,
     })
 }
 

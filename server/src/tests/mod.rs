@@ -11,3 +11,5 @@ mod parcels;
 mod reconcile;
 mod restore;
 mod review;
+mod sign_in;
+mod sign_in_limits;
