@@ -80,7 +80,12 @@ impl Page {
 
     #[track_caller]
     fn refused(&self, status: u16, code: &str) {
-        assert_eq!((self.status, self.json()["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert_eq!(
+            (self.status, self.json()["code"].as_str()),
+            (status, Some(code)),
+            "{}",
+            self.text
+        );
     }
 }
 
@@ -116,7 +121,10 @@ impl Browser {
                 kept.insert(name.to_owned(), value.to_owned());
             }
         }
-        let location = response.headers().get("location").map(|to| base.join(to.to_str().unwrap()).unwrap().to_string());
+        let location = response
+            .headers()
+            .get("location")
+            .map(|to| base.join(to.to_str().unwrap()).unwrap().to_string());
         Page {
             status: response.status().as_u16(),
             location,
@@ -149,7 +157,11 @@ impl House {
         let places = Places::under(&root);
         StationProcess::init(&places).unwrap();
         // A port that was free a moment ago: the provider has to know it before the station listens.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let url = format!("http://127.0.0.1:{port}");
         let provider = ProviderProcess::start(script, &url);
         std::fs::write(root.join("secret"), format!("{SECRET}\n")).unwrap();
@@ -184,7 +196,14 @@ impl House {
     fn invited(&self, account: &str, role: &str) -> String {
         let added = self.run(&["user", "add", "--name", account, "--role", role, "--unit", &self.unit]);
         let added: Json = serde_json::from_str(&added).unwrap();
-        let invited = self.run(&["user", "invite", "--user", added["user"].as_str().unwrap(), "--account", account]);
+        let invited = self.run(&[
+            "user",
+            "invite",
+            "--user",
+            added["user"].as_str().unwrap(),
+            "--account",
+            account,
+        ]);
         let invited: Json = serde_json::from_str(&invited).unwrap();
         invited["invitation"].as_str().unwrap().to_owned()
     }
@@ -200,13 +219,19 @@ impl House {
             .await;
         assert_eq!(start.status, 200, "{}", start.text);
         let mut next = start.json()["location"].as_str().unwrap().to_owned();
-        assert!(next.contains("code_challenge_method=S256") && next.contains("nonce=") && next.contains("state="), "{next}");
+        assert!(
+            next.contains("code_challenge_method=S256") && next.contains("nonce=") && next.contains("state="),
+            "{next}"
+        );
         for _ in 0..10 {
             if next.starts_with(self.station.url()) {
                 return next;
             }
             let page = if next.contains("/interaction/") {
-                let form = browser.http.post(&next).header("content-type", "application/x-www-form-urlencoded");
+                let form = browser
+                    .http
+                    .post(&next)
+                    .header("content-type", "application/x-www-form-urlencoded");
                 browser.send(form.body(shown.to_owned())).await
             } else {
                 browser.get(&next).await
@@ -265,7 +290,10 @@ async fn people_are_linked_by_an_invitation_or_by_their_accounts_name(house: &Ho
     page.refused(403, "not_linked");
 
     // Signing out ends the session here, and says where the one at the provider is ended.
-    let csrf = again.get(&house.url("/api/v1/session")).await.json()["csrf"].as_str().unwrap().to_owned();
+    let csrf = again.get(&house.url("/api/v1/session")).await.json()["csrf"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let end = again.http.post(house.url("/api/v1/session/end"));
     let end = end.header("beatbook-csrf", csrf).header("origin", house.station.url());
     let kept = again.cookies.clone();
@@ -332,11 +360,16 @@ async fn what_does_not_belong_together_is_refused(house: &House) {
     // A page of another site begins a flow in somebody's browser.
     let mut browser = Browser::new();
     let start = browser.http.post(house.url("/api/v1/sign-in/provider")).body("{}");
-    let start = start.header("content-type", "application/json").header("origin", "https://evil.example");
+    let start = start
+        .header("content-type", "application/json")
+        .header("origin", "https://evil.example");
     browser.send(start).await.refused(403, "other_site");
     assert!(browser.cookies.values().all(BTreeMap::is_empty));
 
     let log = std::fs::read_to_string(house.places.data.with_extension("log")).unwrap();
-    assert!(log.contains("answered") && !log.contains(SECRET) && !log.contains("code=") && !log.contains("subject-1"), "{log}");
+    assert!(
+        log.contains("answered") && !log.contains(SECRET) && !log.contains("code=") && !log.contains("subject-1"),
+        "{log}"
+    );
     assert!(!house.provider.issuer.is_empty());
 }

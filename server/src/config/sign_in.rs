@@ -135,7 +135,10 @@ impl SignInSettings {
         };
         let public_url = self.public_url.map(|url| url.trim_end_matches('/').to_owned());
         if let Some(url) = public_url.as_deref().filter(|url| !is_origin(url)) {
-            return Err(wrong("public_url", format!("{url:?} is no address: write it as https://host[:port]")));
+            return Err(wrong(
+                "public_url",
+                format!("{url:?} is no address: write it as https://host[:port]"),
+            ));
         }
         if provider.is_some() && public_url.is_none() {
             return Err(wrong(
@@ -192,7 +195,9 @@ impl Network {
     /// Reads `10.0.0.2`, `10.0.0.0/24`, `fd00::/8`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let (address, prefix) = text
+            .split_once('/')
+            .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let address: IpAddr = address.trim().parse().ok()?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.map_or(Some(most), |prefix| prefix.trim().parse().ok())?;

@@ -22,7 +22,10 @@ pub(crate) async fn person(State(app): State<Shared>, mut request: Request, next
         app.cookies.refuse_forged(request.method(), headers, &csrf(token))?;
         token.to_owned()
     };
-    let caller = app.call(move |station| station.signed_in(&token)).await?.ok_or(Fault::Token)?;
+    let caller = app
+        .call(move |station| station.signed_in(&token))
+        .await?
+        .ok_or(Fault::Token)?;
     request.extensions_mut().insert(caller.session.clone());
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)

@@ -137,7 +137,9 @@ pub(crate) async fn confirm_factor(
     headers: HeaderMap,
     Sent(body): Sent<CodeBody>,
 ) -> Result<Response, Fault> {
-    let set = app.call(move |station| station.confirm_own_factor(&caller, &body.code)).await??;
+    let set = app
+        .call(move |station| station.confirm_own_factor(&caller, &body.code))
+        .await??;
     Ok(answer(&app, form_of(&headers), set.begun.clone(), set))
 }
 

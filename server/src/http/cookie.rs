@@ -113,7 +113,10 @@ impl Cookies {
         // A flow comes back by a link of the provider's, with which a strict cookie would not be sent.
         let same_site = if cookie == Cookie::Flow { "Lax" } else { "Strict" };
         let secure = if self.secure { "; Secure" } else { "" };
-        let text = format!("{}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{age}", self.name(cookie));
+        let text = format!(
+            "{}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{age}",
+            self.name(cookie)
+        );
         if let Ok(text) = HeaderValue::from_str(&text) {
             headers.append(SET_COOKIE, text);
         }
@@ -150,20 +153,33 @@ mod tests {
         Cookies::new(None, true).set(&mut set, Cookie::Session, "token");
         Cookies::new(None, false).clear(&mut set, Cookie::Session);
         let set: Vec<&str> = set.get_all(SET_COOKIE).iter().map(|value| value.to_str().unwrap()).collect();
-        assert_eq!(set, [
-            "__Host-beatbook=token; Path=/; HttpOnly; SameSite=Strict; Secure",
-            "__Host-beatbook-flow=sealed; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=600",
-            "beatbook=token; Path=/; HttpOnly; SameSite=Strict",
-            "__Host-beatbook=; Path=/; HttpOnly; SameSite=Strict; Secure; Max-Age=0",
-        ]);
+        assert_eq!(
+            set,
+            [
+                "__Host-beatbook=token; Path=/; HttpOnly; SameSite=Strict; Secure",
+                "__Host-beatbook-flow=sealed; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=600",
+                "beatbook=token; Path=/; HttpOnly; SameSite=Strict",
+                "__Host-beatbook=; Path=/; HttpOnly; SameSite=Strict; Secure; Max-Age=0",
+            ]
+        );
     }
 
     #[test]
     fn a_cookie_is_read_by_its_whole_name_and_not_when_it_is_there_twice() {
         let cookies = Cookies::new(Some("https://station.example"), false);
-        let read = |line: &str| cookies.read(&headers(&[("cookie", line)]), Cookie::Session).map(str::to_owned);
+        let read = |line: &str| {
+            cookies
+                .read(&headers(&[("cookie", line)]), Cookie::Session)
+                .map(str::to_owned)
+        };
         assert_eq!(read("a=b; __Host-beatbook=token; c=d").as_deref(), Some("token"));
-        for line in ["beatbook=token", "x__Host-beatbook=token", "__Host-beatbook=", "__Host-beatbook=a; __Host-beatbook=b", ""] {
+        for line in [
+            "beatbook=token",
+            "x__Host-beatbook=token",
+            "__Host-beatbook=",
+            "__Host-beatbook=a; __Host-beatbook=b",
+            "",
+        ] {
             assert_eq!(read(line), None, "{line}");
         }
     }

@@ -88,7 +88,9 @@ impl Fault {
     /// What a phone is told.
     pub(crate) fn refusal(&self) -> Refusal {
         match self {
-            Self::Token | Self::OtherSite | Self::SignIn(_) => Refusal::new(&RefusalCode::SignIn, "the token is missing or unknown: sign in again"),
+            Self::Token | Self::OtherSite | Self::SignIn(_) => {
+                Refusal::new(&RefusalCode::SignIn, "the token is missing or unknown: sign in again")
+            }
             Self::NoRoute | Self::NoMethod | Self::NoVersion | Self::NoRecord => Refusal::new(
                 &RefusalCode::Malformed,
                 "there is no such call: calls are POST /sync/v1/enrol, /sync/v1/exchange and /sync/v1/parcels, and GET /sync/v1/hints",

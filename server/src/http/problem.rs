@@ -59,13 +59,7 @@ impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let retry_after_ms = fault.retry_after_ms();
         let mut problem = match fault {
-            Fault::Token => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "token",
-                "A token is needed",
-                "sign in by POST /api/v1/sign-in, or send `Authorization: Bearer TOKEN` with a token of this station (`beatbook-server user token` \
-                 issues one)",
-            ),
+            Fault::Token => no_token(),
             Fault::NoRoute => Self::new(
                 StatusCode::NOT_FOUND,
                 "no_route",
@@ -125,13 +119,7 @@ impl From<Fault> for Problem {
             Fault::Station(error) => of_station(error),
             Fault::Act(error) => of_act(error),
             Fault::Blob(refusal) => of_blob(refusal),
-            Fault::OtherSite => Self::new(
-                StatusCode::FORBIDDEN,
-                "other_site",
-                "The call was not made by a page of this station",
-                "a page sends Origin and, with the cookie of a session, `Beatbook-Csrf` as GET /api/v1/session gives it; a program sends \
-                 `Authorization: Bearer TOKEN`",
-            ),
+            Fault::OtherSite => other_site(),
             Fault::SignIn(error) => of_sign_in(&error),
         };
         problem.more.retry_after_ms = retry_after_ms;
@@ -231,6 +219,26 @@ fn of_station(error: StationError) -> Problem {
             internal()
         }
     }
+}
+
+fn no_token() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "token",
+        "A token is needed",
+        "sign in by POST /api/v1/sign-in, or send `Authorization: Bearer TOKEN` with a token of this station (`beatbook-server user token` \
+         issues one)",
+    )
+}
+
+fn other_site() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "other_site",
+        "The call was not made by a page of this station",
+        "a page sends Origin and, with the cookie of a session, `Beatbook-Csrf` as GET /api/v1/session gives it; a program sends \
+         `Authorization: Bearer TOKEN`",
+    )
 }
 
 fn of_sign_in(error: &SignInError) -> Problem {

@@ -78,7 +78,9 @@ pub(crate) async fn callback(
 async fn enter(app: &Shared, source: Source, headers: &HeaderMap, back: CameBack) -> Result<Begun, Fault> {
     let failed = |why: &str| Fault::from(SignInError::Provider(why.into()));
     let sealed = app.cookies.read(headers, Cookie::Flow);
-    let sealed = sealed.ok_or_else(|| failed("this is not the browser in which it was begun"))?.to_owned();
+    let sealed = sealed
+        .ok_or_else(|| failed("this is not the browser in which it was begun"))?
+        .to_owned();
     let state = back.state.ok_or_else(|| failed("the answer lacks its state"))?;
     let (provider, flow, now) = app
         .call(move |station| {
@@ -92,6 +94,8 @@ async fn enter(app: &Shared, source: Source, headers: &HeaderMap, back: CameBack
         (None, None) => return Err(failed("the answer lacks its code")),
     };
     let identity = provider.identity(&flow, code, back.iss, now).await?;
-    let begun = app.call(move |station| station.enter_by_provider(&identity, &flow, &source)).await??;
+    let begun = app
+        .call(move |station| station.enter_by_provider(&identity, &flow, &source))
+        .await??;
     Ok(begun)
 }

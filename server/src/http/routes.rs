@@ -13,7 +13,8 @@ use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
 use super::{
-    about, access, account, blobs, download, hints, merges, moves, observe, openapi, provider, records, registry, review, sign_in, sync,
+    about, access, account, blobs, download, hints, merges, moves, observe, openapi, provider, records, registry, review,
+    sign_in, sync,
 };
 use crate::config::HttpConfig;
 use crate::station::Station;

@@ -120,7 +120,10 @@ pub(crate) async fn sign_in(
         .call(move |station| {
             let begun = station.sign_in(&order)?;
             // The browser's old session is not left behind for who finds its cookie.
-            if let Some(old) = before.and_then(|token| station.signed_in(&token)).filter(|_| body.form == Form::Cookie) {
+            if let Some(old) = before
+                .and_then(|token| station.signed_in(&token))
+                .filter(|_| body.form == Form::Cookie)
+            {
                 station.sign_out(&old)?;
             }
             Ok::<_, Fault>(begun)
@@ -139,7 +142,9 @@ pub(crate) async fn look(
     Sent(body): Sent<InvitationBody>,
 ) -> Result<Json<InvitationView>, Fault> {
     app.cookies.refuse_other_sites(&headers)?;
-    let view = app.call(move |station| station.invitation(&body.invitation, &source)).await??;
+    let view = app
+        .call(move |station| station.invitation(&body.invitation, &source))
+        .await??;
     Ok(Json(view))
 }
 
@@ -153,7 +158,9 @@ pub(crate) async fn factor(
     Sent(body): Sent<InvitationBody>,
 ) -> Result<(StatusCode, Json<FactorOffer>), Fault> {
     app.cookies.refuse_other_sites(&headers)?;
-    let offer = app.call(move |station| station.offer_factor(&body.invitation, &source)).await??;
+    let offer = app
+        .call(move |station| station.offer_factor(&body.invitation, &source))
+        .await??;
     Ok((StatusCode::CREATED, Json(offer)))
 }
 
@@ -236,7 +243,11 @@ pub(crate) async fn end(State(app): State<Shared>, Extension(caller): Extension<
 
 /// The form in which a session that calls was begun.
 pub(super) fn form_of(headers: &HeaderMap) -> Form {
-    if bearer(headers).is_some() { Form::Bearer } else { Form::Cookie }
+    if bearer(headers).is_some() {
+        Form::Bearer
+    } else {
+        Form::Cookie
+    }
 }
 
 /// The reply with a session that was begun: `told` is what is said of it, in which it stands too.

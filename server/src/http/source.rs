@@ -20,9 +20,7 @@ impl FromRequestParts<Shared> for Source {
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Fault> {
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        Ok(peer.map_or_else(Self::default, |peer| {
-            Self::of(client(peer, &parts.headers, app.proxies()))
-        }))
+        Ok(peer.map_or_else(Self::default, |peer| Self::of(client(peer, &parts.headers, app.proxies()))))
     }
 }
 
@@ -32,7 +30,10 @@ fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
     if !is_proxy(&peer) {
         return peer;
     }
-    let said = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let said = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let said: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim).collect();
     let mut nearest = peer;
     for text in said.into_iter().rev() {
@@ -49,7 +50,9 @@ fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
 /// An address, with or without a port.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+    bare.parse()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 #[cfg(test)]
@@ -58,7 +61,10 @@ mod tests {
 
     #[test]
     fn only_a_trusted_proxy_says_where_a_call_comes_from_and_only_of_its_own_neighbour() {
-        let proxies: Vec<Network> = ["10.0.0.0/24", "127.0.0.1"].iter().filter_map(|text| Network::parse(text)).collect();
+        let proxies: Vec<Network> = ["10.0.0.0/24", "127.0.0.1"]
+            .iter()
+            .filter_map(|text| Network::parse(text))
+            .collect();
         let from = |peer: &str, said: &[&str]| {
             let mut headers = HeaderMap::new();
             for line in said {
@@ -68,7 +74,11 @@ mod tests {
         };
         assert_eq!(from("192.0.2.1", &["198.51.100.7"]), "192.0.2.1", "no proxy");
         assert_eq!(from("10.0.0.9", &["198.51.100.7"]), "198.51.100.7");
-        assert_eq!(from("10.0.0.9", &["1.2.3.4, 198.51.100.7"]), "198.51.100.7", "the left is anybody's word");
+        assert_eq!(
+            from("10.0.0.9", &["1.2.3.4, 198.51.100.7"]),
+            "198.51.100.7",
+            "the left is anybody's word"
+        );
         assert_eq!(from("10.0.0.9", &["1.2.3.4", "198.51.100.7, 10.0.0.3"]), "198.51.100.7");
         assert_eq!(from("127.0.0.1", &["[2001:db8::1]:4711"]), "2001:db8::1");
         assert_eq!(from("127.0.0.1", &["198.51.100.7:1"]), "198.51.100.7");

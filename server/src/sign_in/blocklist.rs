@@ -16,14 +16,59 @@ const PIECE_CHARS_MAX: usize = 6;
 
 /// Words that stand in passwords everywhere, and in those of police stations.
 const EVERYWHERE: &[&str] = &[
-    "password", "passw0rd", "passwort", "administrator", "admin", "welcome", "letmein", "iloveyou", "woaini", "monkey", "dragon", "master",
-    "sunshine", "football", "princess", "superman", "batman", "secret", "login", "hello", "police", "beatbook", "station", "chief", "jingcha",
-    "paichusuo", "gongan", "mima", "zhongguo", "beijing", "密码", "警察", "民警", "公安", "派出所", "所长", "中国", "北京", "我爱你", "5201314", "1314520",
+    "password",
+    "passw0rd",
+    "passwort",
+    "administrator",
+    "admin",
+    "welcome",
+    "letmein",
+    "iloveyou",
+    "woaini",
+    "monkey",
+    "dragon",
+    "master",
+    "sunshine",
+    "football",
+    "princess",
+    "superman",
+    "batman",
+    "secret",
+    "login",
+    "hello",
+    "police",
+    "beatbook",
+    "station",
+    "chief",
+    "jingcha",
+    "paichusuo",
+    "gongan",
+    "mima",
+    "zhongguo",
+    "beijing",
+    "密码",
+    "警察",
+    "民警",
+    "公安",
+    "派出所",
+    "所长",
+    "中国",
+    "北京",
+    "我爱你",
+    "5201314",
+    "1314520",
     "110110",
 ];
 
 /// Rows of a keyboard, read in either direction.
-const KEYBOARD: &[&str] = &["qwertyuiop", "asdfghjkl", "zxcvbnm", "qazwsxedcrfvtgbyhnujm", "1qaz2wsx3edc4rfv5tgb6yhn", "1q2w3e4r5t6y7u8i9o0p"];
+const KEYBOARD: &[&str] = &[
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "qazwsxedcrfvtgbyhnujm",
+    "1qaz2wsx3edc4rfv5tgb6yhn",
+    "1q2w3e4r5t6y7u8i9o0p",
+];
 
 /// Words of the case.
 #[derive(Debug, Clone, Default)]
@@ -128,14 +173,15 @@ const fn long_enough(len: usize) -> usize {
 /// A date, a mobile number, or an identity number: anybody at the station has it at hand.
 fn is_person_number(password: &str) -> bool {
     let plain: String = password.chars().filter(|c| !matches!(c, '-' | '.' | '/' | ' ')).collect();
-    let Some((last, front)) = plain.as_bytes().split_last() else { return false };
+    let Some((last, front)) = plain.as_bytes().split_last() else {
+        return false;
+    };
     if !front.iter().all(u8::is_ascii_digit) || !(last.is_ascii_digit() || *last == b'x') {
         return false;
     }
     let number = |from: usize, to: usize| plain.get(from..to).and_then(|part| part.parse::<u32>().ok()).unwrap_or(0);
-    let is_date = |year: u32, month: u32, day: u32| {
-        (1900..=2100).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day)
-    };
+    let is_date =
+        |year: u32, month: u32, day: u32| (1900..=2100).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
     match plain.len() {
         8 => is_date(number(0, 4), number(4, 6), number(6, 8)) || is_date(number(4, 8), number(2, 4), number(0, 2)),
         11 => plain.starts_with('1'),
@@ -150,7 +196,10 @@ fn folded(text: &str) -> String {
 
 fn mark(text: &str) -> u64 {
     let hash = Hash::of(&[b"beatbook/blocklist/1\0", text.as_bytes()]);
-    hash.as_bytes().iter().take(8).fold(0, |mark, byte| mark << 8 | u64::from(*byte))
+    hash.as_bytes()
+        .iter()
+        .take(8)
+        .fold(0, |mark, byte| mark << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]
@@ -167,10 +216,35 @@ mod tests {
     fn what_is_tried_first_is_refused() {
         let list = Blocklist::of("#!comment: the most common\ncorrecthorse\n  TrustNo1  \n\n");
         for password in [
-            "correcthorse", "CorrectHorse", "ｃｏｒｒｅｃｔｈｏｒｓｅ", "trustno1", "aaaaaaaaaaaaaaaa", "1234567890123456", "9876543210abcdefg", "abcabcabcabcabc",
-            "password12345678", "P@ssword1234567".replace('@', "a").as_str(), "qwertyuiopasdfghjkl", "1qaz2wsx3edc", "朝阳派出所2024", "朝阳派出所朝阳派出所",
-            "wangxiaoming123", "Wang.Xiaoming.!", "WXM081234wxm081234", "beatbook beatbook", "19870312", "12-03-1987", "13812345678", "11010519491231002X",
-            "110105194912310021", "administrator1234", "密码密码密码密码12", "1q2w3e4r5t6y", "20242024202420", "!!!!!!!!!!!!!!!", "               ",
+            "correcthorse",
+            "CorrectHorse",
+            "ｃｏｒｒｅｃｔｈｏｒｓｅ",
+            "trustno1",
+            "aaaaaaaaaaaaaaaa",
+            "1234567890123456",
+            "9876543210abcdefg",
+            "abcabcabcabcabc",
+            "password12345678",
+            "P@ssword1234567".replace('@', "a").as_str(),
+            "qwertyuiopasdfghjkl",
+            "1qaz2wsx3edc",
+            "朝阳派出所2024",
+            "朝阳派出所朝阳派出所",
+            "wangxiaoming123",
+            "Wang.Xiaoming.!",
+            "WXM081234wxm081234",
+            "beatbook beatbook",
+            "19870312",
+            "12-03-1987",
+            "13812345678",
+            "11010519491231002X",
+            "110105194912310021",
+            "administrator1234",
+            "密码密码密码密码12",
+            "1q2w3e4r5t6y",
+            "20242024202420",
+            "!!!!!!!!!!!!!!!",
+            "               ",
         ] {
             assert!(list.holds(password, &WORDS), "{password}");
         }
@@ -180,7 +254,13 @@ mod tests {
     fn what_a_person_made_up_is_taken() {
         let list = Blocklist::of("correcthorse\n");
         for password in [
-            "correcthorse battery", "seven kettles on the roof", "雨夜里卖糖葫芦的老人", "gT7#kd93", "my dog eats 3 police hats", "朝阳桥下第三棵柳树开花", "zh4o-bIr9x",
+            "correcthorse battery",
+            "seven kettles on the roof",
+            "雨夜里卖糖葫芦的老人",
+            "gT7#kd93",
+            "my dog eats 3 police hats",
+            "朝阳桥下第三棵柳树开花",
+            "zh4o-bIr9x",
         ] {
             assert!(!list.holds(password, &WORDS), "{password}");
         }

@@ -43,7 +43,9 @@ pub struct SignInOrder {
 
 impl std::fmt::Debug for SignInOrder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SignInOrder").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("SignInOrder")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,7 +73,9 @@ pub struct Begun {
 
 impl std::fmt::Debug for Begun {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Begun").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Begun")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,14 +104,22 @@ pub(crate) fn sign_in(station: &Station, order: &SignInOrder) -> Result<Begun, S
         station.count("sign_ins_throttled");
         SignInError::Throttled { retry_after_ms }
     })?;
-    let hash = look.account.as_ref().map(|account| hash_of(station, account)).transpose()?.flatten();
+    let hash = look
+        .account
+        .as_ref()
+        .map(|account| hash_of(station, account))
+        .transpose()?
+        .flatten();
     let hash = hash.as_ref().map(|hash| hash.as_str());
-    let shown = state.hashing.verify(look.attempt.is_known(), &password, hash).and_then(|is_right| {
-        // The password is here now; later nobody could make its hash stronger.
-        let is_old = is_right && hash.is_some_and(is_outdated);
-        let stronger = is_old.then(|| state.hashing.hash(&station.env, &password)).transpose()?;
-        Ok((is_right, stronger))
-    });
+    let shown = state
+        .hashing
+        .verify(look.attempt.is_known(), &password, hash)
+        .and_then(|is_right| {
+            // The password is here now; later nobody could make its hash stronger.
+            let is_old = is_right && hash.is_some_and(is_outdated);
+            let stronger = is_old.then(|| state.hashing.hash(&station.env, &password)).transpose()?;
+            Ok((is_right, stronger))
+        });
     let (is_right, stronger) = match shown {
         Ok(shown) => shown,
         Err(fault) => {
@@ -181,16 +193,28 @@ fn decide(
         let kept = kept_key(&look.name, look.account.as_ref());
         let failures = station.sign_in.limits.failures(&look.attempt.account);
         tx.put_sign_in_failures(&kept, failures.into(), now)?;
-        let who = look.account.as_ref().map_or("an unknown account", |account| account.name.as_str());
+        let who = look
+            .account
+            .as_ref()
+            .map_or("an unknown account", |account| account.name.as_str());
         let detail = format!("{who}, from {}", order.source);
         audit::append(tx, &station.env, &Line::of(None, "session.refused", detail))?;
         Ok(Outcome::Wrong)
     };
     // As it is now: a password that was changed while this one was hashed lets nobody in.
-    let account = look.account.as_ref().map(|then| tx.account_of(then.user)).transpose()?.flatten();
+    let account = look
+        .account
+        .as_ref()
+        .map(|then| tx.account_of(then.user))
+        .transpose()?
+        .flatten();
     let account = account.filter(|now| look.account.as_ref().is_some_and(|then| then.password == now.password));
-    let Some(account) = account.filter(|_| is_right) else { return wrong(tx) };
-    let Some(user) = person(tx, account.user)? else { return wrong(tx) };
+    let Some(account) = account.filter(|_| is_right) else {
+        return wrong(tx);
+    };
+    let Some(user) = person(tx, account.user)? else {
+        return wrong(tx);
+    };
     let factor = match (&account.totp, order.code.as_deref()) {
         (Some(_), None) => return Ok(Outcome::FactorNeeded),
         (Some(_), Some(code)) => match use_code(tx, station, &account, code)? {
@@ -205,12 +229,17 @@ fn decide(
         }
         (None, _) => None,
     };
-    let mut begun = begin(tx, &station.env, &station.sign_in.config, &Begin {
-        user: &user,
-        via: "password",
-        factor,
-        source: &order.source,
-    })?;
+    let mut begun = begin(
+        tx,
+        &station.env,
+        &station.sign_in.config,
+        &Begin {
+            user: &user,
+            via: "password",
+            factor,
+            source: &order.source,
+        },
+    )?;
     tx.put_sign_in_failures(&look.attempt.account, 0, now)?;
     begun.device = remember(tx, station, &user, &order.source, look.attempt.device.as_ref())?;
     Ok(Outcome::Begun(Box::new(begun)))

@@ -14,10 +14,14 @@ pub enum SignInError {
     #[error("send the same with `code`: that of the authenticator, or a recovery code")]
     FactorNeeded,
     /// A role of the person's asks for a second factor, and there is none.
-    #[error("a role of this person needs a second factor, and there is none: ask the chief or an administrator for a new invitation")]
+    #[error(
+        "a role of this person needs a second factor, and there is none: ask the chief or an administrator for a new invitation"
+    )]
     FactorMissing,
     /// Too many attempts.
-    #[error("too many attempts: wait, or sign in from where this account was signed in to before, or with the code of the authenticator")]
+    #[error(
+        "too many attempts: wait, or sign in from where this account was signed in to before, or with the code of the authenticator"
+    )]
     Throttled {
         /// Milliseconds to wait.
         retry_after_ms: u64,
@@ -26,7 +30,9 @@ pub enum SignInError {
     #[error("many people sign in at this moment: try again")]
     Busy,
     /// The session is too old, or was begun without a second factor, for what is asked.
-    #[error("show again who you are, by POST /api/v1/session/renew with the code of the authenticator, then repeat this within ten minutes")]
+    #[error(
+        "show again who you are, by POST /api/v1/session/renew with the code of the authenticator, then repeat this within ten minutes"
+    )]
     ProveAgain,
     /// A program's token was used for what is a person's own.
     #[error("this is done by a person who is signed in, not by a token of a program")]
@@ -38,7 +44,9 @@ pub enum SignInError {
     #[error("there is no such invitation: it was used, ran out, or a newer one was issued; ask for another")]
     Invitation,
     /// The code does not fit the second factor that was shown.
-    #[error("the code does not fit: take the newest entry of the authenticator, and look whether the clock of the phone is right")]
+    #[error(
+        "the code does not fit: take the newest entry of the authenticator, and look whether the clock of the phone is right"
+    )]
     Code,
     /// Single sign-on is not configured.
     #[error("this station has no single sign-on: sign in with account and password")]

@@ -82,7 +82,11 @@ impl FactorSecret {
 
     /// The step of which the code is; none when it is wrong. Spaces in it do not count.
     pub(crate) fn step_of(&self, code: &str, now_ms: i64) -> Result<Option<u64>, StationError> {
-        let code: String = code.chars().filter(|c| !c.is_whitespace()).take(usize::from(DIGITS) + 1).collect();
+        let code: String = code
+            .chars()
+            .filter(|c| !c.is_whitespace())
+            .take(usize::from(DIGITS) + 1)
+            .collect();
         let seconds = u64::try_from(now_ms / 1000).unwrap_or(0);
         Ok(self.totp("")?.check(&code, seconds))
     }
@@ -90,7 +94,10 @@ impl FactorSecret {
     /// The code of a moment, as an authenticator shows it.
     #[cfg(test)]
     pub(crate) fn code(&self, now_ms: i64) -> String {
-        self.totp("").unwrap().generate(u64::try_from(now_ms / 1000).unwrap()).to_string()
+        self.totp("")
+            .unwrap()
+            .generate(u64::try_from(now_ms / 1000).unwrap())
+            .to_string()
     }
 
     fn totp(&self, account: &str) -> Result<Totp, StationError> {
@@ -141,9 +148,18 @@ mod tests {
             assert_eq!(secret.code(seconds * 1000), code);
             let step = u64::try_from(seconds).unwrap() / 30;
             assert_eq!(secret.step_of(code, seconds * 1000).unwrap(), Some(step));
-            assert_eq!(secret.step_of(&format!(" {} {} ", &code[..3], &code[3..]), seconds * 1000).unwrap(), Some(step));
+            assert_eq!(
+                secret
+                    .step_of(&format!(" {} {} ", &code[..3], &code[3..]), seconds * 1000)
+                    .unwrap(),
+                Some(step)
+            );
             for (later, is_right) in [(-30, true), (30, true), (60, false), (90, false)] {
-                assert_eq!(secret.step_of(code, (seconds + later) * 1000).unwrap().is_some(), is_right, "{later}");
+                assert_eq!(
+                    secret.step_of(code, (seconds + later) * 1000).unwrap().is_some(),
+                    is_right,
+                    "{later}"
+                );
             }
         }
         for wrong in ["", "28708", "2870822", "２８７０８２", "+87082", "-87082", "287082\0"] {
@@ -156,7 +172,11 @@ mod tests {
         let secret = FactorSecret(Zeroizing::new(b"12345678901234567890".to_vec()));
         let offer = secret.offer("wang:1", "朝阳派出所").unwrap();
         assert_eq!(offer.secret, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
-        assert!(offer.otpauth.starts_with("otpauth://totp/Beatbook:wang%201%20"), "{}", offer.otpauth);
+        assert!(
+            offer.otpauth.starts_with("otpauth://totp/Beatbook:wang%201%20"),
+            "{}",
+            offer.otpauth
+        );
         assert!(offer.otpauth.contains(&format!("secret={}", offer.secret)) && offer.otpauth.contains("issuer=Beatbook"));
         assert!(offer.qr_svg.contains("<svg"));
         assert_eq!(format!("{offer:?}{secret:?}"), "FactorOffer(..)FactorSecret(..)");

@@ -41,7 +41,9 @@ pub struct Invited {
 
 impl std::fmt::Debug for Invited {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Invited").field("account", &self.account).finish_non_exhaustive()
+        f.debug_struct("Invited")
+            .field("account", &self.account)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,7 +82,9 @@ pub struct AcceptOrder {
 
 impl std::fmt::Debug for AcceptOrder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AcceptOrder").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("AcceptOrder")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,6 +109,8 @@ pub(crate) fn invite(
 ) -> Result<Invited, SignInError> {
     let now = station.env.clock.now();
     if let Some(by) = by {
+        // Whoever invites can become who is invited: a program's token is not enough for that.
+        by.own_session()?;
         by.must_be_fresh(now)?;
     }
     let invitation = written(&station.env, LETTERS)?;
@@ -121,7 +127,11 @@ pub(crate) fn invite(
         };
         tx.put_invitation(&hash(&invitation), &row, now)?;
         let detail = format!("{} for {user}", row.account);
-        audit::append(tx, &station.env, &Line::of(by.map(|by| by.session.user), "invitation.issued", detail))?;
+        audit::append(
+            tx,
+            &station.env,
+            &Line::of(by.map(|by| by.session.user), "invitation.issued", detail),
+        )?;
         Ok::<_, StationError>((row, person.roles))
     })?;
     Ok(Invited {
@@ -135,12 +145,15 @@ pub(crate) fn invite(
 /// The name of a person's account: the one that is said, or the one that he has.
 fn name_for(tx: &ReadTx<'_>, user: UserId, said: Option<&str>) -> Result<String, StationError> {
     let name = match said {
-        Some(said) => account_name(said).ok_or_else(|| {
-            StationError::Invalid("an account's name has 1 to 64 letters and digits, also . _ - and @".into())
-        })?,
+        Some(said) => account_name(said)
+            .ok_or_else(|| StationError::Invalid("an account's name has 1 to 64 letters and digits, also . _ - and @".into()))?,
         None => match tx.account_of(user)? {
             Some(account) => account.name,
-            None => return Err(StationError::Invalid("say by what name the person will sign in: `account`".into())),
+            None => {
+                return Err(StationError::Invalid(
+                    "say by what name the person will sign in: `account`".into(),
+                ));
+            }
         },
     };
     match tx.account(&name)? {
@@ -189,7 +202,11 @@ pub(crate) fn accept(station: &Station, order: &AcceptOrder) -> Result<Accepted,
         person: &user.name,
         account: &row.account,
     };
-    let chars_min = if step.is_some() { CHARS_MIN_WITH_FACTOR } else { CHARS_MIN_ALONE };
+    let chars_min = if step.is_some() {
+        CHARS_MIN_WITH_FACTOR
+    } else {
+        CHARS_MIN_ALONE
+    };
     password.check(chars_min, &words, &station.sign_in.blocklist)?;
     let hash_kept = station.sign_in.hashing.hash(&station.env, &password)?;
     let accepted = station.store.write(|tx| {
@@ -197,7 +214,11 @@ pub(crate) fn accept(station: &Station, order: &AcceptOrder) -> Result<Accepted,
         let Some(name) = name else { return Ok(None) };
         tx.put_account(user.user, &name)?;
         set_password(tx, station, user.user, &hash_kept, password.is_long())?;
-        tx.put_factor(user.user, row.totp_next.as_deref().filter(|_| step.is_some()), step.unwrap_or(0))?;
+        tx.put_factor(
+            user.user,
+            row.totp_next.as_deref().filter(|_| step.is_some()),
+            step.unwrap_or(0),
+        )?;
         let recovery_codes = match step {
             Some(_) => draw_recovery_codes(tx, station, user.user)?,
             None => {
@@ -208,15 +229,24 @@ pub(crate) fn accept(station: &Station, order: &AcceptOrder) -> Result<Accepted,
         end_all(tx, user.user)?;
         audit::append(tx, &station.env, &Line::of(Some(user.user), "password.set", "by invitation"))?;
         if step.is_some() {
-            audit::append(tx, &station.env, &Line::of(Some(user.user), "factor.set", "totp, by invitation"))?;
+            audit::append(
+                tx,
+                &station.env,
+                &Line::of(Some(user.user), "factor.set", "totp, by invitation"),
+            )?;
         }
         tx.put_sign_in_failures(&account_key(&name), 0, now)?;
-        let mut begun = begin(tx, &station.env, &station.sign_in.config, &Begin {
-            user: &user,
-            via: "password",
-            factor: step.map(|_| "totp"),
-            source: &order.source,
-        })?;
+        let mut begun = begin(
+            tx,
+            &station.env,
+            &station.sign_in.config,
+            &Begin {
+                user: &user,
+                via: "password",
+                factor: step.map(|_| "totp"),
+                source: &order.source,
+            },
+        )?;
         begun.device = remember(tx, station, &user, &order.source, None)?;
         Ok::<_, StationError>(Some(Accepted {
             begun,

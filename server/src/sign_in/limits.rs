@@ -131,8 +131,16 @@ impl Limits {
             }
             let account = counts.accounts.get_mut(&attempt.account);
             let is_over = account.as_ref().is_some_and(|count| count.failures >= ACCOUNT_FAILURES_MAX);
-            let held = if is_over { ACCOUNTS.most_ms } else { ACCOUNTS.wait(account, now) };
-            let passage = if held > 0 && !attempt.is_known() { Passage::ByFactor } else { Passage::Open };
+            let held = if is_over {
+                ACCOUNTS.most_ms
+            } else {
+                ACCOUNTS.wait(account, now)
+            };
+            let passage = if held > 0 && !attempt.is_known() {
+                Passage::ByFactor
+            } else {
+                Passage::Open
+            };
             if passage == Passage::ByFactor && !attempt.has_code {
                 wait = wait.max(held);
             }
@@ -279,7 +287,10 @@ mod tests {
         }
         assert_eq!(waits.first(), Some(&2_000));
         assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]), "{waits:?}");
-        assert!(limits.admit(&attempt("li", "10.0.0.1"), UnixMillis(now)).is_ok(), "another account");
+        assert!(
+            limits.admit(&attempt("li", "10.0.0.1"), UnixMillis(now)).is_ok(),
+            "another account"
+        );
         limits.succeeded(&wang);
         for _ in 0..5 {
             limits.admit(&wang, UnixMillis(now)).unwrap();
@@ -292,7 +303,11 @@ mod tests {
         for number in 0..500 {
             let _ = limits.admit(&attempt("wang", &format!("source {number}")), UnixMillis(number));
         }
-        assert_eq!(limits.failures(&hash("wang")), 20, "what is refused is not looked at and does not count");
+        assert_eq!(
+            limits.failures(&hash("wang")),
+            20,
+            "what is refused is not looked at and does not count"
+        );
         let now = UnixMillis(1_000);
         assert!(limits.admit(&attempt("wang", "new"), now).is_err());
         let known = Attempt {
@@ -334,7 +349,9 @@ mod tests {
     fn one_source_is_slowed_at_all_accounts_together_but_not_on_a_remembered_device() {
         let limits = Limits::default();
         for number in 0..50 {
-            limits.admit(&attempt(&format!("name {number}"), "10.0.0.1"), UnixMillis(0)).unwrap();
+            limits
+                .admit(&attempt(&format!("name {number}"), "10.0.0.1"), UnixMillis(0))
+                .unwrap();
         }
         assert!(limits.admit(&attempt("another", "10.0.0.1"), UnixMillis(0)).is_err());
         assert!(limits.admit_source(hash("10.0.0.1"), UnixMillis(0)).is_err());
@@ -343,7 +360,10 @@ mod tests {
             ..attempt("wang", "10.0.0.1")
         };
         limits.admit(&device, UnixMillis(0)).unwrap();
-        assert!(limits.admit(&attempt("another", "10.0.0.1"), UnixMillis(60 * 60_000)).is_ok(), "it is forgotten");
+        assert!(
+            limits.admit(&attempt("another", "10.0.0.1"), UnixMillis(60 * 60_000)).is_ok(),
+            "it is forgotten"
+        );
     }
 
     #[test]
@@ -358,7 +378,10 @@ mod tests {
             limits.admit(&stranger, UnixMillis(number)).unwrap();
         }
         limits.counts(|counts| {
-            assert_eq!([counts.attempts.len(), counts.sources.len(), counts.accounts.len()], [ROWS_MAX; 3]);
+            assert_eq!(
+                [counts.attempts.len(), counts.sources.len(), counts.accounts.len()],
+                [ROWS_MAX; 3]
+            );
         });
         assert_eq!(limits.failures(&hash("wang")), 1);
     }

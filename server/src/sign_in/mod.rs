@@ -79,7 +79,10 @@ impl SignIn {
             limits.remember(account, u32::try_from(failures).unwrap_or(u32::MAX), last_at);
         }
         let provider = match &config.provider {
-            Some(provider) => Some(Arc::new(Provider::new(provider, config.public_url.as_deref().unwrap_or_default())?)),
+            Some(provider) => Some(Arc::new(Provider::new(
+                provider,
+                config.public_url.as_deref().unwrap_or_default(),
+            )?)),
             None => None,
         };
         Ok(Self {
@@ -117,7 +120,9 @@ pub(crate) fn person(tx: &ReadTx<'_>, user: UserId) -> Result<Option<UserRow>, S
 fn account_name(text: &str) -> Option<String> {
     let name = password::normal(text.trim().get(..ACCOUNT_CHARS_MAX * 8).unwrap_or(text.trim())).to_lowercase();
     let is_name = (1..=ACCOUNT_CHARS_MAX).contains(&name.chars().count())
-        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '@'));
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '@'));
     is_name.then_some(name)
 }
 

@@ -72,7 +72,14 @@ pub(crate) fn prove_again(
         if !is_alive || !is_right || (account.totp.is_some() && factor.is_none()) {
             return refused(tx, station, &account, source).map(|()| None);
         }
-        Ok(Some(renew(tx, &station.env, &station.sign_in.config, &user, session, factor)?))
+        Ok(Some(renew(
+            tx,
+            &station.env,
+            &station.sign_in.config,
+            &user,
+            session,
+            factor,
+        )?))
     })?;
     let begun = begun.ok_or(SignInError::Wrong)?;
     station.sign_in.limits.succeeded(&attempt);
@@ -94,7 +101,11 @@ pub(crate) fn change_password(
         person: &by.session.name,
         account: &account.name,
     };
-    let chars_min = if account.totp.is_some() { CHARS_MIN_WITH_FACTOR } else { CHARS_MIN_ALONE };
+    let chars_min = if account.totp.is_some() {
+        CHARS_MIN_WITH_FACTOR
+    } else {
+        CHARS_MIN_ALONE
+    };
     new.check(chars_min, &words, &station.sign_in.blocklist)?;
     let (attempt, is_right) = checked(station, &account, session, old, source)?;
     if !is_right {
@@ -104,14 +115,20 @@ pub(crate) fn change_password(
     let hash = station.sign_in.hashing.hash(&station.env, &new)?;
     let begun = station.store.write(|tx| {
         let user = someone(tx, account.user)?;
-        let is_same = tx.account_of(account.user)?.is_some_and(|now| now.password == account.password);
+        let is_same = tx
+            .account_of(account.user)?
+            .is_some_and(|now| now.password == account.password);
         if !is_same || tx.session(&session.id)?.is_none() {
             return Ok(None);
         }
         set_password(tx, station, account.user, &hash, new.is_long())?;
         tx.drop_sessions(account.user)?;
         tx.drop_known_places(account.user)?;
-        audit::append(tx, &station.env, &Line::of(Some(account.user), "password.set", "with the old one"))?;
+        audit::append(
+            tx,
+            &station.env,
+            &Line::of(Some(account.user), "password.set", "with the old one"),
+        )?;
         Ok::<_, StationError>(Some(renew(tx, &station.env, &station.sign_in.config, &user, session, None)?))
     })?;
     station.sign_in.limits.succeeded(&attempt);
@@ -139,7 +156,9 @@ pub(crate) fn confirm_own_factor(station: &Station, by: &SignedIn, code: &str) -
     let step = secret.step_of(code, station.env.clock.now().0)?.ok_or(SignInError::Code)?;
     let set = station.store.write(|tx| {
         let user = someone(tx, account.user)?;
-        let is_same = tx.account_of(account.user)?.is_some_and(|now| now.totp_next == account.totp_next);
+        let is_same = tx
+            .account_of(account.user)?
+            .is_some_and(|now| now.totp_next == account.totp_next);
         if !is_same || tx.session(&session.id)?.is_none() {
             return Ok(None);
         }
@@ -172,7 +191,11 @@ pub(super) fn draw_recovery_codes(tx: &WriteTx<'_>, station: &Station, user: Use
     let codes = codes.collect::<Result<Vec<_>, _>>()?;
     let hashes: Vec<_> = codes.iter().map(|code| tokens::hash(plain(code).as_bytes())).collect();
     tx.put_recovery_codes(user, &hashes)?;
-    audit::append(tx, &station.env, &Line::of(Some(user), "factor.codes", format!("{RECOVERY_CODES} drawn")))?;
+    audit::append(
+        tx,
+        &station.env,
+        &Line::of(Some(user), "factor.codes", format!("{RECOVERY_CODES} drawn")),
+    )?;
     Ok(RecoveryCodes { recovery_codes: codes })
 }
 
@@ -182,7 +205,8 @@ fn own<'s>(station: &Station, by: &'s SignedIn) -> Result<(&'s SessionView, Acco
     let account = station
         .store
         .read(|tx| Ok::<_, StationError>(tx.account_of(by.session.user)?))?;
-    let account = account.ok_or_else(|| StationError::Invalid("this person has no account here: ask for an invitation".into()))?;
+    let account =
+        account.ok_or_else(|| StationError::Invalid("this person has no account here: ask for an invitation".into()))?;
     Ok((session, account))
 }
 

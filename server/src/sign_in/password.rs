@@ -62,7 +62,9 @@ pub enum PasswordFault {
     #[error("it is too long: take at most {CHARS_MAX} characters")]
     Long,
     /// One that is tried first.
-    #[error("it is among those that are tried first: common, a run or repetition, a date or number of a person, or made of the station's or your own name")]
+    #[error(
+        "it is among those that are tried first: common, a run or repetition, a date or number of a person, or made of the station's or your own name"
+    )]
     Common,
 }
 
@@ -120,7 +122,11 @@ impl Hashing {
     /// A hash to keep, with a salt of its own.
     pub(crate) fn hash(&self, env: &Environment, password: &Password) -> Result<Zeroizing<String>, SignInError> {
         let salt = random::<16>(env)?;
-        let hash = self.in_turn(true, || argon2()?.hash_password_with_salt(password.text.as_bytes(), &salt).map_err(faulty))?;
+        let hash = self.in_turn(true, || {
+            argon2()?
+                .hash_password_with_salt(password.text.as_bytes(), &salt)
+                .map_err(faulty)
+        })?;
         Ok(Zeroizing::new(hash?.to_string()))
     }
 
@@ -200,7 +206,11 @@ mod tests {
         // é as one character and as two, and full-width letters.
         let hash = hashing.hash(&env, &typed("caf\u{e9} ＡＢＣ 夜班巡逻")).unwrap();
         assert!(!is_outdated(&hash), "{}", hash.as_str());
-        assert!(hashing.verify(false, &typed("cafe\u{301} ABC 夜班巡逻"), Some(&hash)).unwrap());
+        assert!(
+            hashing
+                .verify(false, &typed("cafe\u{301} ABC 夜班巡逻"), Some(&hash))
+                .unwrap()
+        );
         for wrong in ["cafe ABC 夜班巡逻", "caf\u{e9} abc 夜班巡逻", "", "caf\u{e9} ABC 夜班巡逻 "] {
             assert!(!hashing.verify(false, &typed(wrong), Some(&hash)).unwrap(), "{wrong}");
         }

@@ -84,7 +84,9 @@ pub(crate) fn issue(station: &Station, by: Option<&Session>, user: UserId, order
             (roles, _) => roles,
         };
         if let Some(role) = roles.iter().flatten().find(|role| !has.contains(role)) {
-            return Err(StationError::Invalid(format!("the person has no role {role:?} to give to a token")));
+            return Err(StationError::Invalid(format!(
+                "the person has no role {role:?} to give to a token"
+            )));
         }
         let token = tokens::issue_for(tx, &station.env, user, None, i64::from(days) * DAY_MS)?;
         let hash = tokens::hash(token.as_bytes());

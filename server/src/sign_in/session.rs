@@ -122,7 +122,12 @@ pub(super) struct Begin<'a> {
 }
 
 /// Begins a session within a step. Its token is new, whatever the caller brought along.
-pub(super) fn begin(tx: &WriteTx<'_>, env: &Environment, config: &SignInConfig, begin: &Begin<'_>) -> Result<Begun, StationError> {
+pub(super) fn begin(
+    tx: &WriteTx<'_>,
+    env: &Environment,
+    config: &SignInConfig,
+    begin: &Begin<'_>,
+) -> Result<Begun, StationError> {
     let now = env.clock.now();
     let row = SessionRow {
         hash: Hash::from_bytes([0; 32]),
@@ -136,7 +141,12 @@ pub(super) fn begin(tx: &WriteTx<'_>, env: &Environment, config: &SignInConfig, 
         expires_at: now.plus(millis(config.session_max)),
     };
     let begun = put(tx, env, config, begin.user, row)?;
-    let detail = format!("{}, {}, from {}", begin.via, begin.factor.unwrap_or("no second factor"), begin.source);
+    let detail = format!(
+        "{}, {}, from {}",
+        begin.via,
+        begin.factor.unwrap_or("no second factor"),
+        begin.source
+    );
     audit::append(tx, env, &Line::of(Some(begin.user.user), "session.begin", detail))?;
     Ok(begun)
 }
@@ -164,11 +174,21 @@ pub(super) fn renew(
         expires_at: old.expires_at,
     };
     let begun = put(tx, env, config, user, row)?;
-    audit::append(tx, env, &Line::of(Some(user.user), "session.renew", factor.unwrap_or("password")))?;
+    audit::append(
+        tx,
+        env,
+        &Line::of(Some(user.user), "session.renew", factor.unwrap_or("password")),
+    )?;
     Ok(begun)
 }
 
-fn put(tx: &WriteTx<'_>, env: &Environment, config: &SignInConfig, user: &UserRow, row: SessionRow) -> Result<Begun, StationError> {
+fn put(
+    tx: &WriteTx<'_>,
+    env: &Environment,
+    config: &SignInConfig,
+    user: &UserRow,
+    row: SessionRow,
+) -> Result<Begun, StationError> {
     let token = URL_SAFE_NO_PAD.encode(random::<32>(env)?);
     let row = SessionRow {
         hash: tokens::hash(token.as_bytes()),
@@ -207,7 +227,9 @@ pub(crate) fn find(station: &Station, token: &str) -> Result<Option<SignedIn>, S
     }) = &found
         && now.0 - session.seen_at.0 >= SEEN_MS.min(idle_ms / 2)
     {
-        station.store.write(|tx| Ok::<_, StationError>(tx.touch_session(&hash, now)?))?;
+        station
+            .store
+            .write(|tx| Ok::<_, StationError>(tx.touch_session(&hash, now)?))?;
     }
     Ok(found)
 }
@@ -227,7 +249,9 @@ fn of_program(tx: &ReadTx<'_>, hash: &Hash, now: UnixMillis) -> Result<Option<Si
     let Some(token) = tx.token(hash)?.filter(|row| row.expires_at > now && row.book.is_none()) else {
         return Ok(None);
     };
-    let Some(user) = person(tx, token.user)? else { return Ok(None) };
+    let Some(user) = person(tx, token.user)? else {
+        return Ok(None);
+    };
     let row = tx.program_token(hash)?;
     let limit = row.as_ref().and_then(|row| row.roles.clone());
     let mut session = session_of(user);
@@ -270,7 +294,11 @@ pub(crate) fn end(station: &Station, by: Option<&SignedIn>, user: UserId, id: Op
             None => tx.drop_sessions(user)?,
         };
         let detail = format!("{ended} of {user}");
-        audit::append(tx, &station.env, &Line::of(by.map(|by| by.session.user), "session.end", detail))?;
+        audit::append(
+            tx,
+            &station.env,
+            &Line::of(by.map(|by| by.session.user), "session.end", detail),
+        )?;
         Ok(ended)
     })?)
 }
@@ -280,7 +308,11 @@ pub(crate) fn end_own(station: &Station, by: &SignedIn) -> Result<(), SignInErro
     let session = by.own_session()?;
     Ok(station.store.write(|tx| {
         if tx.drop_session(&session.id)? {
-            audit::append(tx, &station.env, &Line::of(Some(by.session.user), "session.end", "signed out"))?;
+            audit::append(
+                tx,
+                &station.env,
+                &Line::of(Some(by.session.user), "session.end", "signed out"),
+            )?;
         }
         Ok::<_, StationError>(())
     })?)

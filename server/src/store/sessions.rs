@@ -91,7 +91,11 @@ impl ReadTx<'_> {
 
     /// What a token of a program is for.
     pub(crate) fn program_token(&self, hash: &Hash) -> Result<Option<ProgramTokenRow>, StoreError> {
-        self.one(&format!("{PROGRAM_TOKEN} AND t.hash = ?1"), [hash.as_bytes()], read_program_token)
+        self.one(
+            &format!("{PROGRAM_TOKEN} AND t.hash = ?1"),
+            [hash.as_bytes()],
+            read_program_token,
+        )
     }
 
     /// A person's tokens for programs, newest first.

@@ -94,9 +94,11 @@ impl ReadTx<'_> {
 
     /// Failures that were counted, by account.
     pub(crate) fn sign_in_failures(&self) -> Result<Vec<(Hash, u64, UnixMillis)>, StoreError> {
-        self.all("SELECT account, failures, last_at FROM sign_in_failure ORDER BY account", [], |row| {
-            Ok((Hash::from_bytes(row.get(0)?), uint(row.get(1)?), UnixMillis(row.get(2)?)))
-        })
+        self.all(
+            "SELECT account, failures, last_at FROM sign_in_failure ORDER BY account",
+            [],
+            |row| Ok((Hash::from_bytes(row.get(0)?), uint(row.get(1)?), UnixMillis(row.get(2)?))),
+        )
     }
 
     /// Who somebody at a provider is here.
@@ -159,7 +161,10 @@ impl WriteTx<'_> {
 
     /// Notes a secret that was shown and is to be confirmed.
     pub(crate) fn put_next_factor(&self, user: UserId, sealed: &[u8]) -> Result<(), StoreError> {
-        self.run("UPDATE account SET totp_next = ?2 WHERE user = ?1", params![user.as_bytes(), sealed])?;
+        self.run(
+            "UPDATE account SET totp_next = ?2 WHERE user = ?1",
+            params![user.as_bytes(), sealed],
+        )?;
         Ok(())
     }
 
@@ -259,13 +264,7 @@ impl WriteTx<'_> {
     }
 
     /// Links somebody at a provider to a person.
-    pub(crate) fn put_provider_link(
-        &self,
-        issuer: &str,
-        subject: &str,
-        user: UserId,
-        at: UnixMillis,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn put_provider_link(&self, issuer: &str, subject: &str, user: UserId, at: UnixMillis) -> Result<(), StoreError> {
         self.run(
             "INSERT INTO provider_link (issuer, subject, user, at) VALUES (?1, ?2, ?3, ?4)",
             params![issuer, subject, user.as_bytes(), at.0],

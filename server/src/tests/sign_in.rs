@@ -6,7 +6,8 @@ use beatbook_protocol::id::UserId;
 
 use crate::sign_in::code_of;
 use crate::station::{
-    AcceptOrder, Accepted, Begun, FactorOffer, InitOptions, Login, SignInError, SignInOrder, SignedIn, Source, Station, TokenOrder,
+    AcceptOrder, Accepted, Begun, FactorOffer, InitOptions, Login, SignInError, SignInOrder, SignedIn, Source, Station,
+    TokenOrder,
 };
 use crate::testing::World;
 
@@ -106,7 +107,10 @@ fn a_person_sets_his_password_by_an_invitation_and_signs_in() {
 #[test]
 fn an_invitation_is_used_once_also_by_two_at_the_same_time() {
     let world = World::new();
-    let user = world.station.add_user(None, "王警官", &["officer".into()], world.unit).unwrap();
+    let user = world
+        .station
+        .add_user(None, "王警官", &["officer".into()], world.unit)
+        .unwrap();
     let invitation = world.station.invite(None, user, Some("wang")).unwrap().invitation;
     let order = AcceptOrder {
         invitation,
@@ -124,7 +128,11 @@ fn an_invitation_is_used_once_also_by_two_at_the_same_time() {
         both.map(|one| one.join().unwrap())
     });
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
-    for refused in outcomes.into_iter().filter_map(Result::err).chain(world.station.accept_invitation(&order).err()) {
+    for refused in outcomes
+        .into_iter()
+        .filter_map(Result::err)
+        .chain(world.station.accept_invitation(&order).err())
+    {
         assert!(matches!(refused, SignInError::Invitation), "{refused}");
     }
 }
@@ -132,12 +140,18 @@ fn an_invitation_is_used_once_also_by_two_at_the_same_time() {
 #[test]
 fn an_invitation_that_ran_out_or_was_replaced_is_none() {
     let world = World::new();
-    let user = world.station.add_user(None, "王警官", &["officer".into()], world.unit).unwrap();
+    let user = world
+        .station
+        .add_user(None, "王警官", &["officer".into()], world.unit)
+        .unwrap();
     let first = world.station.invite(None, user, Some("wang")).unwrap();
     let second = world.station.invite(None, user, Some("wang.1")).unwrap();
     let look = |invitation: &str| world.station.invitation(invitation, &here());
     assert!(matches!(look(&first.invitation), Err(SignInError::Invitation)));
-    assert_eq!(look(&second.invitation.to_lowercase().replace('-', " ")).unwrap().account, "wang.1");
+    assert_eq!(
+        look(&second.invitation.to_lowercase().replace('-', " ")).unwrap().account,
+        "wang.1"
+    );
     world.clock.pass(73 * HOUR);
     assert!(matches!(look(&second.invitation), Err(SignInError::Invitation)));
     for nonsense in ["", "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA", &"x".repeat(100_000)] {
@@ -161,11 +175,17 @@ fn a_new_invitation_ends_what_let_the_person_in_before() {
     };
     world.station.accept_invitation(&accept).unwrap();
     assert_eq!(world.station.session(&token), None);
-    assert!(matches!(world.enter(&chief), Err(SignInError::Wrong)), "old password, old authenticator");
+    assert!(
+        matches!(world.enter(&chief), Err(SignInError::Wrong)),
+        "old password, old authenticator"
+    );
     world.clock.pass(31_000);
     let old = chief.offer.as_ref().map(|offer| world.code(offer));
     let mixed = order("wang", "another sentence to keep", old.as_deref());
-    assert!(matches!(world.station.sign_in(&mixed), Err(SignInError::Wrong)), "old authenticator");
+    assert!(
+        matches!(world.station.sign_in(&mixed), Err(SignInError::Wrong)),
+        "old authenticator"
+    );
 }
 
 #[test]
@@ -183,13 +203,19 @@ fn a_role_that_needs_a_second_factor_gets_nobody_in_without() {
         })
     };
     assert!(matches!(accept(None), Err(SignInError::FactorMissing)));
-    assert!(matches!(accept(Some("123456".into())), Err(SignInError::Code)), "none was shown");
+    assert!(
+        matches!(accept(Some("123456".into())), Err(SignInError::Code)),
+        "none was shown"
+    );
     world.station.offer_factor(&invited.invitation, &here()).unwrap();
     assert!(matches!(accept(Some("000000".into())), Err(SignInError::Code)));
     // Whoever becomes chief later is held up at the door until he has one.
     let wang = world.somebody("wang", &["officer"], false);
     world.enter(&wang).unwrap();
-    world.station.move_user(None, wang.user, None, Some(&["chief".into()])).unwrap();
+    world
+        .station
+        .move_user(None, wang.user, None, Some(&["chief".into()]))
+        .unwrap();
     assert!(matches!(world.enter(&wang), Err(SignInError::FactorMissing)));
 }
 
@@ -204,7 +230,10 @@ fn a_code_counts_once_and_so_does_a_recovery_code() {
     assert_eq!(attempt(Some(&code)).unwrap().factor.as_deref(), Some("totp"));
     assert!(matches!(attempt(Some(&code)), Err(SignInError::Wrong)), "replayed");
     world.clock.pass(20_000);
-    assert!(matches!(attempt(Some(&code)), Err(SignInError::Wrong)), "replayed within its drift");
+    assert!(
+        matches!(attempt(Some(&code)), Err(SignInError::Wrong)),
+        "replayed within its drift"
+    );
     let recovery = &chief.accepted.recovery_codes[3];
     let begun = attempt(Some(&recovery.to_lowercase())).unwrap();
     assert_eq!((begun.factor.as_deref(), begun.recovery_codes_left), (Some("recovery"), 9));
@@ -239,7 +268,16 @@ fn a_session_ends_when_it_is_idle_and_after_its_time_in_any_case() {
     assert_eq!(world.station.session(&busy), None, "twelve hours");
     // A clock that is set back brings nothing back that was seen to be over.
     world.clock.pass(-13 * HOUR);
-    assert_eq!(world.station.sessions(None, wang.user).unwrap().iter().filter(|one| one.begun_at.0 < 0).count(), 0);
+    assert_eq!(
+        world
+            .station
+            .sessions(None, wang.user)
+            .unwrap()
+            .iter()
+            .filter(|one| one.begun_at.0 < 0)
+            .count(),
+        0
+    );
 }
 
 #[test]
@@ -276,8 +314,16 @@ fn a_changed_password_ends_every_session_and_goes_on_with_one_under_a_new_token(
     let (mine, other) = (world.enter(&wang).unwrap(), world.enter(&wang).unwrap());
     let caller = world.caller(&mine);
     let change = |old: &str, new: &str| world.station.change_password(&caller, old, new, &here());
-    assert!(matches!(change("seven kettles on the floor", "a different long sentence"), Err(SignInError::Wrong)));
-    for poor in ["short", "朝阳派出所朝阳派出所朝阳派出所", "aaaaaaaaaaaaaaaaaaaaa", &"é".repeat(257)] {
+    assert!(matches!(
+        change("seven kettles on the floor", "a different long sentence"),
+        Err(SignInError::Wrong)
+    ));
+    for poor in [
+        "short",
+        "朝阳派出所朝阳派出所朝阳派出所",
+        "aaaaaaaaaaaaaaaaaaaaa",
+        &"é".repeat(257),
+    ] {
         assert!(matches!(change(PASSWORD, poor), Err(SignInError::Password(_))), "{poor}");
     }
     let renewed = change(PASSWORD, "a different long sentence").unwrap();
@@ -286,7 +332,10 @@ fn a_changed_password_ends_every_session_and_goes_on_with_one_under_a_new_token(
     }
     assert!(world.station.session(&renewed.token).is_some());
     assert!(matches!(world.enter(&wang), Err(SignInError::Wrong)));
-    world.station.sign_in(&order("wang", "a different long sentence", None)).unwrap();
+    world
+        .station
+        .sign_in(&order("wang", "a different long sentence", None))
+        .unwrap();
 }
 
 #[test]
@@ -296,7 +345,11 @@ fn showing_again_who_one_is_gives_a_new_token_and_not_a_longer_session() {
     let begun = world.enter(&chief).unwrap();
     world.clock.pass(11 * MINUTE);
     let stale = world.caller(&begun);
-    let token = |by: &SignedIn| world.station.issue_program_token(Some(by), chief.user, &TokenOrder::default());
+    let token = |by: &SignedIn| {
+        world
+            .station
+            .issue_program_token(Some(by), chief.user, &TokenOrder::default())
+    };
     assert!(matches!(token(&stale), Err(SignInError::ProveAgain)));
     let prove = |code: Option<&str>| world.station.prove_again(&stale, Some(PASSWORD), code, &here());
     assert!(matches!(prove(None), Err(SignInError::FactorNeeded)));
@@ -323,25 +376,45 @@ fn a_token_of_a_program_is_named_limited_listed_and_revoked() {
     let program = world.station.signed_in(&token).unwrap();
     assert_eq!(program.session.roles, ["officer"]);
     assert!(matches!(&program.login, Login::Program { name } if name.as_deref() == Some("nightly report")));
-    for (roles, days) in [(vec!["admin"], 7), (vec!["boss"], 7), (vec!["officer"], 91), (vec!["officer"], 0)] {
+    for (roles, days) in [
+        (vec!["admin"], 7),
+        (vec!["boss"], 7),
+        (vec!["officer"], 91),
+        (vec!["officer"], 0),
+    ] {
         let order = TokenOrder {
             roles: Some(roles.iter().map(|role| (*role).to_owned()).collect()),
             days: Some(days),
             ..TokenOrder::default()
         };
-        assert!(world.station.issue_program_token(Some(&caller), chief.user, &order).is_err(), "{roles:?} {days}");
+        assert!(
+            world.station.issue_program_token(Some(&caller), chief.user, &order).is_err(),
+            "{roles:?} {days}"
+        );
     }
     // A token begets none that is more than itself, and changes nothing about its person.
-    let more = world.station.issue_program_token(Some(&program), chief.user, &TokenOrder::default()).unwrap();
+    let more = world
+        .station
+        .issue_program_token(Some(&program), chief.user, &TokenOrder::default())
+        .unwrap();
     assert_eq!(world.station.session(&more).unwrap().roles, ["officer"]);
-    assert!(matches!(world.station.offer_own_factor(&program), Err(SignInError::SessionNeeded)));
     assert!(matches!(
-        world.station.change_password(&program, PASSWORD, "a different long sentence", &here()),
+        world.station.offer_own_factor(&program),
+        Err(SignInError::SessionNeeded)
+    ));
+    assert!(matches!(
+        world
+            .station
+            .change_password(&program, PASSWORD, "a different long sentence", &here()),
         Err(SignInError::SessionNeeded)
     ));
     let listed = world.station.program_tokens(&caller, chief.user).unwrap();
     assert_eq!(listed.len(), 2);
-    assert!(listed.iter().any(|one| one.name.as_deref() == Some("nightly report") && one.issued_by == Some(chief.user)));
+    assert!(
+        listed
+            .iter()
+            .any(|one| one.name.as_deref() == Some("nightly report") && one.issued_by == Some(chief.user))
+    );
     for one in listed {
         world.station.revoke_program_token(&caller, chief.user, one.id).unwrap();
         assert!(world.station.revoke_program_token(&caller, chief.user, one.id).is_err());
@@ -374,14 +447,24 @@ fn nobody_gets_at_another_persons_account_beyond_his_own_roles_and_units() {
             assert!(world.station.sessions(Some(&by), whom).is_err());
             assert!(world.station.end_sessions(Some(&by), whom, None).is_err());
             assert!(world.station.program_tokens(&by, whom).is_err());
-            assert!(world.station.issue_program_token(Some(&by), whom, &TokenOrder::default()).is_err());
+            assert!(
+                world
+                    .station
+                    .issue_program_token(Some(&by), whom, &TokenOrder::default())
+                    .is_err()
+            );
         }
     }
     let taken = world.station.invite(None, officer.user, Some("LI")).unwrap_err();
     assert!(taken.to_string().contains("another person"), "{taken}");
     // An id that is guessed, of another person's session.
     let theirs = world.station.sessions(None, chief.user).unwrap()[0].id;
-    assert!(world.station.end_sessions(Some(&by(&officer)), officer.user, Some(theirs)).is_err());
+    assert!(
+        world
+            .station
+            .end_sessions(Some(&by(&officer)), officer.user, Some(theirs))
+            .is_err()
+    );
     assert!(world.station.session(&chief.accepted.begun.token).is_some());
     assert_eq!(world.station.end_sessions(Some(&by(&chief)), officer.user, None).unwrap(), 1);
 }
@@ -392,21 +475,36 @@ fn a_second_factor_is_set_changed_and_takes_other_sessions_along() {
     let wang = world.somebody("wang", &["officer"], false);
     let (mine, other) = (world.enter(&wang).unwrap(), world.enter(&wang).unwrap());
     let offer = world.station.offer_own_factor(&world.caller(&mine)).unwrap();
-    assert!(matches!(world.station.confirm_own_factor(&world.caller(&mine), "000000"), Err(SignInError::Code)));
+    assert!(matches!(
+        world.station.confirm_own_factor(&world.caller(&mine), "000000"),
+        Err(SignInError::Code)
+    ));
     assert!(world.enter(&wang).is_ok(), "nothing is in force before its first code");
-    let set = world.station.confirm_own_factor(&world.caller(&mine), &world.code(&offer)).unwrap();
+    let set = world
+        .station
+        .confirm_own_factor(&world.caller(&mine), &world.code(&offer))
+        .unwrap();
     assert_eq!(set.recovery_codes.len(), 10);
     assert_eq!(world.station.session(&other.token), None);
     assert!(matches!(world.enter(&wang), Err(SignInError::FactorNeeded)));
     let attempt = |code: &str| world.station.sign_in(&order("wang", PASSWORD, Some(code)));
-    assert!(matches!(attempt(&world.code(&offer)), Err(SignInError::Wrong)), "the code that confirmed it is used");
+    assert!(
+        matches!(attempt(&world.code(&offer)), Err(SignInError::Wrong)),
+        "the code that confirmed it is used"
+    );
     world.clock.pass(31_000);
     attempt(&world.code(&offer)).unwrap();
     // Another one needs the one that there is, shown within the last minutes.
     world.clock.pass(11 * MINUTE);
     let caller = world.caller(&set.begun);
-    assert!(matches!(world.station.offer_own_factor(&caller), Err(SignInError::ProveAgain)));
-    assert!(matches!(world.station.new_recovery_codes(&caller), Err(SignInError::ProveAgain)));
+    assert!(matches!(
+        world.station.offer_own_factor(&caller),
+        Err(SignInError::ProveAgain)
+    ));
+    assert!(matches!(
+        world.station.new_recovery_codes(&caller),
+        Err(SignInError::ProveAgain)
+    ));
 }
 
 #[test]
@@ -417,7 +515,15 @@ fn a_stolen_database_and_the_log_hold_nothing_to_sign_in_with() {
     let token = world.station.issue_token(None, chief.user).unwrap();
     let invitation = world.station.invite(None, chief.user, None).unwrap().invitation;
     let offer = chief.offer.as_ref().unwrap();
-    let mut needles: Vec<String> = vec![PASSWORD.into(), "$argon2".into(), offer.secret.clone(), token, invitation, begun.token, begun.csrf];
+    let mut needles: Vec<String> = vec![
+        PASSWORD.into(),
+        "$argon2".into(),
+        offer.secret.clone(),
+        token,
+        invitation,
+        begun.token,
+        begun.csrf,
+    ];
     needles.extend(begun.device);
     needles.extend(chief.accepted.recovery_codes.clone());
     needles.extend(chief.accepted.recovery_codes.iter().map(|code| code.replace('-', "")));
@@ -428,13 +534,21 @@ fn a_stolen_database_and_the_log_hold_nothing_to_sign_in_with() {
             bytes.extend(std::fs::read(path).unwrap());
         }
     }
-    assert!(bytes.windows(4).any(|window| window == "王警".as_bytes().get(..4).unwrap()), "what is looked through is the database");
+    assert!(
+        bytes.windows(4).any(|window| window == "王警".as_bytes().get(..4).unwrap()),
+        "what is looked through is the database"
+    );
     for needle in needles {
         let holds = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
         assert!(!holds, "{needle}");
     }
     let secret = code_of(offer, 0);
-    assert!(world.audit().iter().all(|(_, detail)| !detail.contains(PASSWORD) && !detail.contains(&secret)));
+    assert!(
+        world
+            .audit()
+            .iter()
+            .all(|(_, detail)| !detail.contains(PASSWORD) && !detail.contains(&secret))
+    );
 }
 
 #[test]
@@ -443,15 +557,34 @@ fn odd_names_and_passwords_are_refused_clearly_and_cost_little() {
     let wang = world.somebody("wang", &["officer"], false);
     let before = world.station.password_hashings();
     let long = "x".repeat(300_000);
-    assert!(matches!(world.station.sign_in(&order("wang", &long, None)), Err(SignInError::Password(_))));
+    assert!(matches!(
+        world.station.sign_in(&order("wang", &long, None)),
+        Err(SignInError::Password(_))
+    ));
     assert_eq!(world.station.password_hashings(), before, "not hashed");
-    for name in ["", "\0", "wang\u{202e}", "wa\nng", &long, "wang\u{200b}", "' OR 1=1 --", "wang%"] {
-        assert!(matches!(world.station.sign_in(&order(name, "x", None)), Err(SignInError::Wrong)), "{name:.20}");
+    for name in [
+        "",
+        "\0",
+        "wang\u{202e}",
+        "wa\nng",
+        &long,
+        "wang\u{200b}",
+        "' OR 1=1 --",
+        "wang%",
+    ] {
+        assert!(
+            matches!(world.station.sign_in(&order(name, "x", None)), Err(SignInError::Wrong)),
+            "{name:.20}"
+        );
         world.clock.pass(16 * MINUTE);
         assert!(world.station.invite(None, wang.user, Some(name)).is_err(), "{name:.20}");
     }
     let lines = world.audit();
-    assert!(lines.iter().all(|(_, detail)| detail.len() < 200 && !detail.contains(['\n', '\0'])));
+    assert!(
+        lines
+            .iter()
+            .all(|(_, detail)| detail.len() < 200 && !detail.contains(['\n', '\0']))
+    );
     for code in ["", "0", &long, "１２３４５６", "\u{202e}123456"] {
         let _ = world.station.sign_in(&order("wang", PASSWORD, Some(code))).unwrap();
     }
@@ -468,6 +601,9 @@ fn a_restore_ends_every_session_and_invitation() {
     Station::restore(&file, &data, &world.keys(), &world.env).unwrap();
     world.reopen_at(&data);
     assert_eq!(world.station.session(&token), None);
-    assert!(matches!(world.station.invitation(&invitation, &here()), Err(SignInError::Invitation)));
+    assert!(matches!(
+        world.station.invitation(&invitation, &here()),
+        Err(SignInError::Invitation)
+    ));
     world.enter(&wang).unwrap();
 }

@@ -108,7 +108,9 @@ fn a_flood_from_many_addresses_locks_nobody_out_who_was_there_before_or_has_a_se
     let stranger = world.station.sign_in(&with_password(&wang, None, None, from(900)));
     assert!(matches!(stranger, Err(SignInError::Throttled { retry_after_ms }) if retry_after_ms > 0));
     // A second factor that an account does not have speaks for nobody, however right the password is.
-    let made_up = world.station.sign_in(&with_password(&wang, Some("123456".into()), None, from(901)));
+    let made_up = world
+        .station
+        .sign_in(&with_password(&wang, Some("123456".into()), None, from(901)));
     assert!(matches!(made_up, Err(SignInError::Wrong)));
     world.flood_again("wang");
     world.station.sign_in(&with_password(&wang, None, device, from(902))).unwrap();
@@ -116,7 +118,10 @@ fn a_flood_from_many_addresses_locks_nobody_out_who_was_there_before_or_has_a_se
     world.station.sign_in(&with_password(&wang, None, None, here())).unwrap();
     // From a hotel, with the authenticator.
     let code = world.next_code(&chief);
-    world.station.sign_in(&with_password(&chief, Some(code), None, from(903))).unwrap();
+    world
+        .station
+        .sign_in(&with_password(&chief, Some(code), None, from(903)))
+        .unwrap();
 }
 
 impl World {
@@ -143,7 +148,10 @@ fn neighbours_at_one_address_cannot_hold_up_who_has_signed_in_on_his_device() {
         world.station.sign_in(&with_password(&wang, None, None, here())),
         Err(SignInError::Throttled { .. })
     ));
-    world.station.sign_in(&with_password(&wang, None, device.clone(), here())).unwrap();
+    world
+        .station
+        .sign_in(&with_password(&wang, None, device.clone(), here()))
+        .unwrap();
     // His device speaks for him at his account alone.
     world.somebody("zhao", &["officer"], false);
     world.flood("zhao");

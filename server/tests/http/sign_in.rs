@@ -23,19 +23,25 @@ fn desk() -> Desk {
 
 /// What an authenticator shows some seconds from now.
 fn code(secret: &str, later: u64) -> String {
-    let totp = Builder::new().with_secret(Secret::try_from_base32(secret).unwrap()).build().unwrap();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let totp = Builder::new()
+        .with_secret(Secret::try_from_base32(secret).unwrap())
+        .build()
+        .unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     totp.generate(now + later).to_string()
 }
 
 /// A person with an invitation; his id and the invitation.
 async fn invited(desk: &Desk, account: &str, role: &str) -> (String, String) {
-    let added = desk.post("/api/v1/users", &json!({ "name": "王警官", "roles": [role] }), None).await;
+    let added = desk
+        .post("/api/v1/users", &json!({ "name": "王警官", "roles": [role] }), None)
+        .await;
     let user = added.json()["user"].as_str().unwrap().to_owned();
-    let path = format!("/api/v1/users/{user}/invitation");
-    let invited = desk.post(&path, &json!({ "account": account }), None).await;
-    assert_eq!(invited.status, 201, "{}", invited.text());
-    (user, invited.json()["invitation"].as_str().unwrap().to_owned())
+    let invited = desk.station.invite(None, user.parse().unwrap(), Some(account)).unwrap();
+    (user, invited.invitation)
 }
 
 async fn send(desk: &Desk, path: &str, body: &Json, headers: &[(&str, &str)]) -> Reply {
@@ -47,7 +53,10 @@ async fn send(desk: &Desk, path: &str, body: &Json, headers: &[(&str, &str)]) ->
 /// The value of a cookie that a reply sets.
 fn cookie(reply: &Reply, name: &str) -> Option<String> {
     let start = format!("{name}=");
-    let found = reply.cookies().into_iter().find_map(|set| set.strip_prefix(&start).map(str::to_owned));
+    let found = reply
+        .cookies()
+        .into_iter()
+        .find_map(|set| set.strip_prefix(&start).map(str::to_owned));
     found.map(|set| set.split(';').next().unwrap_or_default().to_owned())
 }
 
@@ -61,7 +70,9 @@ async fn browser(desk: &Desk, account: &str) -> String {
 }
 
 async fn csrf(desk: &Desk, cookie: &str) -> String {
-    let present = desk.call(Method::GET, "/api/v1/session", None, &[("cookie", cookie)], Vec::new()).await;
+    let present = desk
+        .call(Method::GET, "/api/v1/session", None, &[("cookie", cookie)], Vec::new())
+        .await;
     present.json()["csrf"].as_str().unwrap().to_owned()
 }
 
@@ -72,15 +83,26 @@ async fn a_browser_gets_a_cookie_that_scripts_do_not_see_and_needs_its_page_to_c
     let view = send(&desk, "/api/v1/invitations/look", &json!({ "invitation": invitation }), &[]).await;
     assert_eq!(view.json()["account"], "wang");
     let body = json!({ "invitation": invitation, "password": PASSWORD, "form": "cookie" });
-    let reply = send(&desk, "/api/v1/invitations/accept", &body, &[("origin", ORIGIN), ("sec-fetch-site", "same-origin")]).await;
+    let reply = send(
+        &desk,
+        "/api/v1/invitations/accept",
+        &body,
+        &[("origin", ORIGIN), ("sec-fetch-site", "same-origin")],
+    )
+    .await;
     assert_eq!(reply.json()["token"], "");
     assert!(reply.json()["device"].is_null());
     let set = reply.cookies();
-    assert!(set.iter().all(|set| set.contains("; HttpOnly; SameSite=Strict; Secure")), "{set:?}");
+    assert!(
+        set.iter().all(|set| set.contains("; HttpOnly; SameSite=Strict; Secure")),
+        "{set:?}"
+    );
     let token = cookie(&reply, "__Host-beatbook").unwrap();
     let kept = format!("other=1; __Host-beatbook={token}");
 
-    let present = desk.call(Method::GET, "/api/v1/session", None, &[("cookie", &kept)], Vec::new()).await;
+    let present = desk
+        .call(Method::GET, "/api/v1/session", None, &[("cookie", &kept)], Vec::new())
+        .await;
     assert_eq!(present.json()["person"]["name"], "王警官");
     let csrf = present.json()["csrf"].as_str().unwrap().to_owned();
     assert_ne!(csrf, token);
@@ -101,16 +123,30 @@ async fn a_browser_gets_a_cookie_that_scripts_do_not_see_and_needs_its_page_to_c
         vec![("beatbook-csrf", "x".into()), own()],
         vec![("beatbook-csrf", csrf.clone()), ("origin", "https://evil.example".into())],
         vec![("beatbook-csrf", csrf.clone()), ("origin", "null".into())],
-        vec![("beatbook-csrf", csrf.clone()), own(), ("sec-fetch-site", "cross-site".into())],
+        vec![
+            ("beatbook-csrf", csrf.clone()),
+            own(),
+            ("sec-fetch-site", "cross-site".into()),
+        ],
     ] {
         assert_problem(&end(forged).await, 403, "other_site");
     }
     let ended = end(vec![("beatbook-csrf", csrf.clone()), own()]).await;
     assert_eq!(ended.status, 200, "{}", ended.text());
     assert_eq!(cookie(&ended, "__Host-beatbook").as_deref(), Some(""));
-    let replayed = desk.call(Method::GET, "/api/v1/session", None, &[("cookie", &kept)], Vec::new()).await;
+    let replayed = desk
+        .call(Method::GET, "/api/v1/session", None, &[("cookie", &kept)], Vec::new())
+        .await;
     assert_problem(&replayed, 401, "token");
-    let as_bearer = desk.call(Method::GET, "/api/v1/session", Some(&format!("Bearer {token}")), &[], Vec::new()).await;
+    let as_bearer = desk
+        .call(
+            Method::GET,
+            "/api/v1/session",
+            Some(&format!("Bearer {token}")),
+            &[],
+            Vec::new(),
+        )
+        .await;
     assert_problem(&as_bearer, 401, "token");
 }
 
@@ -123,11 +159,18 @@ async fn a_session_that_somebody_put_into_a_browser_is_not_the_one_that_is_signe
     let reply = send(&desk, "/api/v1/sign-in", &body, &[("cookie", &attackers), ("origin", ORIGIN)]).await;
     let token = cookie(&reply, "__Host-beatbook").unwrap();
     assert!(!attackers.ends_with(&token));
-    let old = desk.call(Method::GET, "/api/v1/session", None, &[("cookie", &attackers)], Vec::new()).await;
+    let old = desk
+        .call(Method::GET, "/api/v1/session", None, &[("cookie", &attackers)], Vec::new())
+        .await;
     assert_problem(&old, 401, "token");
     // Neither does a cookie without the prefix of this host, nor one beside another, open anything.
-    for line in [format!("beatbook={token}"), format!("__Host-beatbook={token}; __Host-beatbook=x")] {
-        let reply = desk.call(Method::GET, "/api/v1/session", None, &[("cookie", &line)], Vec::new()).await;
+    for line in [
+        format!("beatbook={token}"),
+        format!("__Host-beatbook={token}; __Host-beatbook=x"),
+    ] {
+        let reply = desk
+            .call(Method::GET, "/api/v1/session", None, &[("cookie", &line)], Vec::new())
+            .await;
         assert_problem(&reply, 401, "token");
     }
     // A page of another site signs nobody in under the attacker's name.
@@ -142,18 +185,33 @@ async fn a_chief_signs_in_with_his_authenticator_and_gives_a_program_its_token()
     let desk = desk();
     let (user, invitation) = invited(&desk, "li", "chief").await;
     let plain = json!({ "invitation": invitation, "password": PASSWORD });
-    assert_problem(&send(&desk, "/api/v1/invitations/accept", &plain, &[]).await, 403, "factor_missing");
+    assert_problem(
+        &send(&desk, "/api/v1/invitations/accept", &plain, &[]).await,
+        403,
+        "factor_missing",
+    );
     let offer = send(&desk, "/api/v1/invitations/factor", &json!({ "invitation": invitation }), &[]).await;
     let secret = offer.json()["secret"].as_str().unwrap().to_owned();
-    assert!(offer.json()["otpauth"].as_str().unwrap().contains(&secret) && offer.json()["qr_svg"].as_str().unwrap().contains("<svg"));
+    assert!(
+        offer.json()["otpauth"].as_str().unwrap().contains(&secret) && offer.json()["qr_svg"].as_str().unwrap().contains("<svg")
+    );
     let wrong = json!({ "invitation": invitation, "password": PASSWORD, "code": "000000" });
     assert_problem(&send(&desk, "/api/v1/invitations/accept", &wrong, &[]).await, 422, "code");
     let poor = json!({ "invitation": invitation, "password": "password", "code": code(&secret, 0) });
     assert_problem(&send(&desk, "/api/v1/invitations/accept", &poor, &[]).await, 422, "password");
     let right = json!({ "invitation": invitation, "password": PASSWORD, "code": code(&secret, 0) });
     let accepted = send(&desk, "/api/v1/invitations/accept", &right, &[]).await;
-    assert_eq!(accepted.json()["recovery_codes"].as_array().unwrap().len(), 10, "{}", accepted.text());
-    assert_problem(&send(&desk, "/api/v1/invitations/accept", &right, &[]).await, 404, "invitation");
+    assert_eq!(
+        accepted.json()["recovery_codes"].as_array().unwrap().len(),
+        10,
+        "{}",
+        accepted.text()
+    );
+    assert_problem(
+        &send(&desk, "/api/v1/invitations/accept", &right, &[]).await,
+        404,
+        "invitation",
+    );
 
     let known = json!({ "account": "li", "password": PASSWORD });
     assert_problem(&send(&desk, "/api/v1/sign-in", &known, &[]).await, 401, "factor_needed");
@@ -166,24 +224,71 @@ async fn a_chief_signs_in_with_his_authenticator_and_gives_a_program_its_token()
     let post = |path: String, body: Json| desk_post(&desk, path, bearer.clone(), body);
     let token = post(format!("/api/v1/users/{user}/token"), json!({ "name": "report", "days": 7 })).await;
     let program = format!("Bearer {}", token.json()["token"].as_str().unwrap());
-    let listed = desk.call(Method::GET, &format!("/api/v1/users/{user}/tokens"), Some(&bearer), &[], Vec::new()).await;
+    let listed = desk
+        .call(
+            Method::GET,
+            &format!("/api/v1/users/{user}/tokens"),
+            Some(&bearer),
+            &[],
+            Vec::new(),
+        )
+        .await;
     assert_eq!(listed.json()["tokens"][0]["name"], "report", "{}", listed.text());
-    let own = desk.call(Method::POST, "/api/v1/account/factor", Some(&program), &typed, Vec::new()).await;
+    let own = desk
+        .call(Method::POST, "/api/v1/account/factor", Some(&program), &typed, Vec::new())
+        .await;
     assert_problem(&own, 403, "session_needed");
+    // He invites; neither a program of his nor one of the operator's does.
+    let path = format!("/api/v1/users/{user}/invitation");
+    for program in [&program, &desk.bearer()] {
+        let refused = desk_post(&desk, path.clone(), program.clone(), json!({})).await;
+        assert_problem(&refused, 403, "session_needed");
+    }
+    let again = post(path, json!({})).await;
+    assert_eq!(
+        (again.status, again.json()["account"].as_str()),
+        (201, Some("li")),
+        "{}",
+        again.text()
+    );
     let id = listed.json()["tokens"][0]["id"].clone();
-    assert_eq!(post(format!("/api/v1/users/{user}/tokens/revoke"), json!({ "token": id })).await.status, 204);
-    let revoked = desk.call(Method::GET, "/api/v1/records", Some(&program), &[], Vec::new()).await;
+    assert_eq!(
+        post(format!("/api/v1/users/{user}/tokens/revoke"), json!({ "token": id }))
+            .await
+            .status,
+        204
+    );
+    let revoked = desk
+        .call(Method::GET, "/api/v1/records", Some(&program), &[], Vec::new())
+        .await;
     assert_problem(&revoked, 401, "token");
 
-    let sessions = desk.call(Method::GET, &format!("/api/v1/users/{user}/sessions"), Some(&bearer), &[], Vec::new()).await;
-    assert_eq!(sessions.json()["sessions"].as_array().unwrap().len(), 2, "{}", sessions.text());
-    assert_eq!(post(format!("/api/v1/users/{user}/sessions/end"), json!({})).await.json()["ended"], 2);
+    let sessions = desk
+        .call(
+            Method::GET,
+            &format!("/api/v1/users/{user}/sessions"),
+            Some(&bearer),
+            &[],
+            Vec::new(),
+        )
+        .await;
+    assert_eq!(
+        sessions.json()["sessions"].as_array().unwrap().len(),
+        2,
+        "{}",
+        sessions.text()
+    );
+    assert_eq!(
+        post(format!("/api/v1/users/{user}/sessions/end"), json!({})).await.json()["ended"],
+        2
+    );
     assert_problem(&post("/api/v1/session/end".into(), json!({})).await, 401, "token");
 }
 
 async fn desk_post(desk: &Desk, path: String, bearer: String, body: Json) -> Reply {
     let typed = [("content-type", "application/json")];
-    desk.call(Method::POST, &path, Some(&bearer), &typed, body.to_string().into_bytes()).await
+    desk.call(Method::POST, &path, Some(&bearer), &typed, body.to_string().into_bytes())
+        .await
 }
 
 #[tokio::test]
@@ -191,7 +296,9 @@ async fn a_token_is_not_to_be_had_by_a_cookie_without_a_second_factor() {
     let desk = desk();
     let kept = browser(&desk, "wang").await;
     let csrf = csrf(&desk, &kept).await;
-    let present = desk.call(Method::GET, "/api/v1/session", None, &[("cookie", &kept)], Vec::new()).await;
+    let present = desk
+        .call(Method::GET, "/api/v1/session", None, &[("cookie", &kept)], Vec::new())
+        .await;
     let user = present.json()["person"]["user"].as_str().unwrap().to_owned();
     let headers = [("cookie", kept.as_str()), ("origin", ORIGIN), ("beatbook-csrf", &csrf)];
     let reply = send(&desk, &format!("/api/v1/users/{user}/token"), &json!({}), &headers).await;
@@ -200,7 +307,10 @@ async fn a_token_is_not_to_be_had_by_a_cookie_without_a_second_factor() {
     let renewed = send(&desk, "/api/v1/session/renew", &json!({ "password": PASSWORD }), &headers).await;
     assert_eq!(renewed.status, 200, "{}", renewed.text());
     let token = cookie(&renewed, "__Host-beatbook").unwrap();
-    let (kept, csrf) = (format!("__Host-beatbook={token}"), renewed.json()["csrf"].as_str().unwrap().to_owned());
+    let (kept, csrf) = (
+        format!("__Host-beatbook={token}"),
+        renewed.json()["csrf"].as_str().unwrap().to_owned(),
+    );
     let headers = [("cookie", kept.as_str()), ("origin", ORIGIN), ("beatbook-csrf", &csrf)];
     let reply = send(&desk, &format!("/api/v1/users/{user}/token"), &json!({}), &headers).await;
     assert_problem(&reply, 403, "prove_again");
@@ -212,18 +322,40 @@ async fn every_refusal_says_what_to_do_and_not_what_was_wrong() {
     browser(&desk, "wang").await;
     let mut details = Vec::new();
     for (account, password) in [("wang", "seven kettles on the floor"), ("nobody", PASSWORD)] {
-        let reply = send(&desk, "/api/v1/sign-in", &json!({ "account": account, "password": password }), &[]).await;
+        let reply = send(
+            &desk,
+            "/api/v1/sign-in",
+            &json!({ "account": account, "password": password }),
+            &[],
+        )
+        .await;
         assert_problem(&reply, 401, "not_signed_in");
         details.push(reply.json()["detail"].clone());
     }
     assert_eq!(details[0], details[1]);
     let long = json!({ "account": "wang", "password": "x".repeat(1000) });
     assert_problem(&send(&desk, "/api/v1/sign-in", &long, &[]).await, 422, "password");
-    assert_problem(&send(&desk, "/api/v1/sign-in", &json!({ "account": "wang" }), &[]).await, 400, "malformed");
+    assert_problem(
+        &send(&desk, "/api/v1/sign-in", &json!({ "account": "wang" }), &[]).await,
+        400,
+        "malformed",
+    );
     let none = json!({ "invitation": "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA" });
     assert_problem(&send(&desk, "/api/v1/invitations/look", &none, &[]).await, 404, "invitation");
-    assert_problem(&send(&desk, "/api/v1/sign-in/provider", &json!({}), &[]).await, 404, "no_provider");
-    let back = desk.call(Method::GET, "/api/v1/sign-in/provider/callback?code=x&state=y", None, &[], Vec::new()).await;
+    assert_problem(
+        &send(&desk, "/api/v1/sign-in/provider", &json!({}), &[]).await,
+        404,
+        "no_provider",
+    );
+    let back = desk
+        .call(
+            Method::GET,
+            "/api/v1/sign-in/provider/callback?code=x&state=y",
+            None,
+            &[],
+            Vec::new(),
+        )
+        .await;
     assert_problem(&back, 401, "provider");
     // Guessing on is told when to go on.
     let mut last = None;
@@ -269,11 +401,23 @@ async fn behind_a_proxy_clients_are_told_apart_by_what_the_proxy_says() {
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
     let right = json!({ "account": "wang", "password": PASSWORD });
-    assert_eq!(over_proxy(address, "198.51.100.1", &right).await.0, 429, "the source waits, whatever it says");
+    assert_eq!(
+        over_proxy(address, "198.51.100.1", &right).await.0,
+        429,
+        "the source waits, whatever it says"
+    );
     let (status, text) = over_proxy(address, "198.51.100.2", &right).await;
     assert_eq!(status, 200, "{text}");
     let token = text.split("\"token\":\"").nth(1).unwrap().split('"').next().unwrap();
-    let present = desk.call(Method::GET, "/api/v1/session", Some(&format!("Bearer {token}")), &[], Vec::new()).await;
+    let present = desk
+        .call(
+            Method::GET,
+            "/api/v1/session",
+            Some(&format!("Bearer {token}")),
+            &[],
+            Vec::new(),
+        )
+        .await;
     assert_eq!(present.json()["session"]["source"], "198.51.100.2");
 }
 
@@ -288,5 +432,10 @@ async fn on_loopback_without_tls_a_browser_is_served_all_the_same() {
     let kept = format!("beatbook={token}");
     let csrf = reply.json()["csrf"].as_str().unwrap().to_owned();
     let headers = [here[0], here[1], ("cookie", kept.as_str()), ("beatbook-csrf", &csrf)];
-    assert_eq!(send(&desk, "/api/v1/session/renew", &json!({ "password": PASSWORD }), &headers).await.status, 200);
+    assert_eq!(
+        send(&desk, "/api/v1/session/renew", &json!({ "password": PASSWORD }), &headers)
+            .await
+            .status,
+        200
+    );
 }

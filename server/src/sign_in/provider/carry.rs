@@ -93,7 +93,9 @@ impl Carrier {
     }
 
     fn may_ask(&self, uri: &axum::http::Uri) -> bool {
-        let is_here = uri.host().is_some_and(|host| matches!(host, "127.0.0.1" | "[::1]" | "localhost"));
+        let is_here = uri
+            .host()
+            .is_some_and(|host| matches!(host, "127.0.0.1" | "[::1]" | "localhost"));
         match uri.scheme_str() {
             Some("https") => true,
             Some("http") => self.plain_http_on_loopback && is_here,
@@ -143,7 +145,13 @@ mod tests {
         let mut carrier = Carrier::new(&config(true)).unwrap();
         let may = |carrier: &Carrier, uri: &str| carrier.may_ask(&uri.parse().unwrap());
         assert!(may(&carrier, "https://sso.example/keys") && may(&carrier, "http://127.0.0.1:3000/keys"));
-        for uri in ["http://sso.example/", "http://10.0.0.1/", "http://127.0.0.1.example/", "/keys", "http://localhost.example/"] {
+        for uri in [
+            "http://sso.example/",
+            "http://10.0.0.1/",
+            "http://127.0.0.1.example/",
+            "/keys",
+            "http://localhost.example/",
+        ] {
             assert!(!may(&carrier, uri), "{uri}");
         }
         carrier.plain_http_on_loopback = false;
@@ -170,7 +178,9 @@ mod tests {
         let ask = || {
             let mut request = HttpRequest::new(Vec::new());
             *request.uri_mut() = format!("http://{address}/").parse().unwrap();
-            *request.headers_mut() = [(axum::http::header::CONNECTION, "close".parse().unwrap())].into_iter().collect();
+            *request.headers_mut() = [(axum::http::header::CONNECTION, "close".parse().unwrap())]
+                .into_iter()
+                .collect();
             carrier.carry(request)
         };
         assert!(matches!(ask().await, Err(CarryError::Long)));

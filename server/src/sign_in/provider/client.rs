@@ -12,10 +12,10 @@ use openidconnect::core::{
     CoreTokenIntrospectionResponse, CoreTokenType,
 };
 use openidconnect::{
-    AdditionalClaims, AuthenticationContextClass, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenFields, IssuerUrl, LogoutRequest, Nonce, PkceCodeChallenge,
-    PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl, StandardErrorResponse, StandardTokenResponse,
-    TokenResponse as _,
+    AdditionalClaims, AuthenticationContextClass, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken,
+    EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenFields, IssuerUrl, LogoutRequest, Nonce,
+    PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl, StandardErrorResponse,
+    StandardTokenResponse, TokenResponse as _,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +41,13 @@ struct OtherClaims {
 
 impl AdditionalClaims for OtherClaims {}
 
-type Fields =
-    IdTokenFields<OtherClaims, EmptyExtraTokenFields, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>;
+type Fields = IdTokenFields<
+    OtherClaims,
+    EmptyExtraTokenFields,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJwsSigningAlgorithm,
+>;
 
 type StationClient = Client<
     OtherClaims,
@@ -103,7 +108,8 @@ impl Provider {
         Ok(Self {
             carrier: Carrier::new(config)?,
             issuer: IssuerUrl::new(config.issuer.clone()).map_err(|fault| wrong(format!("issuer: {fault}")))?,
-            redirect: RedirectUrl::new(format!("{public_url}{CALLBACK_PATH}")).map_err(|fault| wrong(format!("public_url: {fault}")))?,
+            redirect: RedirectUrl::new(format!("{public_url}{CALLBACK_PATH}"))
+                .map_err(|fault| wrong(format!("public_url: {fault}")))?,
             public_url: public_url.to_owned(),
             config: config.clone(),
             known: Mutex::new(None),
@@ -181,7 +187,9 @@ impl Provider {
             return Err(refused("the provider names the person by nothing, or by too much"));
         }
         let amr = claims.auth_method_refs().into_iter().flatten();
-        let has_amr = amr.into_iter().any(|method| self.config.factor_amr.iter().any(|known| known == &**method));
+        let has_amr = amr
+            .into_iter()
+            .any(|method| self.config.factor_amr.iter().any(|known| known == &**method));
         let has_acr = claims
             .auth_context_ref()
             .is_some_and(|class| self.config.factor_acr.iter().any(|known| known == &**class));

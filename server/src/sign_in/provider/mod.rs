@@ -86,7 +86,11 @@ pub(crate) fn begin_flow(station: &Station, invitation: Option<String>) -> Resul
 pub(crate) fn open_flow(station: &Station, sealed: &str, state: &str) -> Result<Flow, SignInError> {
     let other = || SignInError::Provider("this is not the browser in which it was begun".into());
     let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| other())?;
-    let text = station.keys.column.open(FLOW_COLUMN, b"browser", &sealed).map_err(|_| other())?;
+    let text = station
+        .keys
+        .column
+        .open(FLOW_COLUMN, b"browser", &sealed)
+        .map_err(|_| other())?;
     let flow: Flow = serde_json::from_slice(&text).map_err(|_| other())?;
     if !bool::from(flow.state.as_bytes().ct_eq(state.as_bytes())) {
         return Err(other());
@@ -110,7 +114,10 @@ pub(crate) fn enter_by_provider(
     flow: &Flow,
     source: &Source,
 ) -> Result<Begun, SignInError> {
-    let invited = flow.invitation.as_ref().map(|code| Ok::<_, SignInError>((code, held(station, code, source)?)));
+    let invited = flow
+        .invitation
+        .as_ref()
+        .map(|code| Ok::<_, SignInError>((code, held(station, code, source)?)));
     let invited = invited.transpose()?;
     let outcome = station.store.write(|tx| {
         let found = match &invited {
@@ -124,12 +131,17 @@ pub(crate) fn enter_by_provider(
         if station.sign_in.requires_factor(&user.roles) && !identity.has_factor {
             return refuse(tx, station, source, SignInError::FactorMissing);
         }
-        let mut begun = begin(tx, &station.env, &station.sign_in.config, &Begin {
-            user: &user,
-            via: "provider",
-            factor: identity.has_factor.then_some("provider"),
-            source,
-        })?;
+        let mut begun = begin(
+            tx,
+            &station.env,
+            &station.sign_in.config,
+            &Begin {
+                user: &user,
+                via: "provider",
+                factor: identity.has_factor.then_some("provider"),
+                source,
+            },
+        )?;
         begun.device = remember(tx, station, &user, source, None)?;
         Ok::<_, StationError>(Outcome::Begun(Box::new(begun)))
     })?;
@@ -168,7 +180,9 @@ fn link_invited(
     if station.sign_in.requires_factor(&user.roles) && !identity.has_factor {
         return Ok(Err(SignInError::FactorMissing));
     }
-    let Some(name) = take(tx, code, row)? else { return Ok(Err(SignInError::Invitation)) };
+    let Some(name) = take(tx, code, row)? else {
+        return Ok(Err(SignInError::Invitation));
+    };
     tx.put_account(user.user, &name)?;
     tx.drop_password(user.user)?;
     tx.put_recovery_codes(user.user, &[])?;
@@ -183,9 +197,15 @@ fn linked(tx: &WriteTx<'_>, station: &Station, identity: &Identity) -> Result<Re
     if let Some(known) = tx.provider_link(&identity.issuer, &identity.subject)? {
         return Ok(person(tx, known)?.ok_or(SignInError::NotLinked));
     }
-    let Some(name) = identity.account.as_deref().and_then(account_name) else { return not_linked() };
-    let Some(account) = tx.account(&name)? else { return not_linked() };
-    let Some(user) = person(tx, account.user)? else { return not_linked() };
+    let Some(name) = identity.account.as_deref().and_then(account_name) else {
+        return not_linked();
+    };
+    let Some(account) = tx.account(&name)? else {
+        return not_linked();
+    };
+    let Some(user) = person(tx, account.user)? else {
+        return not_linked();
+    };
     if tx.has_provider_link(&identity.issuer, user.user)? {
         // Somebody else at the provider is this person already.
         return not_linked();
@@ -197,5 +217,9 @@ fn linked(tx: &WriteTx<'_>, station: &Station, identity: &Identity) -> Result<Re
 fn link(tx: &WriteTx<'_>, station: &Station, identity: &Identity, user: &UserRow) -> Result<(), StationError> {
     let now: UnixMillis = station.env.clock.now();
     tx.put_provider_link(&identity.issuer, &identity.subject, user.user, now)?;
-    audit::append(tx, &station.env, &Line::of(Some(user.user), "provider.linked", identity.issuer.clone()))
+    audit::append(
+        tx,
+        &station.env,
+        &Line::of(Some(user.user), "provider.linked", identity.issuer.clone()),
+    )
 }
