@@ -181,37 +181,32 @@ async fn a_session_that_somebody_put_into_a_browser_is_not_the_one_that_is_signe
 }
 
 #[tokio::test]
-async fn a_chief_signs_in_with_his_authenticator_and_gives_a_program_its_token() {
+async fn an_invitation_of_a_chief_leads_over_an_authenticator() {
     let desk = desk();
-    let (user, invitation) = invited(&desk, "li", "chief").await;
+    let (_, invitation) = invited(&desk, "li", "chief").await;
     let plain = json!({ "invitation": invitation, "password": PASSWORD });
-    assert_problem(
-        &send(&desk, "/api/v1/invitations/accept", &plain, &[]).await,
-        403,
-        "factor_missing",
-    );
+    let accept = "/api/v1/invitations/accept";
+    assert_problem(&send(&desk, accept, &plain, &[]).await, 403, "factor_missing");
     let offer = send(&desk, "/api/v1/invitations/factor", &json!({ "invitation": invitation }), &[]).await;
     let secret = offer.json()["secret"].as_str().unwrap().to_owned();
-    assert!(
-        offer.json()["otpauth"].as_str().unwrap().contains(&secret) && offer.json()["qr_svg"].as_str().unwrap().contains("<svg")
+    assert!(offer.json()["otpauth"].as_str().unwrap().contains(&secret));
+    assert!(offer.json()["qr_svg"].as_str().unwrap().contains("<svg"));
+    let with = |password: &str, code: &str| json!({ "invitation": invitation, "password": password, "code": code });
+    assert_problem(&send(&desk, accept, &with(PASSWORD, "000000"), &[]).await, 422, "code");
+    assert_problem(
+        &send(&desk, accept, &with("password", &code(&secret, 0)), &[]).await,
+        422,
+        "password",
     );
-    let wrong = json!({ "invitation": invitation, "password": PASSWORD, "code": "000000" });
-    assert_problem(&send(&desk, "/api/v1/invitations/accept", &wrong, &[]).await, 422, "code");
-    let poor = json!({ "invitation": invitation, "password": "password", "code": code(&secret, 0) });
-    assert_problem(&send(&desk, "/api/v1/invitations/accept", &poor, &[]).await, 422, "password");
-    let right = json!({ "invitation": invitation, "password": PASSWORD, "code": code(&secret, 0) });
-    let accepted = send(&desk, "/api/v1/invitations/accept", &right, &[]).await;
+    let right = with(PASSWORD, &code(&secret, 0));
+    let accepted = send(&desk, accept, &right, &[]).await;
     assert_eq!(
         accepted.json()["recovery_codes"].as_array().unwrap().len(),
         10,
         "{}",
         accepted.text()
     );
-    assert_problem(
-        &send(&desk, "/api/v1/invitations/accept", &right, &[]).await,
-        404,
-        "invitation",
-    );
+    assert_problem(&send(&desk, accept, &right, &[]).await, 404, "invitation");
 
     let known = json!({ "account": "li", "password": PASSWORD });
     assert_problem(&send(&desk, "/api/v1/sign-in", &known, &[]).await, 401, "factor_needed");
@@ -219,10 +214,26 @@ async fn a_chief_signs_in_with_his_authenticator_and_gives_a_program_its_token()
     let begun = send(&desk, "/api/v1/sign-in", &known, &[]).await;
     assert_eq!(begun.status, 200, "{}", begun.text());
     assert!(begun.cookies().is_empty(), "a program keeps its token itself");
-    let bearer = format!("Bearer {}", begun.json()["token"].as_str().unwrap());
-    let typed = [("content-type", "application/json")];
-    let post = |path: String, body: Json| desk_post(&desk, path, bearer.clone(), body);
-    let token = post(format!("/api/v1/users/{user}/token"), json!({ "name": "report", "days": 7 })).await;
+    let replayed = send(&desk, "/api/v1/sign-in", &known, &[]).await;
+    assert_problem(&replayed, 401, "not_signed_in");
+}
+
+/// A chief who has just signed in; his id and his `Authorization`.
+async fn chief(desk: &Desk) -> (String, String) {
+    let (user, invitation) = invited(desk, "li", "chief").await;
+    let offer = send(desk, "/api/v1/invitations/factor", &json!({ "invitation": invitation }), &[]).await;
+    let code = code(offer.json()["secret"].as_str().unwrap(), 0);
+    let body = json!({ "invitation": invitation, "password": PASSWORD, "code": code });
+    let accepted = send(desk, "/api/v1/invitations/accept", &body, &[]).await;
+    (user, format!("Bearer {}", accepted.json()["token"].as_str().unwrap()))
+}
+
+#[tokio::test]
+async fn a_chief_gives_a_program_its_token_and_takes_it_back() {
+    let desk = desk();
+    let (user, bearer) = chief(&desk).await;
+    let post = |path: &str, body: Json| desk_post(&desk, format!("/api/v1/users/{user}/{path}"), bearer.clone(), body);
+    let token = post("token", json!({ "name": "report", "days": 7 })).await;
     let program = format!("Bearer {}", token.json()["token"].as_str().unwrap());
     let listed = desk
         .call(
@@ -234,17 +245,15 @@ async fn a_chief_signs_in_with_his_authenticator_and_gives_a_program_its_token()
         )
         .await;
     assert_eq!(listed.json()["tokens"][0]["name"], "report", "{}", listed.text());
-    let own = desk
-        .call(Method::POST, "/api/v1/account/factor", Some(&program), &typed, Vec::new())
-        .await;
+    let own = desk_post(&desk, "/api/v1/account/factor".into(), program.clone(), json!({})).await;
     assert_problem(&own, 403, "session_needed");
     // He invites; neither a program of his nor one of the operator's does.
-    let path = format!("/api/v1/users/{user}/invitation");
     for program in [&program, &desk.bearer()] {
-        let refused = desk_post(&desk, path.clone(), program.clone(), json!({})).await;
+        let path = format!("/api/v1/users/{user}/invitation");
+        let refused = desk_post(&desk, path, program.clone(), json!({})).await;
         assert_problem(&refused, 403, "session_needed");
     }
-    let again = post(path, json!({})).await;
+    let again = post("invitation", json!({})).await;
     assert_eq!(
         (again.status, again.json()["account"].as_str()),
         (201, Some("li")),
@@ -252,17 +261,17 @@ async fn a_chief_signs_in_with_his_authenticator_and_gives_a_program_its_token()
         again.text()
     );
     let id = listed.json()["tokens"][0]["id"].clone();
-    assert_eq!(
-        post(format!("/api/v1/users/{user}/tokens/revoke"), json!({ "token": id }))
-            .await
-            .status,
-        204
-    );
+    assert_eq!(post("tokens/revoke", json!({ "token": id })).await.status, 204);
     let revoked = desk
         .call(Method::GET, "/api/v1/records", Some(&program), &[], Vec::new())
         .await;
     assert_problem(&revoked, 401, "token");
+}
 
+#[tokio::test]
+async fn a_person_sees_his_sessions_and_ends_them() {
+    let desk = desk();
+    let (user, bearer) = chief(&desk).await;
     let sessions = desk
         .call(
             Method::GET,
@@ -272,17 +281,22 @@ async fn a_chief_signs_in_with_his_authenticator_and_gives_a_program_its_token()
             Vec::new(),
         )
         .await;
-    assert_eq!(
-        sessions.json()["sessions"].as_array().unwrap().len(),
-        2,
-        "{}",
-        sessions.text()
-    );
-    assert_eq!(
-        post(format!("/api/v1/users/{user}/sessions/end"), json!({})).await.json()["ended"],
-        2
-    );
-    assert_problem(&post("/api/v1/session/end".into(), json!({})).await, 401, "token");
+    let sessions = sessions.json();
+    assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1, "{sessions}");
+    assert_eq!(sessions["sessions"][0]["factor"], "totp");
+    let path = format!("/api/v1/users/{user}/sessions/end");
+    let unknown = desk_post(&desk, path.clone(), bearer.clone(), json!({ "session": "0".repeat(64) })).await;
+    assert_problem(&unknown, 404, "not_found");
+    let ended = desk_post(
+        &desk,
+        path,
+        bearer.clone(),
+        json!({ "session": sessions["sessions"][0]["id"] }),
+    )
+    .await;
+    assert_eq!(ended.json()["ended"], 1, "{}", ended.text());
+    let over = desk_post(&desk, "/api/v1/session/end".into(), bearer, json!({})).await;
+    assert_problem(&over, 401, "token");
 }
 
 async fn desk_post(desk: &Desk, path: String, bearer: String, body: Json) -> Reply {
