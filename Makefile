@@ -26,7 +26,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 
 JSON_FLAG := $(if $(JSON),--json)
 
-.PHONY: help demo test test-rust python check format-check lint docs bench bench-capture bench-sync bench-hostile bench-bulk bench-load \
+.PHONY: help demo test test-rust python node check format-check lint docs bench bench-capture bench-sync bench-hostile bench-bulk bench-load \
 	bench-server fuzz sim sbom supply needs
 .NOTPARALLEL:
 
@@ -48,12 +48,16 @@ demo: needs
 test: needs check test-rust
 	@echo "All checks and tests passed."
 
-test-rust: needs python
+test-rust: needs python node
 	cargo test $(LOCKED) --workspace
 
 # Stock clients that the station is tried with.
 python: needs
 	@.ci/python
+
+# The provider that single sign-on is tried with.
+node: needs
+	@.ci/node
 
 check: needs format-check lint docs
 

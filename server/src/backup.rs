@@ -133,6 +133,8 @@ fn begin_epoch(store: &Store, keys: &Keys, env: &Environment) -> Result<RestoreR
         })?;
         tx.clear_alarm()?;
         let audit_lost = audit::append_restored(tx, env, keys)?;
+        // Sessions that were ended since the copy was made must not live again, nor invitations that were used.
+        tx.drop_all_sessions()?;
         // The chain that the lost pages went on must not be gone on from here a second time.
         tx.put_station(&StationRow {
             incarnation,

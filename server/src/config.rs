@@ -1,6 +1,7 @@
 //! Configuration: by file (TOML), then environment (`BEATBOOK_*`), then flags; the later wins, and what nobody says has a safe default.
 //! Knows no station and opens nothing but the configuration file.
 
+mod sign_in;
 mod tls;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use beatbook_protocol::wire::AppVersion;
 use serde::Deserialize;
+pub use sign_in::{Network, ProviderConfig, ProviderSettings, SignInConfig, SignInSettings};
 
 pub use tls::{PlainHttp, TlsConfig, TlsSettings};
 
@@ -60,6 +62,14 @@ pub enum ConfigError {
     /// Not a version of an app.
     #[error("app_min {0:?} is no version: write it as 1.4.0")]
     Version(String),
+    /// Something about signing in.
+    #[error("{what} under [sign_in] or [provider]: {why}")]
+    SignIn {
+        /// The key.
+        what: &'static str,
+        /// What is wrong, with what would be right.
+        why: String,
+    },
 }
 
 /// Where the station lives: table `[station]`.
@@ -186,6 +196,8 @@ pub struct Config {
     pub app_min: Option<AppVersion>,
     /// How the station is reached.
     pub http: HttpConfig,
+    /// How people sign in.
+    pub sign_in: SignInConfig,
     /// Form of the log.
     pub log_format: LogFormat,
     /// Least level that is logged.
@@ -257,6 +269,7 @@ impl Settings {
             kinds: station.kinds.or(file.station.kinds),
             app_min: app_min(station.app_min.or(file.station.app_min))?,
             http: self.http.over(file.http)?,
+            sign_in: file.sign_in.resolve(file.provider)?,
             log_format: log.log_format.or(file.log.log_format).unwrap_or_default(),
             log_level: log.log_level.or(file.log.log_level).unwrap_or_default(),
         })
@@ -269,6 +282,8 @@ struct FileSettings {
     station: StationSettings,
     http: HttpSettings,
     log: LogSettings,
+    sign_in: SignInSettings,
+    provider: Option<ProviderSettings>,
 }
 
 impl FileSettings {

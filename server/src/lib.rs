@@ -42,6 +42,7 @@ mod scope;
 mod seal;
 mod setup;
 mod sheets;
+mod sign_in;
 pub mod station;
 mod status;
 mod store;

@@ -108,7 +108,12 @@ impl Scope {
             roles: session.roles.clone(),
             blocked: false,
         };
-        let postings = postings_at(tx, session.user, &home, size)?;
+        let mut postings = postings_at(tx, session.user, &home, size)?;
+        // A token may be limited to some roles, elsewhere too.
+        let elsewhere = roles(&session.elsewhere);
+        for posting in postings.iter_mut().skip(1) {
+            posting.roles.retain(|role| elsewhere.contains(role));
+        }
         let home = (session.unit, roles(&session.roles));
         Ok(Self::over(session.user, Some(home), postings, false, size))
     }

@@ -10,16 +10,19 @@ use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolRespons
 use serde::Serialize;
 
 use crate::blobs::Blobs;
+use crate::config::SignInConfig;
 use crate::counters::Counters;
 use crate::keys::Keys;
 use crate::kinds::Kinds;
-use crate::registry::{enrol, people, tokens};
+use crate::registry::{enrol, people};
+use crate::sign_in::SignIn;
 use crate::store::Store;
 use crate::tls::Shown;
 use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
 
 mod desk;
 mod reading;
+mod sign_in;
 
 pub(crate) use reading::line_of;
 
@@ -41,6 +44,10 @@ pub use crate::review::view::{
     AboutView, ActDone, ActLine, ActOpen, ActOrder, ChangedField, ClaimView, ConflictView, DuplicatePair, EntryLine, FileLine,
     FindingView, PersonView, QueueFilter, QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap,
     TrackReport, WriteLine,
+};
+pub use sign_in::{
+    AcceptOrder, Accepted, Begun, FactorOffer, FactorSet, InvitationView, Invited, Login, PasswordFault, Provider, ProviderStart,
+    RecoveryCodes, SessionView, SignInError, SignInOrder, SignedIn, Source, TokenOrder, TokenView,
 };
 
 /// What a new station is called.
@@ -109,6 +116,7 @@ pub struct Station {
     pub(crate) counters: Counters,
     pub(crate) app_min: Option<AppVersion>,
     pub(crate) shown: Arc<Shown>,
+    pub(crate) sign_in: SignIn,
 }
 
 /// The database's file in the data directory.
@@ -129,6 +137,7 @@ impl Station {
     /// When the database is damaged, or behind what the keys directory's log says was signed, or a kind file is faulty.
     pub fn open(data: &Path, keys: &Path, kind_files: &[(String, String)], env: Environment) -> Result<Self, StationError> {
         let parts = setup::open(data, keys, kind_files, &env)?;
+        let sign_in = SignIn::open(SignInConfig::default(), &parts.store)?;
         Ok(Self {
             store: parts.store,
             keys: parts.keys,
@@ -142,6 +151,7 @@ impl Station {
             counters: Counters::default(),
             app_min: None,
             shown: Arc::default(),
+            sign_in,
         })
     }
 
@@ -179,35 +189,6 @@ impl Station {
         };
         self.count(if reply.is_ok() { "parcels" } else { "parcels_refused" });
         reply
-    }
-
-    /// Whose API token this is; none of a person who is blocked.
-    #[must_use]
-    pub fn session(&self, token: &str) -> Option<Session> {
-        let now = self.env.clock.now();
-        let found = self.keep_time().and_then(|_| {
-            self.store.read(|tx| {
-                let token = tokens::find(tx, token, now)?.filter(|row| row.book.is_none());
-                let user = token.map(|row| tx.user(row.user)).transpose()?.flatten();
-                let user = user.filter(|user| !user.blocked);
-                user.map(|user| people::session_of(tx, user)).transpose()
-            })
-        });
-        match found {
-            Ok(session) => session,
-            Err(fault) => {
-                tracing::error!(%fault, "a token could not be looked up");
-                None
-            }
-        }
-    }
-
-    /// A fresh API token for a person (`init` prints the chief's first one).
-    ///
-    /// # Errors
-    /// When there is no such person, or `by` may not.
-    pub fn issue_token(&self, by: Option<&Session>, user: UserId) -> Result<String, StationError> {
-        people::issue_token(self, by, user)
     }
 
     /// Adds a person. `by` is none for the operator at the machine itself.

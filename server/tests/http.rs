@@ -20,6 +20,8 @@ mod phone;
 mod program;
 #[path = "http/rights.rs"]
 mod rights;
+#[path = "http/sign_in.rs"]
+mod sign_in;
 
 use axum::http::Method;
 use beatbook_protocol::limits::EXCHANGE_WIRE_BYTES_MAX;

@@ -103,7 +103,12 @@ impl Written {
 pub(crate) const RESTORED: &str = "station.restored";
 
 /// Appends a line within a step: it is on the disk when the step is.
-pub(crate) fn append(tx: &WriteTx<'_>, env: &Environment, line: &Line) -> Result<Written, StationError> {
+pub(crate) fn append(tx: &WriteTx<'_>, env: &Environment, line: &Line) -> Result<(), StationError> {
+    append_written(tx, env, line).map(drop)
+}
+
+/// The same, and how it stands there.
+pub(crate) fn append_written(tx: &WriteTx<'_>, env: &Environment, line: &Line) -> Result<Written, StationError> {
     let (last, _) = tx.audit_head()?;
     append_as(tx, env, last + 1, line)
 }

@@ -2,7 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::http::ListenError;
-use crate::station::StationError;
+use crate::station::{SignInError, StationError};
 use crate::tls::TlsError;
 
 /// A command that was not done.
@@ -14,6 +14,9 @@ pub(crate) enum CommandError {
     /// The station said no.
     #[error(transparent)]
     Station(#[from] StationError),
+    /// Something about signing in was not done.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
     /// The address cannot be had.
     #[error(transparent)]
     Listen(#[from] ListenError),

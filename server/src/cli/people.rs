@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use super::error::CommandError;
 use super::output::Output;
 use super::{Common, upkeep};
-use crate::station::{GrantOrder, PersonChange, PersonOrder, Station, UnitChange, UnitOrder};
+use crate::station::{GrantOrder, PersonChange, PersonOrder, Station, TokenOrder, UnitChange, UnitOrder};
 
 /// What is done about people.
 #[derive(Debug, Subcommand)]
@@ -23,8 +23,44 @@ pub(crate) enum User {
     Devices(OfUser),
     /// Lists the people
     List(Common),
-    /// Prints a fresh token for a person, as for a chief who lost his
-    Token(OfUser),
+    /// Prints a fresh token for a person's program, as for a chief who lost his
+    Token(Token),
+    /// Prints an invitation by which a person sets his password, once; what he had before ends when he uses it
+    Invite(Invite),
+    /// Ends all sessions of a person
+    SignOut(OfUser),
+}
+
+/// A token to be issued.
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    /// The person
+    #[arg(long, value_name = "ID")]
+    user: UserId,
+    /// What the token is for
+    #[arg(long)]
+    name: Option<String>,
+    /// A role of the person that the token has; may be said several times; all of them, unless said
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// Days that it lives, 90 at most
+    #[arg(long, value_name = "N")]
+    days: Option<u32>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Who is invited.
+#[derive(Debug, Args)]
+pub(crate) struct Invite {
+    /// The person
+    #[arg(long, value_name = "ID")]
+    user: UserId,
+    /// By what name he will sign in; may be left out for who has an account
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// A person to add.
@@ -186,10 +222,26 @@ pub(crate) fn user(command: User) -> Result<(), CommandError> {
             let out = Output::new(common.json);
             out.report(&upkeep::open(common.settings)?.people()?)
         }
-        User::Token(OfUser { user, common }) => {
+        User::Token(token) => {
+            let out = Output::new(token.common.json);
+            let order = TokenOrder {
+                name: token.name,
+                roles: (!token.roles.is_empty()).then_some(token.roles),
+                days: token.days,
+            };
+            let issued = upkeep::open(token.common.settings)?.issue_program_token(None, token.user, &order)?;
+            out.fields(&[("token", issued)])
+        }
+        User::Invite(invite) => {
+            let out = Output::new(invite.common.json);
+            let station = upkeep::open(invite.common.settings)?;
+            out.report(&station.invite(None, invite.user, invite.account.as_deref())?)?;
+            out.note("The invitation is shown this once: hand it to the person alone.")
+        }
+        User::SignOut(OfUser { user, common }) => {
             let out = Output::new(common.json);
-            let token = upkeep::open(common.settings)?.issue_token(None, user)?;
-            out.fields(&[("token", token)])
+            let ended = upkeep::open(common.settings)?.end_sessions(None, user, None)?;
+            out.fields(&[("sessions ended", ended.to_string())])
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn serve(config: Config) -> Result<(), CommandError> {
     shown.warn(env.clock.now());
     let station = Station::open(&config.data, &config.keys, &kind_files(config.kinds.as_deref())?, env)?
         .asking_for_app(config.app_min)
+        .signing_in_by(config.sign_in.clone())?
         .showing(Arc::clone(&shown));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

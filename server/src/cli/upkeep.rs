@@ -16,7 +16,8 @@ use crate::tls;
 pub(crate) fn open(settings: Settings) -> Result<Station, CommandError> {
     let config = settings.resolve()?;
     let kinds = kind_files(config.kinds.as_deref())?;
-    Ok(Station::open(&config.data, &config.keys, &kinds, Environment::system())?)
+    let station = Station::open(&config.data, &config.keys, &kinds, Environment::system())?;
+    Ok(station.signing_in_by(config.sign_in)?)
 }
 
 /// Verifies the ledger; fails when anything does not hold.

@@ -1,5 +1,5 @@
-//! Who may call: the bearer token of a person, read once before the call, and whether he has the route's permission. Which routes need which
-//! says the table in `routes`; who has which, `policy`.
+//! Who may call: a person by the cookie of his session, or a program by its bearer token, read once before the call, and whether he has the
+//! route's permission. Which routes need which says the table in `routes`; who has which, `policy`.
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -8,15 +8,29 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::app::Shared;
+use super::cookie::Cookie;
 use super::fault::Fault;
 use crate::policy::{self, Permission};
+use crate::sign_in::csrf;
 use crate::station::{Reason, Session};
 
-/// Lets a person with a valid token through, as the `Session` of the call.
+/// Lets a person with a valid token through, as the `Session` of the call, and as `SignedIn` for calls that ask by what he is known.
 pub(crate) async fn person(State(app): State<Shared>, mut request: Request, next: Next) -> Result<Response, Fault> {
-    let token = bearer(request.headers()).ok_or(Fault::Token)?.to_owned();
-    let session = app.call(move |station| station.session(&token)).await?.ok_or(Fault::Token)?;
-    request.extensions_mut().insert(session);
+    let headers = request.headers();
+    // A cookie is the browser's doing, `Authorization` the caller's own: where both are, the caller means what he wrote.
+    let token = if headers.contains_key(header::AUTHORIZATION) {
+        bearer(headers).ok_or(Fault::Token)?.to_owned()
+    } else {
+        let token = app.cookies.read(headers, Cookie::Session).ok_or(Fault::Token)?;
+        app.cookies.refuse_forged(request.method(), headers, &csrf(token))?;
+        token.to_owned()
+    };
+    let caller = app
+        .call(move |station| station.signed_in(&token))
+        .await?
+        .ok_or(Fault::Token)?;
+    request.extensions_mut().insert(caller.session.clone());
+    request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 

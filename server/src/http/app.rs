@@ -6,12 +6,13 @@ use std::sync::Arc;
 use beatbook_protocol::id::{BookId, UnitId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::cookie::Cookies;
 use super::fault::Fault;
 use super::hints::Streams;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
 use crate::blobs::Blobs;
-use crate::config::HttpConfig;
+use crate::config::{HttpConfig, Network};
 use crate::news::Hearing;
 use crate::station::Station;
 
@@ -29,6 +30,7 @@ pub(crate) struct App {
     pub(crate) connections: OpenConnections,
     pub(crate) limits: HttpConfig,
     pub(crate) streams: Streams,
+    pub(crate) cookies: Cookies,
 }
 
 /// The form in which calls receive it.
@@ -36,7 +38,10 @@ pub(crate) type Shared = Arc<App>;
 
 impl App {
     pub(crate) fn new(station: Arc<Station>, limits: HttpConfig, metrics: Metrics, connections: OpenConnections) -> Self {
+        let public_url = station.sign_in_config().public_url.as_deref();
+        let cookies = Cookies::new(public_url, limits.listen.ip().is_loopback());
         Self {
+            cookies,
             station,
             calls: Calls::new(limits.calls_max),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
@@ -67,6 +72,11 @@ impl App {
     /// A place for the body of an upload, until it is dropped.
     pub(crate) fn upload_place(&self) -> Result<OwnedSemaphorePermit, Fault> {
         Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| Fault::Busy)
+    }
+
+    /// The proxies whose word about addresses is believed.
+    pub(crate) fn proxies(&self) -> &[Network] {
+        &self.station.sign_in_config().proxies
     }
 
     /// The station's blobs, for waiting one's turn at an upload.

@@ -4,7 +4,7 @@
 use beatbook_protocol::wire::{BlobRefusal, Refusal, RefusalCode};
 
 use crate::blobs::BlobFault;
-use crate::station::{ActError, StationError};
+use crate::station::{ActError, SignInError, StationError};
 
 /// A busy station asks for this long a pause: several exchanges' time, short enough for a phone's background window.
 const BUSY_RETRY_MS: u64 = 3_000;
@@ -47,6 +47,20 @@ pub(crate) enum Fault {
         /// Whether the person works on the record.
         works: bool,
     },
+    /// A page of another site made the call, or it does not say that one of this station did.
+    OtherSite,
+    /// Somebody was not signed in, or may not what is asked about it.
+    SignIn(SignInError),
+}
+
+impl From<SignInError> for Fault {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Station(error) => Self::Station(error),
+            SignInError::Busy => Self::Busy,
+            other => Self::SignIn(other),
+        }
+    }
 }
 
 impl From<BlobFault> for Fault {
@@ -79,7 +93,9 @@ impl Fault {
     /// What a phone is told.
     pub(crate) fn refusal(&self) -> Refusal {
         match self {
-            Self::Token => Refusal::new(&RefusalCode::SignIn, "the token is missing or unknown: sign in again"),
+            Self::Token | Self::OtherSite | Self::SignIn(_) => {
+                Refusal::new(&RefusalCode::SignIn, "the token is missing or unknown: sign in again")
+            }
             Self::NoRoute | Self::NoMethod | Self::NoVersion | Self::NoRecord => Refusal::new(
                 &RefusalCode::Malformed,
                 "there is no such call: calls are POST /sync/v1/enrol, /sync/v1/exchange and /sync/v1/parcels, and GET /sync/v1/hints",
@@ -109,6 +125,7 @@ impl Fault {
     pub(crate) const fn retry_after_ms(&self) -> Option<u64> {
         match self {
             Self::Busy | Self::Overdue => Some(BUSY_RETRY_MS),
+            Self::SignIn(SignInError::Throttled { retry_after_ms }) => Some(*retry_after_ms),
             Self::Token
             | Self::NoRoute
             | Self::NoMethod
@@ -122,7 +139,9 @@ impl Fault {
             | Self::Station(_)
             | Self::Act(_)
             | Self::Masked { .. }
-            | Self::Blob(_) => None,
+            | Self::Blob(_)
+            | Self::OtherSite
+            | Self::SignIn(_) => None,
         }
     }
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, HttpBody};
+use axum::{Extension, Router};
 use hyper::Request;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
@@ -24,6 +24,7 @@ use tower::ServiceExt as _;
 
 use super::pace::Patient;
 use super::places::{Busy, Place, Places};
+use super::source::Peer;
 use crate::config::HttpConfig;
 
 /// After this long a stopping station leaves connections that have not ended: what they carried is safe or will be sent again.
@@ -123,8 +124,8 @@ impl Listener {
                 accepted = accept(&self.socket, &places) => accepted,
             };
             match accepted {
-                Ok((stream, place)) => {
-                    let (house, watcher, counted) = (house.clone(), graceful.watcher(), open.one());
+                Ok((stream, peer, place)) => {
+                    let (house, watcher, counted) = (house.known_as(peer), graceful.watcher(), open.one());
                     tokio::spawn(async move {
                         house.receive(stream, place, watcher).await;
                         drop(counted);
@@ -145,12 +146,12 @@ impl Listener {
 }
 
 /// Accepts one, and gives it a place: while none can be freed, the next wait in the system's queue and cost nothing.
-async fn accept(socket: &TcpListener, places: &Arc<Places>) -> std::io::Result<(TcpStream, Arc<Place>)> {
-    let (stream, address) = socket.accept().await?;
+async fn accept(socket: &TcpListener, places: &Arc<Places>) -> std::io::Result<(TcpStream, Peer, Arc<Place>)> {
+    let (stream, peer) = socket.accept().await?;
     // Replies are written whole; waiting for more to send only adds a round trip's delay.
     stream.set_nodelay(true)?;
-    let address: IpAddr = address.ip();
-    Ok((stream, places.take(address).await))
+    let address: IpAddr = peer.ip();
+    Ok((stream, Peer(peer), places.take(address).await))
 }
 
 /// What every connection is received with.
@@ -163,6 +164,14 @@ struct House {
 }
 
 impl House {
+    /// The house as it receives one caller: his address goes along with every call of his.
+    fn known_as(&self, peer: Peer) -> Self {
+        Self {
+            router: self.router.clone().layer(Extension(peer)),
+            ..self.clone()
+        }
+    }
+
     /// Serves one connection to its end, or until its place is wanted.
     async fn receive(self, stream: TcpStream, place: Arc<Place>, watcher: Watcher) {
         let wanted = Arc::clone(&place);

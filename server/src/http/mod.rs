@@ -10,9 +10,11 @@
 
 mod about;
 mod access;
+mod account;
 mod app;
 mod audit;
 mod blobs;
+mod cookie;
 mod decode;
 mod download;
 mod fault;
@@ -28,13 +30,17 @@ mod openapi;
 mod pace;
 mod places;
 mod problem;
+mod provider;
 mod records;
 mod registry;
 mod review;
 mod routes;
 mod shapes;
+mod sign_in;
+mod source;
 mod sync;
 
 pub use listen::{ListenError, Listener, OpenConnections};
 pub use routes::{Access, Route, router, routes};
 pub(crate) use shapes::{LabelShape, PositionShape};
+pub use source::Peer;

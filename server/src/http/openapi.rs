@@ -4,7 +4,10 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, audit, blobs, download, hints, imports, members, merges, moves, records, registry, review, sync};
+use super::{
+    about, account, audit, blobs, download, hints, imports, members, merges, moves, provider, records, registry, review, sign_in,
+    sync,
+};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -61,8 +64,26 @@ use super::{about, audit, blobs, download, hints, imports, members, merges, move
         registry::users,
         registry::add_user,
         registry::enrolment_code,
-        registry::issue_token,
         registry::phones,
+        sign_in::sign_in,
+        sign_in::look,
+        sign_in::factor,
+        sign_in::accept,
+        sign_in::present,
+        sign_in::renew,
+        sign_in::end,
+        provider::start,
+        provider::callback,
+        account::password,
+        account::factor,
+        account::confirm_factor,
+        account::recovery_codes,
+        account::invite,
+        account::sessions,
+        account::end_sessions,
+        account::issue_token,
+        account::tokens,
+        account::revoke_token,
         about::status,
         about::kinds,
         about::checkpoint,

@@ -6,7 +6,7 @@ use beatbook_protocol::wire::BlobRefusal;
 use serde::Serialize;
 
 use super::fault::Fault;
-use crate::station::{ActError, ActLine, ChangedField, FindingView, StationError};
+use crate::station::{ActError, ActLine, ChangedField, FindingView, SignInError, StationError};
 
 /// An error (RFC 9457).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -59,12 +59,7 @@ impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let retry_after_ms = fault.retry_after_ms();
         let mut problem = match fault {
-            Fault::Token => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "token",
-                "A token is needed",
-                "send `Authorization: Bearer TOKEN` with a token of this station (`beatbook-server user token` issues one)",
-            ),
+            Fault::Token => no_token(),
             Fault::NoRoute => Self::new(
                 StatusCode::NOT_FOUND,
                 "no_route",
@@ -134,6 +129,8 @@ impl From<Fault> for Problem {
             Fault::Station(error) => of_station(error),
             Fault::Act(error) => of_act(error),
             Fault::Blob(refusal) => of_blob(refusal),
+            Fault::OtherSite => other_site(),
+            Fault::SignIn(error) => of_sign_in(&error),
         };
         problem.more.retry_after_ms = retry_after_ms;
         problem
@@ -232,6 +229,46 @@ fn of_station(error: StationError) -> Problem {
             internal()
         }
     }
+}
+
+fn no_token() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "token",
+        "A token is needed",
+        "sign in by POST /api/v1/sign-in, or send `Authorization: Bearer TOKEN` with a token of this station (`beatbook-server user token` \
+         issues one)",
+    )
+}
+
+fn other_site() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "other_site",
+        "The call was not made by a page of this station",
+        "a page sends Origin and, with the cookie of a session, `Beatbook-Csrf` as GET /api/v1/session gives it; a program sends \
+         `Authorization: Bearer TOKEN`",
+    )
+}
+
+fn of_sign_in(error: &SignInError) -> Problem {
+    let (status, code, title) = match error {
+        SignInError::Wrong => (StatusCode::UNAUTHORIZED, "not_signed_in", "Not signed in"),
+        SignInError::FactorNeeded => (StatusCode::UNAUTHORIZED, "factor_needed", "A second factor is needed"),
+        SignInError::FactorMissing => (StatusCode::FORBIDDEN, "factor_missing", "There is no second factor"),
+        SignInError::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many attempts"),
+        SignInError::ProveAgain => (StatusCode::FORBIDDEN, "prove_again", "Show again who you are"),
+        SignInError::SessionNeeded => (StatusCode::FORBIDDEN, "session_needed", "A person does this"),
+        SignInError::Password(_) => (StatusCode::UNPROCESSABLE_ENTITY, "password", "The password cannot be taken"),
+        SignInError::Invitation => (StatusCode::NOT_FOUND, "invitation", "There is no such invitation"),
+        SignInError::Code => (StatusCode::UNPROCESSABLE_ENTITY, "code", "The code does not fit"),
+        SignInError::NoProvider => (StatusCode::NOT_FOUND, "no_provider", "There is no single sign-on"),
+        SignInError::Provider(_) => (StatusCode::UNAUTHORIZED, "provider", "Single sign-on failed"),
+        SignInError::NotLinked => (StatusCode::FORBIDDEN, "not_linked", "Nobody here is linked to this person"),
+        // These two became other faults on their way.
+        SignInError::Busy | SignInError::Station(_) => return internal(),
+    };
+    Problem::new(status, code, title, error.to_string())
 }
 
 fn of_blob(refusal: BlobRefusal) -> Problem {

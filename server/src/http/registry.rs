@@ -43,13 +43,6 @@ pub(crate) struct People {
     users: Vec<PersonEntry>,
 }
 
-/// A token; shown once.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct TokenIssued {
-    /// The token.
-    token: String,
-}
-
 /// The people of the station.
 #[utoipa::path(get, path = "/api/v1/users", tag = "registry", security(("token" = [])),
     responses((status = 200, body = People), (status = "default", body = Problem, content_type = "application/problem+json")))]
@@ -106,17 +99,4 @@ pub(crate) async fn enrolment_code(
         .call(move |station| station.enrolment_code(Some(&session), user))
         .await??;
     Ok((StatusCode::CREATED, Json(code)))
-}
-
-/// A fresh token for a person; shown once.
-#[utoipa::path(post, path = "/api/v1/users/{id}/token", tag = "registry", security(("token" = [])),
-    params(("id" = String, Path, description = "The person")),
-    responses((status = 201, body = TokenIssued), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn issue_token(
-    State(app): State<Shared>,
-    Extension(session): Extension<Session>,
-    Named(user): Named<UserId>,
-) -> Result<(StatusCode, Json<TokenIssued>), Fault> {
-    let token = app.call(move |station| station.issue_token(Some(&session), user)).await??;
-    Ok((StatusCode::CREATED, Json(TokenIssued { token })))
 }

@@ -14,8 +14,8 @@ use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
 use super::{
-    about, access, audit, blobs, download, hints, imports, members, merges, moves, observe, openapi, records, registry, review,
-    sync,
+    about, access, account, audit, blobs, download, hints, imports, members, merges, moves, observe, openapi, provider, records,
+    registry, review, sign_in, sync,
 };
 use crate::config::HttpConfig;
 use crate::policy::Permission;
@@ -24,7 +24,7 @@ use crate::station::Station;
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody: health.
+    /// Anybody: health, and who signs in.
     Open,
     /// A phone: the call itself reads the book's token, since its refusal carries the challenge.
     Book,
@@ -108,8 +108,27 @@ pub fn routes() -> Vec<Route> {
         read("/api/v1/users",                               Person(P::SeeDirectory),registry::users),
         send("/api/v1/users",                               Person(P::Register),    registry::add_user),
         send("/api/v1/users/{id}/enrolment-code",           Person(P::IssueCodes),  registry::enrolment_code),
-        send("/api/v1/users/{id}/token",                    Person(P::OwnSession),  registry::issue_token),
         read("/api/v1/phones",                              Person(P::SeePhones),   registry::phones),
+        // Signing in. Whose sessions and tokens beside his own somebody may see to, the doors say
+        send("/api/v1/sign-in",                             Open,                   sign_in::sign_in),
+        send("/api/v1/sign-in/provider",                    Open,                   provider::start),
+        read("/api/v1/sign-in/provider/callback",           Open,                   provider::callback),
+        send("/api/v1/invitations/look",                    Open,                   sign_in::look),
+        send("/api/v1/invitations/factor",                  Open,                   sign_in::factor),
+        send("/api/v1/invitations/accept",                  Open,                   sign_in::accept),
+        read("/api/v1/session",                             Person(P::OwnSession),  sign_in::present),
+        send("/api/v1/session/renew",                       Person(P::OwnSession),  sign_in::renew),
+        send("/api/v1/session/end",                         Person(P::OwnSession),  sign_in::end),
+        send("/api/v1/account/password",                    Person(P::OwnSession),  account::password),
+        send("/api/v1/account/factor",                      Person(P::OwnSession),  account::factor),
+        send("/api/v1/account/factor/confirm",              Person(P::OwnSession),  account::confirm_factor),
+        send("/api/v1/account/recovery-codes",              Person(P::OwnSession),  account::recovery_codes),
+        send("/api/v1/users/{id}/invitation",               Person(P::IssueCodes),  account::invite),
+        read("/api/v1/users/{id}/sessions",                 Person(P::OwnSession),  account::sessions),
+        send("/api/v1/users/{id}/sessions/end",             Person(P::OwnSession),  account::end_sessions),
+        send("/api/v1/users/{id}/token",                    Person(P::OwnSession),  account::issue_token),
+        read("/api/v1/users/{id}/tokens",                   Person(P::OwnSession),  account::tokens),
+        send("/api/v1/users/{id}/tokens/revoke",            Person(P::OwnSession),  account::revoke_token),
         // The station about itself
         read("/api/v1/status",                              Person(P::SeeStatus),     about::status),
         read("/api/v1/kinds",                               Person(P::SeeStation),    about::kinds),

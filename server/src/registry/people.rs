@@ -12,6 +12,7 @@ use super::members::{self, MembershipView};
 use super::realm::{self, Realm};
 use super::tokens::{self, random};
 use super::{names, order, units};
+use crate::environment::Environment;
 use crate::error::StationError;
 use crate::policy::{self, Permission};
 use crate::station::{EnrolmentCode, Session, Station};
@@ -204,7 +205,7 @@ impl Station {
 }
 
 /// A person who is there, the station itself left out: it is moved by nobody.
-pub(super) fn find(tx: &ReadTx<'_>, user: UserId) -> Result<UserRow, StationError> {
+pub(crate) fn find(tx: &ReadTx<'_>, user: UserId) -> Result<UserRow, StationError> {
     tx.user(user)?
         .filter(|row| row.roles.iter().all(|role| role != Who::Station.code()))
         .ok_or_else(|| StationError::NotFound(format!("person {user}")))
@@ -223,7 +224,7 @@ pub(super) fn event_of(row: &UserRow, by: Option<&Session>) -> UserEvent {
 }
 
 /// Refuses what a blocked person would be let in by.
-fn check_not_blocked(row: &UserRow) -> Result<(), StationError> {
+pub(crate) fn check_not_blocked(row: &UserRow) -> Result<(), StationError> {
     if row.blocked {
         return Err(StationError::Invalid(format!(
             "person {} is blocked: end that first",
@@ -236,12 +237,7 @@ fn check_not_blocked(row: &UserRow) -> Result<(), StationError> {
 /// Draws a one-time code.
 pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: UserId) -> Result<EnrolmentCode, StationError> {
     policy::require(by, Permission::IssueCodes)?;
-    let drawn = random::<10>(&station.env)?;
-    let letters: String = drawn
-        .iter()
-        .filter_map(|byte| CODE_LETTERS.get(usize::from(byte % 32)))
-        .map(|letter| char::from(*letter))
-        .collect();
+    let letters = letters::<10>(&station.env)?;
     let code = format!(
         "{}-{}",
         letters.get(..5).unwrap_or_default(),
@@ -255,22 +251,19 @@ pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: User
     Ok(EnrolmentCode { code, expires_at })
 }
 
+/// Random letters and digits, five bits each.
+pub(crate) fn letters<const N: usize>(env: &Environment) -> Result<String, StationError> {
+    let drawn = random::<N>(env)?;
+    let letters = drawn.iter().filter_map(|byte| CODE_LETTERS.get(usize::from(byte % 32)));
+    Ok(letters.map(|letter| char::from(*letter)).collect())
+}
+
 /// A code as it is hashed: as people may type it, without dashes, spaces and small letters.
 pub(crate) fn plain(code: &str) -> String {
     code.chars()
         .filter(char::is_ascii_alphanumeric)
         .map(|letter| letter.to_ascii_uppercase())
         .collect()
-}
-
-/// A fresh API token for a person.
-pub(crate) fn issue_token(station: &Station, by: Option<&Session>, user: UserId) -> Result<String, StationError> {
-    if by.is_none_or(|by| by.user != user) {
-        let whose = station.store.read(|tx| his(tx, by, user, Permission::IssueCodes))?;
-        policy::require_no_less(by, &whose.roles)?;
-    }
-    station.store.read(|tx| check_not_blocked(&find(tx, user)?))?;
-    tokens::issue(station, user, None)
 }
 
 /// The person, if he is of the orderer's units: of others it is said that they are not there.
@@ -298,7 +291,7 @@ pub(crate) fn session_of(tx: &ReadTx<'_>, row: UserRow) -> Result<Session, Stati
 }
 
 /// Roles as they are kept: by code, each once.
-pub(super) fn check_roles(roles: &[String]) -> Result<Vec<String>, StationError> {
+pub(crate) fn check_roles(roles: &[String]) -> Result<Vec<String>, StationError> {
     let mut roles = roles.to_vec();
     roles.sort_unstable();
     roles.dedup();

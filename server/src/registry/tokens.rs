@@ -36,9 +36,20 @@ pub(crate) fn issue(station: &Station, user: UserId, book: Option<BookId>) -> Re
 
 /// Issues a token within a step.
 pub(crate) fn issue_in(tx: &WriteTx<'_>, env: &Environment, user: UserId, book: Option<BookId>) -> Result<String, StationError> {
+    let lease = if book.is_some() { PHONE_TOKEN_MS } else { API_TOKEN_MS };
+    issue_for(tx, env, user, book, lease)
+}
+
+/// Issues a token that lives for so many milliseconds, within a step.
+pub(crate) fn issue_for(
+    tx: &WriteTx<'_>,
+    env: &Environment,
+    user: UserId,
+    book: Option<BookId>,
+    lease: i64,
+) -> Result<String, StationError> {
     let token = URL_SAFE_NO_PAD.encode(random::<32>(env)?);
     let issued_at = env.clock.now();
-    let lease = if book.is_some() { PHONE_TOKEN_MS } else { API_TOKEN_MS };
     tx.put_token(
         &hash(token.as_bytes()),
         &TokenRow {

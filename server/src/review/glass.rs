@@ -82,7 +82,7 @@ pub(crate) fn break_glass(
             reason: Some(reason.as_str().to_owned()),
             ..Line::of(Some(session.user), "record.break_glass", "three hours")
         };
-        let line = audit::append(tx, &station.env, &line)?;
+        let line = audit::append_written(tx, &station.env, &line)?;
         let glass = GlassRow {
             line: line.number,
             record,

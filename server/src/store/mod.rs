@@ -23,6 +23,8 @@ mod records;
 mod recovered;
 mod registry;
 mod scope;
+mod sessions;
+mod sign_in;
 #[cfg(test)]
 mod tampering;
 
@@ -46,6 +48,8 @@ pub(crate) use recovered::{AlarmRow, RecoveredRow};
 pub(crate) use registry::{BookRow, UserRow};
 use rusqlite::Connection;
 pub(crate) use scope::{GrantRow, Grantee, ScopedRecord, UserAt};
+pub(crate) use sessions::{ProgramTokenRow, SessionRow};
+pub(crate) use sign_in::{AccountRow, InvitationRow};
 
 use crate::error::StationError;
 use crate::news::{Growth, News};

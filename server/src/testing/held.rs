@@ -6,7 +6,7 @@ use beatbook_protocol::digest::{Buckets, RecordDigest, SetDigest};
 use beatbook_protocol::document::guard;
 use beatbook_protocol::entry::{Entry, RegistryEvent, identity};
 use beatbook_protocol::id::{BookId, Hash, RecordId, UnitId, UserId};
-use beatbook_protocol::kind::{Catalogue, DocumentName, Who};
+use beatbook_protocol::kind::{DocumentName, Who};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{ExchangeResponse, FeedLeaf};
 

@@ -17,4 +17,6 @@ mod registry;
 mod restore;
 mod review;
 mod rights;
+mod sign_in;
+mod sign_in_limits;
 mod tls;

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
 use beatbook_protocol::wire::{self, ExchangeResponse, MEDIA_TYPE, Refusal};
-use beatbook_server::config::HttpConfig;
+use beatbook_server::config::{HttpConfig, SignInConfig};
 use beatbook_server::environment::Environment;
 use beatbook_server::http::{Listener, OpenConnections, router};
 use beatbook_server::station::{InitOptions, Station};
@@ -39,6 +39,15 @@ impl Desk {
 
     /// A new station under these limits, with this clock.
     pub(crate) fn with(limits: &HttpConfig, environment: Environment) -> Self {
+        Self::made(limits, environment, SignInConfig::default())
+    }
+
+    /// A new station at which people sign in like this.
+    pub(crate) fn signing_in_by(config: SignInConfig) -> Self {
+        Self::made(&HttpConfig::default(), Environment::system(), config)
+    }
+
+    fn made(limits: &HttpConfig, environment: Environment, config: SignInConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (data, keys) = (dir.path().join("data"), dir.path().join("keys"));
         let options = InitOptions {
@@ -47,7 +56,8 @@ impl Desk {
             chief_name: "李所长".into(),
         };
         let made = Station::init(&data, &keys, &options, &environment).unwrap();
-        let station = Arc::new(Station::open(&data, &keys, &[], environment).unwrap());
+        let station = Station::open(&data, &keys, &[], environment).unwrap();
+        let station = Arc::new(station.signing_in_by(config).unwrap());
         Self {
             router: router(Arc::clone(&station), limits, OpenConnections::default()),
             station,
@@ -162,6 +172,12 @@ impl Reply {
     /// A header, empty when it is not there.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// What cookies the reply sets.
+    pub(crate) fn cookies(&self) -> Vec<&str> {
+        let set = self.headers.get_all("set-cookie").iter();
+        set.map(|value| value.to_str().unwrap()).collect()
     }
 
     /// The body as it is.

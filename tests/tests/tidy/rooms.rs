@@ -54,7 +54,15 @@ const DOORS: &[Door] = &[
     },
     Door {
         library: "reqwest",
-        places: &["client-core/src/transport", "tests"],
+        places: &["client-core/src/transport", "server/src/sign_in/provider/carry.rs", "tests"],
+    },
+    Door {
+        library: "openidconnect",
+        places: &["server/src/sign_in/provider"],
+    },
+    Door {
+        library: "totp_rs",
+        places: &["server/src/sign_in/factor.rs", "server/tests/http/sign_in.rs"],
     },
     Door {
         library: "calamine",
@@ -233,7 +241,7 @@ fn a_stranger_in_a_manifest_is_found() {
         ("protocol", "[dependencies]\nbeatbook-client-core.workspace = true"),
         ("protocol", "[dev-dependencies]\nbeatbook-server = { path = '../server' }"),
         ("server", "[dependencies]\nautomerge = '1'"),
-        ("server", "[target.'cfg(unix)'.build-dependencies]\nreqwest.workspace = true"),
+        ("ffi", "[target.'cfg(unix)'.build-dependencies]\nreqwest.workspace = true"),
         ("ffi", "[dependencies]\nsql.workspace = true"),
         ("client-core", "[dependencies]\nu = { package = 'uniffi', version = '1' }"),
     ] {
