@@ -34,6 +34,10 @@ pub mod domain {
     pub const SEAL: &[u8] = b"beatbook/seal/1\0";
     /// What a station signs about its sealing key.
     pub const SEALING_KEY: &[u8] = b"beatbook/sealing-key/1\0";
+    /// An emergency note's name, and what a book signs inside it.
+    pub const NOTE: &[u8] = b"beatbook/note/1\0";
+    /// What is said around the share of a phone's key.
+    pub const UNLOCK: &[u8] = b"beatbook/unlock/1\0";
     /// The opaque version of a view.
     pub const VERSION: &[u8] = b"beatbook/version/1\0";
     /// A kind file, and a catalogue of them.

@@ -77,3 +77,11 @@ pub const BLOB_PIECE_BYTES_MIN: usize = 64 * 1024;
 pub const BLOBS_ASKED_MAX: usize = 1_000;
 /// Characters of a media type: what RFC 6838, section 4.2, allows each of its names, and more than both of any in use.
 pub const MEDIA_TYPE_CHARS_MAX: usize = 127;
+/// Characters of one emergency note: what is said in a hurry, twice over; the record comes after unlocking.
+pub const EMERGENCY_CHARS_MAX: usize = 2_000;
+/// Keys that one emergency note is sealed to: the station's own and those of a unit's custodians and of the units above it.
+pub const EMERGENCY_KEYS_MAX: usize = 9;
+/// Bytes of an emergency note's file: its words in four bytes each, once for each key, with their seals.
+pub const EMERGENCY_BYTES_MAX: usize = 96 * 1024;
+/// Emergency notes that wait on one phone for one user: nobody writes more without unlocking it, and a stranger fills no disk.
+pub const EMERGENCY_NOTES_MAX: usize = 32;

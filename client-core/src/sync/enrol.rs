@@ -13,7 +13,7 @@ use crate::error::CoreError;
 use crate::store::identity::Identity;
 use crate::store::records::Records;
 use crate::store::sync_state::{self, BegunBook};
-use crate::store::{StoreError, pages, parcels};
+use crate::store::{StoreError, lock, pages, parcels};
 use crate::transport::{Outcome, OutgoingRequest, TransportFault};
 
 /// Where enrolments go.
@@ -147,7 +147,10 @@ impl Enrolment {
         };
         let now = core.platform().clock.wall();
         let life = IncarnationId::from_parts(now, core.platform().bytes());
-        core.write(|records| take_in(records, &me, &response, life, now))?;
+        core.write(|records| {
+            take_in(records, &me, &response, life, now)?;
+            lock::put_word(records.tx(), core.platform(), response.server_time, None)
+        })?;
         Ok(Enrolled {
             station: response.station,
             user: response.user,

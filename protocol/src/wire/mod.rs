@@ -6,10 +6,12 @@ mod app;
 mod blob;
 mod enrol;
 mod exchange;
+mod notes;
 mod parcel;
 mod receipt;
 mod reconcile;
 mod refusal;
+mod unlock;
 mod verdict;
 
 pub use app::AppVersion;
@@ -19,10 +21,12 @@ pub use exchange::{
     Challenged, Cursor, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, GivenEntry, KindFile, Owes, PageAnswer,
     exchange_message,
 };
+pub use notes::{NoteAnswer, NotesRequest, NotesResponse};
 pub use parcel::{DeliverRequest, DeliverResponse, SealingOffer};
 pub use receipt::{Receipt, receipt_root};
 pub use reconcile::{BucketRecords, RecordState};
 pub use refusal::{Refusal, RefusalCode};
+pub use unlock::{KeyShare, UnlockRequest, UnlockResponse, share_name, unlock_message};
 pub use verdict::{Verdict, VerdictRun, runs, verdict_of};
 
 use minicbor::{Decode, Encode};

@@ -11,14 +11,15 @@ use beatbook_protocol::codec;
 use beatbook_protocol::entry::{self, Entry, RegistryEvent, identity};
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::ledger::{Leaf, StationKey};
+use beatbook_protocol::note::NoteFile;
 use beatbook_protocol::page::{Header, SealedPage, Signer};
 use beatbook_protocol::parcel::{Answer, Parcel};
 use beatbook_protocol::wire::{ExchangeResponse, RefusalCode, StandingResponse};
 
 use samples::{
     ORIGIN, act, act_with_nonce, answer_content, answer_file, answer_key, change, exchange_response, exchange_response_full,
-    forms, grant, key, leaf, page, parcel_content, parcel_file, protection, recovered, registry, settlement, standing_response,
-    station_sealing_key,
+    forms, grant, key, leaf, note_content, note_file, page, parcel_content, parcel_file, protection, recovered, registry, reply_key,
+    settlement, standing_response, station_sealing_key, unlock_request, unlock_response,
 };
 
 fn vector(name: &str) -> PathBuf {
@@ -156,6 +157,17 @@ fn a_parcel_of_fixed_bytes_opens_to_what_it_says() {
         .unwrap();
     assert_eq!(offer.verify(ORIGIN, &station), Some(station_sealing_key().public_key()));
     assert_eq!(offer.verify("beatbook/2", &station), None);
+}
+
+#[test]
+fn a_note_and_a_share_of_fixed_bytes_open_to_what_they_say() {
+    let opened = NoteFile::parse(&note_file()).unwrap().open(&reply_key()).unwrap();
+    assert_eq!(opened.content, note_content());
+    assert!(opened.is_signed_by(&key().public_key()));
+    let request = unlock_request();
+    let station = StationKey::from_bytes(&[14; 32]).verifying_key();
+    let share = unlock_response().open(ORIGIN, request.book, &reply_key(), &station);
+    assert_eq!(share, Some(vec![21; 32]));
 }
 
 #[test]

@@ -6,6 +6,8 @@ mod exchange;
 mod parcels;
 #[path = "samples/protection.rs"]
 mod protection;
+#[path = "samples/unlock.rs"]
+mod unlock;
 
 use beatbook_protocol::codec;
 use beatbook_protocol::entry::{
@@ -28,6 +30,8 @@ use parcels::parcel_forms;
 pub(crate) use parcels::{ORIGIN, answer_content, answer_file, answer_key, parcel_content, parcel_file, station_sealing_key};
 
 pub(crate) use protection::protection;
+use unlock::unlock_forms;
+pub(crate) use unlock::{note_content, note_file, reply_key, unlock_request, unlock_response};
 
 pub(crate) const AT: UnixMillis = UnixMillis(1_795_000_000_000);
 
@@ -327,6 +331,7 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     .into_iter()
     .chain(replies())
     .chain(parcel_forms())
+    .chain(unlock_forms())
     .chain(
         protection()
             .into_iter()

@@ -72,6 +72,10 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("MEDIA_TYPE_CHARS_MAX", Here(|| check_media_type(&media_type(MEDIA_TYPE_CHARS_MAX)).is_ok(), || check_media_type(&media_type(MEDIA_TYPE_CHARS_MAX + 1)).is_err())),
         ("PARCEL_ENTRY_BYTES", In(&["much_that_waits_goes_into_several_parcels_that_may_come_in_any_order"])),
         ("PARCEL_BYTES_MAX", Here(|| parcel(PARCEL_BYTES_MAX), || !parcel(PARCEL_BYTES_MAX + 1))),
+        ("EMERGENCY_CHARS_MAX", In(&["a_note_takes_as_many_words_and_keys_as_it_may_and_no_more"])),
+        ("EMERGENCY_KEYS_MAX", In(&["a_note_takes_as_many_words_and_keys_as_it_may_and_no_more"])),
+        ("EMERGENCY_BYTES_MAX", In(&["a_note_takes_as_many_words_and_keys_as_it_may_and_no_more"])),
+        ("EMERGENCY_NOTES_MAX", In(&["a_locked_phone_takes_a_bounded_number_of_notes_and_says_so"])),
         ("PARCELS_CARRIED_MAX", In(&["a_carrier_takes_whole_parcels_of_its_station_alone_and_a_bounded_number"])),
     ]
 }
