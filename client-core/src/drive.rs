@@ -11,7 +11,7 @@ use crate::blobs::{BlobBudget, BlobMachine, BlobReport, BlobStep, BlobSyncFault}
 use crate::core::Core;
 use crate::emergency::{NoteDelivery, NoteError, NotesReport};
 use crate::error::CoreError;
-use crate::lock::{LocalUser, LockError, OpenUser, Phone};
+use crate::lock::{LocalUser, LockError, OpenUser, Phone, check_pin};
 use crate::sync::parcel::{Deliveries, Delivery};
 use crate::sync::{
     Budget, EnrolError, Enrolled, Enrolment, KeyVault, Step, StoreVault, SyncError, SyncFault, SyncMachine, SyncReport, token,
@@ -76,6 +76,8 @@ pub async fn unlock_online(
     code: &str,
     new_pin: &str,
 ) -> Result<OpenUser, LockError> {
+    // Before the code is spent.
+    check_pin(new_pin)?;
     let unlock = phone.begin_online_unlock(user, code, None)?;
     let outcome = transport.send(unlock.request()).await;
     phone.finish_online_unlock(&unlock, outcome, new_pin)

@@ -47,4 +47,5 @@ mod store;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod unlock;
 mod words;

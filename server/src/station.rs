@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{BookId, RecordId, UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolResponse, KindFile, PageAnswer, Refusal};
+use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolResponse, KindFile, LEASE_MS, PageAnswer, Refusal};
 use serde::Serialize;
 
 use crate::blobs::Blobs;
@@ -17,6 +17,7 @@ use crate::store::Store;
 use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
 
 mod desk;
+mod unlock;
 
 pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
@@ -28,6 +29,7 @@ pub use crate::review::view::{
     FindingView, PersonView, QueueFilter, QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap,
     TrackReport, WriteLine,
 };
+pub use crate::unlock::{KeyPair, NotePage, NoteView, UnitKeyView, UnlockCode};
 
 /// What a new station is called.
 #[derive(Debug, Clone)]
@@ -92,6 +94,7 @@ pub struct Station {
     pub(crate) book: BookId,
     pub(crate) counters: Counters,
     pub(crate) app_min: Option<AppVersion>,
+    pub(crate) lease_ms: u64,
 }
 
 /// The database's file in the data directory.
@@ -124,6 +127,7 @@ impl Station {
             book: parts.row.book,
             counters: Counters::default(),
             app_min: None,
+            lease_ms: LEASE_MS,
         })
     }
 

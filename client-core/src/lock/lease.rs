@@ -6,10 +6,9 @@
 //! last seen, hides the time that it was off: no program on it can know better. The time that it is on counts in any case.
 
 use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::LEASE_MS;
 use serde::{Deserialize, Serialize};
 
-/// Seven days, unless the station says otherwise.
-pub(crate) const LEASE_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// The shortest and the longest lease that a station may ask for.
 const LEASE_MS_RANGE: std::ops::RangeInclusive<u64> = 60 * 60 * 1000..=90 * 24 * 60 * 60 * 1000;
 /// A phone warns this long before the end, or a quarter of the lease where that is less.

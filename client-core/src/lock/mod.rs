@@ -33,7 +33,6 @@ mod wrap;
 pub use error::{LockError, OnlineBecause};
 pub use keys::WrappedKeys;
 pub use lease::{Lease, LeaseOver, LeaseState};
-pub(crate) use lease::LEASE_MS;
 pub use online::OnlineUnlock;
 pub use open::OpenUser;
 pub use phone::{LocalUser, Phone, UserOnPhone};
@@ -44,6 +43,14 @@ pub use wrap::PinCost;
 
 pub(crate) use cabinet::Cabinet;
 pub(crate) use shelf::{sync_dir, write_whole};
+
+/// Whether a PIN or passphrase could be taken, to say so while it is typed.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_pin(pin: &str) -> Result<(), PinFault> {
+    pin::check(pin)
+}
 
 /// Wrong PINs in a row before the PIN opens nothing any more: of a million PINs ten are one in a hundred thousand.
 pub const TRIES_MAX: u32 = 10;

@@ -3,13 +3,13 @@
 
 use beatbook_protocol::ledger::StationPublicKey;
 use beatbook_protocol::parcel::SealingKey;
-use beatbook_protocol::wire::{self, Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, unlock_message};
+use beatbook_protocol::wire::{self, LEASE_MS, Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, unlock_message};
 use zeroize::Zeroizing;
 
 use super::cabinet::{Cabinet, ONLINE, ONLINE_NEXT};
 use super::card::Station;
 use super::error::LockError;
-use super::lease::{LEASE_MS, TimeMarks};
+use super::lease::TimeMarks;
 use super::open::OpenUser;
 use super::phone::{LocalUser, Phone};
 use super::pin;

@@ -173,6 +173,12 @@ impl OpenUser {
         self.cabinet.put_ward(&mut ward)
     }
 
+    /// The key of the file, to look for it where it must not be.
+    #[cfg(test)]
+    pub(super) fn key_for_tests(&self) -> &[u8; 32] {
+        &self.key
+    }
+
     pub(crate) fn cabinet(&self) -> &Arc<Cabinet> {
         &self.cabinet
     }

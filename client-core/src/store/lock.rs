@@ -4,6 +4,7 @@
 use beatbook_protocol::entry::UnitKeyEvent;
 use beatbook_protocol::id::{Hash, UnitId};
 use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::LEASE_MS;
 use rusqlite::OptionalExtension;
 use zeroize::Zeroizing;
 
@@ -35,9 +36,6 @@ pub(crate) struct OwnShare {
     /// Whether the station has said that it keeps it.
     pub(crate) is_kept: bool,
 }
-
-/// The lease of a station that says nothing.
-const LEASE_MS: u64 = crate::lock::LEASE_MS;
 
 /// The station's last word.
 pub(crate) fn word(tx: &Tx<'_>) -> Result<Option<StationWord>, StoreError> {

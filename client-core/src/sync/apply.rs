@@ -180,6 +180,8 @@ pub(super) fn begin_again(
             .map(|position| Cursor { position, fill: None });
         sync_state::set_cursor(tx, cursor.as_ref())?;
         digests::ask_verify(tx)?;
+        // The backup may have another share of the file's key than the one that this phone's wrap is made with, or none.
+        lock::drop_share(tx)?;
         keep_words(core, tx, book, reply, now)
     })
 }

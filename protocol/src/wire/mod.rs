@@ -26,7 +26,7 @@ pub use parcel::{DeliverRequest, DeliverResponse, SealingOffer};
 pub use receipt::{Receipt, receipt_root};
 pub use reconcile::{BucketRecords, RecordState};
 pub use refusal::{Refusal, RefusalCode};
-pub use unlock::{KeyShare, UnlockRequest, UnlockResponse, share_name, unlock_message};
+pub use unlock::{KeyShare, LEASE_MS, UnlockRequest, UnlockResponse, share_name, unlock_message};
 pub use verdict::{Verdict, VerdictRun, runs, verdict_of};
 
 use minicbor::{Decode, Encode};

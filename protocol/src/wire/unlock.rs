@@ -9,6 +9,9 @@ use crate::id::{BookId, Hash};
 use crate::parcel::{SealError, SealingKey, SealingPublicKey};
 use crate::time::UnixMillis;
 
+/// How long a phone may work without seeing its station, unless the station says otherwise: seven days, in milliseconds.
+pub const LEASE_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
 const SHARE: &[u8] = b"share\0";
 const RELEASE: &[u8] = b"release\0";
 

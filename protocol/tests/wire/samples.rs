@@ -332,11 +332,7 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     .chain(replies())
     .chain(parcel_forms())
     .chain(unlock_forms())
-    .chain(
-        protection()
-            .into_iter()
-            .map(|(name, entry)| ("entry", name, entry.to_bytes())),
-    )
+    .chain(entries())
     .collect()
 }
 

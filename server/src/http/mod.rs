@@ -29,6 +29,7 @@ mod review;
 mod routes;
 mod shapes;
 mod sync;
+mod unlock;
 
 pub use listen::{ListenError, Listener, OpenConnections};
 pub use routes::{Access, Route, router, routes};

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, blobs, download, hints, merges, moves, records, registry, review, sync};
+use super::{about, blobs, download, hints, merges, moves, records, registry, review, sync, unlock};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -15,6 +15,8 @@ use super::{about, blobs, download, hints, merges, moves, records, registry, rev
         sync::exchange,
         hints::hints,
         sync::deliver,
+        unlock::unlock,
+        unlock::take_notes,
         blobs::capabilities,
         blobs::create,
         blobs::progress,
@@ -48,6 +50,8 @@ use super::{about, blobs, download, hints, merges, moves, records, registry, rev
         registry::enrolment_code,
         registry::issue_token,
         registry::phones,
+        unlock::unlock_code,
+        unlock::notes,
         about::status,
         about::kinds,
         about::checkpoint,

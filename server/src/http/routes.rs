@@ -12,7 +12,7 @@ use super::app::{App, Shared};
 use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
-use super::{about, access, blobs, download, hints, merges, moves, observe, openapi, records, registry, review, sync};
+use super::{about, access, blobs, download, hints, merges, moves, observe, openapi, records, registry, review, sync, unlock};
 use crate::config::HttpConfig;
 use crate::station::Station;
 
@@ -50,6 +50,8 @@ pub fn routes() -> Vec<Route> {
         send("/sync/v1/exchange",                     Book,   sync::exchange),
         read("/sync/v1/hints",                        Book,   hints::hints),
         send("/sync/v1/parcels",                      Book,   sync::deliver),
+        send("/sync/v1/unlock",                       Book,   unlock::unlock),
+        send("/sync/v1/notes",                        Book,   unlock::take_notes),
         // Blobs: uploads are tus 1.0.0
         call(Method::OPTIONS, "/sync/v1/blobs",          Open, blobs::capabilities),
         call(Method::POST,    "/sync/v1/blobs",          Book, blobs::create),
@@ -86,6 +88,8 @@ pub fn routes() -> Vec<Route> {
         read("/api/v1/users",                         Person, registry::users),
         send("/api/v1/users",                         Person, registry::add_user),
         send("/api/v1/users/{id}/enrolment-code",     Person, registry::enrolment_code),
+        send("/api/v1/users/{id}/unlock-code",        Person, unlock::unlock_code),
+        read("/api/v1/notes",                         Person, unlock::notes),
         send("/api/v1/users/{id}/token",              Person, registry::issue_token),
         read("/api/v1/phones",                        Person, registry::phones),
         // The station about itself

@@ -23,12 +23,13 @@ pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u
                 tx.put_grant(grant, to, leaf, position)?;
             }
         }
+        // Nobody comes into an ended phone again, whatever code he has.
+        RegistryEvent::BookEnd(end) => tx.drop_unlock_share(end.book)?,
+        RegistryEvent::UnitKey(key) => tx.put_unit_key(key)?,
         RegistryEvent::Membership(_)
-        | RegistryEvent::BookEnd(_)
         | RegistryEvent::Hold(_)
         | RegistryEvent::Destruction(_)
         | RegistryEvent::AuditAnchor(_)
-        | RegistryEvent::UnitKey(_)
         | RegistryEvent::Other(_) => {}
     }
     Ok(())

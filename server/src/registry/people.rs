@@ -128,7 +128,7 @@ pub(super) fn check_roles(roles: &[String]) -> Result<Vec<String>, StationError>
 }
 
 /// Only some register people.
-pub(super) fn may_register(by: Option<&Session>) -> Result<(), StationError> {
+pub(crate) fn may_register(by: Option<&Session>) -> Result<(), StationError> {
     let may = by.is_none_or(|by| {
         by.roles
             .iter()

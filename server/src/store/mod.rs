@@ -23,6 +23,7 @@ mod registry;
 mod scope;
 #[cfg(test)]
 mod tampering;
+mod unlock;
 
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -41,6 +42,7 @@ pub(crate) use recovered::{AlarmRow, RecoveredRow};
 pub(crate) use registry::{BookRow, UserRow};
 use rusqlite::Connection;
 pub(crate) use scope::{GrantRow, Grantee, ScopedRecord};
+pub(crate) use unlock::NoteRow;
 
 use crate::error::StationError;
 use crate::news::{Growth, News};

@@ -11,3 +11,4 @@ mod parcels;
 mod reconcile;
 mod restore;
 mod review;
+mod unlock;

@@ -11,6 +11,7 @@ pub(crate) use code::issue;
 pub use code::UnlockCode;
 pub(crate) use custody::{add_key, end_key, keys};
 pub use custody::{KeyPair, UnitKeyView};
-pub use notes::{NotePage, NoteView, open_note};
+pub(crate) use notes::open_note;
+pub use notes::{NotePage, NoteView};
 pub(crate) use release::release;
 pub(crate) use share::keep;

@@ -204,10 +204,7 @@ fn view(station: &Station, tx: &ReadTx<'_>, row: &NoteRow) -> Result<NoteView, S
 }
 
 /// Opens a note's file with a custodian's secret, without any station.
-///
-/// # Errors
-/// When the secret is none, or the file does not open under it.
-pub fn open_note(file: &[u8], secret: &str) -> Result<OpenedNote, StationError> {
+pub(crate) fn open_note(file: &[u8], secret: &str) -> Result<OpenedNote, StationError> {
     let secret = unhex(secret).ok_or_else(|| StationError::Invalid("a custodian's secret has 64 hexadecimal digits".into()))?;
     let note = NoteFile::parse(file).and_then(|note| note.open(&SealingKey::from_bytes(&secret)));
     note.map_err(|fault| StationError::Invalid(fault.to_string()))
