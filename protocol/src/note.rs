@@ -207,7 +207,9 @@ impl NoteFile {
     /// When it is no note, was cut, or is of another version.
     pub fn parse(bytes: &[u8]) -> Result<Self, NoteFault> {
         if bytes.len() > EMERGENCY_BYTES_MAX {
-            return Err(NoteFault::Unreadable(format!("it is longer than {EMERGENCY_BYTES_MAX} bytes")));
+            return Err(NoteFault::Unreadable(format!(
+                "it is longer than {EMERGENCY_BYTES_MAX} bytes"
+            )));
         }
         let rest = bytes
             .strip_prefix(NOTE_MAGIC)
@@ -297,7 +299,13 @@ mod tests {
         };
         assert_eq!(elsewhere.open(&key(7)), Err(NoteFault::Sealed), "bound to its station");
         let unsigned = NoteFile::seal(&content("x"), ORIGIN, None, &to, &[4; 32]).unwrap();
-        assert!(!NoteFile::parse(&unsigned).unwrap().open(&key(7)).unwrap().is_signed_by(&book.public_key()));
+        assert!(
+            !NoteFile::parse(&unsigned)
+                .unwrap()
+                .open(&key(7))
+                .unwrap()
+                .is_signed_by(&book.public_key())
+        );
     }
 
     #[test]

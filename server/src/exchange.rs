@@ -6,8 +6,8 @@ use beatbook_protocol::limits::{EXCHANGE_PAGES_MAX, GIVEN_MAX};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, header_hash};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    AppVersion, Challenged, Cursor, ExchangeRequest, ExchangeResponse, LEASE_MS, Refusal, RefusalCode, WIRE_VERSION, exchange_message,
-    pack, read, runs, unpack,
+    AppVersion, Challenged, Cursor, ExchangeRequest, ExchangeResponse, LEASE_MS, Refusal, RefusalCode, WIRE_VERSION,
+    exchange_message, pack, read, runs, unpack,
 };
 
 use crate::alarm;

@@ -45,7 +45,9 @@ pub enum NoteError {
     #[error("{EMERGENCY_NOTES_MAX} notes wait already: unlock the phone and go online, then write on")]
     Full,
     /// This phone knows no key to seal to: it was never in touch with its station.
-    #[error("this phone was never in touch with its station, and knows nobody who could read the note: unlock it and write there")]
+    #[error(
+        "this phone was never in touch with its station, and knows nobody who could read the note: unlock it and write there"
+    )]
     NoKeys,
     /// Keys that cannot be sealed to.
     #[error("the note could not be sealed: {0}")]
@@ -134,13 +136,21 @@ fn keep(cabinet: &Cabinet, keys: &dyn KeyVault, note: &EmergencyNote) -> Result<
     let dir = cabinet.notes();
     fs::create_dir_all(&dir)?;
     sync_dir(dir.parent().unwrap_or(&dir))?;
-    write_whole(&dir.join(format!("{:015}-{hash}.{ENDING}", at.0.max(0))), &file, cabinet.fate())?;
+    write_whole(
+        &dir.join(format!("{:015}-{hash}.{ENDING}", at.0.max(0))),
+        &file,
+        cabinet.fate(),
+    )?;
     Ok(hash)
 }
 
 /// The notes of a folder, oldest first. What a write left half done has another ending.
 fn waiting(cabinet: &Cabinet, is_refused: bool) -> Result<Vec<NoteWaiting>, NoteError> {
-    let dir = if is_refused { cabinet.notes().join(REFUSED) } else { cabinet.notes() };
+    let dir = if is_refused {
+        cabinet.notes().join(REFUSED)
+    } else {
+        cabinet.notes()
+    };
     let entries = match fs::read_dir(&dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -151,7 +161,9 @@ fn waiting(cabinet: &Cabinet, is_refused: bool) -> Result<Vec<NoteWaiting>, Note
         let path = entry?.path();
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
         let is_note = path.extension().is_some_and(|ending| ending == ENDING);
-        let Some((at, hash)) = name.split_once('-').filter(|_| is_note) else { continue };
+        let Some((at, hash)) = name.split_once('-').filter(|_| is_note) else {
+            continue;
+        };
         if let (Ok(at), Ok(note)) = (at.parse(), hash.parse()) {
             notes.push(NoteWaiting {
                 note,

@@ -174,7 +174,10 @@ fn a_locked_phone_takes_a_bounded_number_of_notes_and_says_so() {
     for number in 0..EMERGENCY_NOTES_MAX {
         case.phone.note(&case.user, &words(&number.to_string())).unwrap();
     }
-    assert!(matches!(case.phone.note(&case.user, &words("one more")), Err(NoteError::Full)));
+    assert!(matches!(
+        case.phone.note(&case.user, &words("one more")),
+        Err(NoteError::Full)
+    ));
     assert_eq!(case.phone.notes_waiting(&case.user).unwrap().len(), EMERGENCY_NOTES_MAX);
 }
 
@@ -195,7 +198,11 @@ fn what_cannot_be_sealed_is_said_at_once() {
 fn what_a_dying_phone_left_half_written_is_no_note_and_hinders_none() {
     let case = case("half", &[(UNIT, 21)]);
     case.phone.note(&case.user, &words("whole")).unwrap();
-    let dir = case.phone.notes_waiting(&case.user).unwrap()[0].path.parent().unwrap().to_owned();
+    let dir = case.phone.notes_waiting(&case.user).unwrap()[0]
+        .path
+        .parent()
+        .unwrap()
+        .to_owned();
     fs::write(dir.join("000000000000001-00.note.new"), b"BBEMNOTE half").unwrap();
     fs::write(dir.join("stranger.txt"), b"x").unwrap();
     assert_eq!(case.phone.notes_waiting(&case.user).unwrap().len(), 1);

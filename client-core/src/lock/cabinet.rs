@@ -216,7 +216,13 @@ impl Cabinet {
     }
 
     /// Wraps the key of the file by a part of the vault, and a share where there is one.
-    pub(super) fn put_part(&self, name: &'static str, gate: Gate, share: Option<(&[u8; 32], &[u8])>, key: &FileKey) -> Result<(), LockError> {
+    pub(super) fn put_part(
+        &self,
+        name: &'static str,
+        gate: Gate,
+        share: Option<(&[u8; 32], &[u8])>,
+        key: &FileKey,
+    ) -> Result<(), LockError> {
         let part = Zeroizing::new(self.platform.bytes::<32>());
         let wrapped = self.vault.wrap(&self.vault_key(name), gate, part.as_slice())?;
         let half = share.map_or(&[][..], |(share, _)| share.as_slice());
@@ -231,7 +237,9 @@ impl Cabinet {
 
     /// Opens the key of the file by a part of the vault, and a share where there is one; none when it is another share's.
     pub(super) fn disclose_part(&self, name: &'static str, share: &[u8]) -> Result<Option<FileKey>, LockError> {
-        let Some(wrap) = self.read::<PartWrap>(name)? else { return Ok(None) };
+        let Some(wrap) = self.read::<PartWrap>(name)? else {
+            return Ok(None);
+        };
         let part = self.vault.release(&self.vault_key(name), &wrap.part)?;
         Ok(wrap::disclose(self.of(name), (part.as_slice(), share), &wrap.sealed))
     }

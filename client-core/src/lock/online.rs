@@ -3,7 +3,9 @@
 
 use beatbook_protocol::ledger::StationPublicKey;
 use beatbook_protocol::parcel::SealingKey;
-use beatbook_protocol::wire::{self, LEASE_MS, Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, unlock_message};
+use beatbook_protocol::wire::{
+    self, LEASE_MS, Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, unlock_message,
+};
 use zeroize::Zeroizing;
 
 use super::cabinet::{Cabinet, ONLINE, ONLINE_NEXT};
@@ -33,7 +35,9 @@ pub struct OnlineUnlock {
 
 impl std::fmt::Debug for OnlineUnlock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OnlineUnlock").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("OnlineUnlock")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 

@@ -32,7 +32,9 @@ pub struct OpenUser {
 
 impl std::fmt::Debug for OpenUser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenUser").field("user", &self.cabinet.user).finish_non_exhaustive()
+        f.debug_struct("OpenUser")
+            .field("user", &self.cabinet.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,8 +57,10 @@ impl OpenUser {
             time: Mutex::new(time),
             _entered: entered,
         };
-        // Whatever a process left undone that died between an exchange and this.
-        open.contact()?;
+        // Whatever a process left undone that died between an exchange and this. A full disk must not keep the officer out.
+        if let Err(error) = open.contact() {
+            tracing::warn!(%error, "what the station said last was not taken over yet");
+        }
         Ok(open)
     }
 
@@ -183,36 +187,44 @@ impl OpenUser {
         &self.cabinet
     }
 
-    /// A share was shown outside the station: another takes its place.
+    /// A share was shown outside the station: another takes its place there at the next exchange. Until then the one before opens.
     pub(super) fn renew_share(&self) -> Result<(), LockError> {
-        Ok(self.core.write(|records| lock::drop_share(records.tx()))?)
+        let share = Zeroizing::new(self.cabinet.platform.bytes::<32>());
+        let name = share_name(share.as_slice());
+        self.core.write(|records| lock::put_share(records.tx(), &share, &name))?;
+        self.put_share_wrap(ONLINE_NEXT, &share)
     }
 
     /// Sees to the wrap by the station's share: made with the share, and good from when the station has said that it keeps it. A share
     /// leaves this phone as soon as that is so.
     fn settle_share(&self, own: Option<OwnShare>, ward: &mut Ward) -> Result<bool, LockError> {
-        let Some(own) = own else {
-            let share = Zeroizing::new(self.cabinet.platform.bytes::<32>());
-            let name = share_name(share.as_slice());
-            self.core.write(|records| lock::put_share(records.tx(), &share, &name))?;
-            self.put_share_wrap(ONLINE_NEXT, &share)?;
-            return Ok(false);
-        };
-        let Some(share) = own.share else {
-            // Kept, and its wrap made. Where the wrap was lost, the station gets another share.
-            let is_there = matches!(self.cabinet.share_of(ONLINE), Ok(Some(name)) if name == own.name.as_bytes());
-            if !is_there {
-                self.renew_share()?;
+        let named = own.as_ref().map(|own| own.name.as_bytes().to_vec());
+        let is_wrapped = |name| named.is_some() && self.cabinet.share_of(name).ok().flatten() == named;
+        // There is none: at first, after an enrolment, and when the station was restored. Or it is kept, and its wrap was lost.
+        let is_gone = own.as_ref().is_none_or(|own| own.share.is_none() && !is_wrapped(ONLINE));
+        if is_gone {
+            // The ward first: from here on wrong PINs destroy nothing.
+            if std::mem::take(&mut ward.has_share) {
+                self.cabinet.put_ward(ward)?;
             }
+            self.renew_share()?;
+            return Ok(false);
+        }
+        let Some(OwnShare {
+            share: Some(share),
+            is_kept,
+            ..
+        }) = &own
+        else {
             return Ok(false);
         };
-        if !own.is_kept {
-            if self.cabinet.share_of(ONLINE_NEXT).ok().flatten().as_deref() != Some(own.name.as_bytes().as_slice()) {
-                self.put_share_wrap(ONLINE_NEXT, &share)?;
+        if !is_kept {
+            if !is_wrapped(ONLINE_NEXT) {
+                self.put_share_wrap(ONLINE_NEXT, share)?;
             }
             return Ok(false);
         }
-        self.put_share_wrap(ONLINE, &share)?;
+        self.put_share_wrap(ONLINE, share)?;
         if !ward.has_share {
             ward.has_share = true;
             self.cabinet.put_ward(ward)?;

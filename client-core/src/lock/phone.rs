@@ -73,12 +73,7 @@ impl Phone {
         Self::open_under(dir, vault, platform, Fate::default())
     }
 
-    pub(super) fn open_under(
-        dir: &Path,
-        vault: Arc<dyn DeviceVault>,
-        platform: Platform,
-        fate: Fate,
-    ) -> Result<Self, LockError> {
+    pub(super) fn open_under(dir: &Path, vault: Arc<dyn DeviceVault>, platform: Platform, fate: Fate) -> Result<Self, LockError> {
         let users = dir.join("users");
         make_dir(&users)?;
         let phone = Self {
@@ -91,8 +86,11 @@ impl Phone {
         };
         for entry in fs::read_dir(&phone.dir)? {
             let path = entry?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            if name.ends_with(MAKING) {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            if let Some(user) = name.strip_suffix(MAKING) {
+                phone.cabinet_at(user.to_owned(), path.clone())?.shred_keys()?;
                 fs::remove_dir_all(&path)?;
             } else if path.is_dir() {
                 let cabinet = phone.cabinet_at(name.to_owned(), path.clone())?;
@@ -271,11 +269,20 @@ impl Phone {
 
     fn cabinet_at(&self, name: String, dir: PathBuf) -> Result<Cabinet, LockError> {
         let shelf = Shelf::open(dir.clone(), self.fate.clone())?;
-        Ok(Cabinet::new(name, dir, shelf, Arc::clone(&self.vault.0), self.platform.clone()))
+        Ok(Cabinet::new(
+            name,
+            dir,
+            shelf,
+            Arc::clone(&self.vault.0),
+            self.platform.clone(),
+        ))
     }
 
     fn add(&self, user: LocalUser, cabinet: Arc<Cabinet>) {
-        self.cabinets.lock().unwrap_or_else(PoisonError::into_inner).insert(user, cabinet);
+        self.cabinets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(user, cabinet);
     }
 }
 

@@ -48,7 +48,9 @@ pub(super) fn check(pin: &str) -> Result<(), PinFault> {
 /// A label for the list of users, as the user wants it to be seen by whoever holds the phone.
 pub(super) fn check_label(label: &str, pin: &str) -> Result<String, PinFault> {
     let label = label.trim();
-    let is_shown = |c: char| !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let is_shown = |c: char| {
+        !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
     let fits = (1..=40).contains(&label.chars().count()) && label.chars().all(is_shown);
     if fits && !label.contains(pin) {
         Ok(label.to_owned())
@@ -99,7 +101,10 @@ fn like_a_date(pin: &str) -> Option<&'static str> {
                 || (year(at(2, 6)) && at(0, 2).is_some_and(|month| (1..=12).contains(&month)))
                 || day(at(2, 4), at(4, 6))
         }
-        8 => (year(at(0, 4)) && day(at(4, 6), at(6, 8))) || (year(at(4, 8)) && (day(at(0, 2), at(2, 4)) || day(at(2, 4), at(0, 2)))),
+        8 => {
+            (year(at(0, 4)) && day(at(4, 6), at(6, 8)))
+                || (year(at(4, 8)) && (day(at(0, 2), at(2, 4)) || day(at(2, 4), at(0, 2))))
+        }
         _ => false,
     };
     is_date.then_some("a date")

@@ -5,12 +5,19 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 #[cfg(test)]
-use std::sync::{Arc, atomic::AtomicI64, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, Ordering},
+};
 
 use sha2::{Digest, Sha256};
 
 const MAGIC: &[u8; 8] = b"BBSHELF1";
 const HASH_BYTES: usize = 32;
+/// Bytes that are given up on a full disk, so that the lock can still count.
+const RESERVE: &str = "reserve";
+/// Some blocks for each of the few files that an unlocking writes.
+const RESERVE_BYTES: usize = 64 * 1024;
 /// The two copies.
 const COPIES: [&str; 2] = ["a", "b"];
 
@@ -19,6 +26,9 @@ const COPIES: [&str; 2] = ["a", "b"];
 pub(crate) struct Fate {
     #[cfg(test)]
     left: Option<Arc<AtomicI64>>,
+    /// The disk is full until somebody makes room.
+    #[cfg(test)]
+    full: Option<Arc<AtomicBool>>,
 }
 
 impl Fate {
@@ -27,6 +37,16 @@ impl Fate {
     pub(crate) fn after(steps: i64) -> Self {
         Self {
             left: Some(Arc::new(AtomicI64::new(steps))),
+            full: None,
+        }
+    }
+
+    /// A disk on which nothing can be written any more, until what was kept in reserve is given up.
+    #[cfg(test)]
+    pub(crate) fn full() -> Self {
+        Self {
+            left: None,
+            full: Some(Arc::new(AtomicBool::new(true))),
         }
     }
 
@@ -36,10 +56,6 @@ impl Fate {
         self.left.as_ref().map_or(0, |left| left.load(Ordering::SeqCst))
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "tests end the process here")
-    )]
     fn step(&self) -> io::Result<()> {
         #[cfg(test)]
         if let Some(left) = &self.left
@@ -48,6 +64,21 @@ impl Fate {
             return Err(io::Error::other("the process was killed"));
         }
         Ok(())
+    }
+
+    fn room(&self) -> io::Result<()> {
+        #[cfg(test)]
+        if self.full.as_ref().is_some_and(|full| full.load(Ordering::SeqCst)) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn makes_room(&self) {
+        #[cfg(test)]
+        if let Some(full) = &self.full {
+            full.store(false, Ordering::SeqCst);
+        }
     }
 }
 
@@ -80,8 +111,41 @@ impl Shelf {
         }
     }
 
-    /// Puts a file: when this returns, both copies say so after any power cut; before, they say what was, or this.
+    /// Puts a file: when this returns, both copies say so after any power cut; before, they say what was, or this. On a full disk what was
+    /// kept in reserve is given up, so that a full disk locks nobody out.
     pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        match self.put_once(name, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull && self.give_up_reserve() => self.put_once(name, bytes),
+            done => {
+                if done.is_ok() {
+                    self.keep_reserve();
+                }
+                done
+            }
+        }
+    }
+
+    /// Makes room by what was kept for that; whether there was any.
+    fn give_up_reserve(&self) -> bool {
+        let is_given = fs::remove_file(self.dir.join(RESERVE)).is_ok();
+        if is_given {
+            tracing::warn!("the disk is full: the lock uses its reserve");
+            self.fate.makes_room();
+        }
+        is_given
+    }
+
+    /// Keeps some room. Without it everything works as long as the disk has any.
+    fn keep_reserve(&self) {
+        let path = self.dir.join(RESERVE);
+        if !path.exists()
+            && let Err(error) = fs::write(&path, vec![0x5a; RESERVE_BYTES])
+        {
+            tracing::debug!(%error, "no room for the lock's reserve");
+        }
+    }
+
+    fn put_once(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let numbers = [self.copy(name, COPIES[0])?.number(), self.copy(name, COPIES[1])?.number()];
         let next = numbers.iter().flatten().max().map_or(1, |newest| newest + 1);
         let mut whole = Vec::with_capacity(MAGIC.len() + 8 + bytes.len() + HASH_BYTES);
@@ -170,6 +234,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8], fate: &Fate) -> io::Result<
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
     fate.step()?;
+    fate.room()?;
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

@@ -149,6 +149,8 @@ impl Enrolment {
         let life = IncarnationId::from_parts(now, core.platform().bytes());
         core.write(|records| {
             take_in(records, &me, &response, life, now)?;
+            // What a station keeps is kept for a book: this one has nothing there yet.
+            lock::drop_share(records.tx())?;
             lock::put_word(records.tx(), core.platform(), response.server_time, None)
         })?;
         Ok(Enrolled {

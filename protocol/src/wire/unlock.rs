@@ -201,12 +201,10 @@ mod tests {
             reply_key: *asker.public_key().as_bytes(),
             signature: Vec::new(),
         };
-        let seal = |station: &SigningKey| {
-            UnlockResponse::seal(&[9; 32], ORIGIN, &request, UnixMillis(7), station, &[3; 32]).unwrap()
-        };
-        let open = |response: &UnlockResponse, key: &SealingKey| {
-            response.open(ORIGIN, request.book, key, &station.verifying_key())
-        };
+        let seal =
+            |station: &SigningKey| UnlockResponse::seal(&[9; 32], ORIGIN, &request, UnixMillis(7), station, &[3; 32]).unwrap();
+        let open =
+            |response: &UnlockResponse, key: &SealingKey| response.open(ORIGIN, request.book, key, &station.verifying_key());
         let response = seal(&station);
         assert_eq!(open(&response, &asker), Some(vec![9; 32]));
         assert_eq!(open(&response, &SealingKey::from_bytes(&[5; 32])), None);

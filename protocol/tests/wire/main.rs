@@ -18,8 +18,8 @@ use beatbook_protocol::wire::{ExchangeResponse, RefusalCode, StandingResponse};
 
 use samples::{
     ORIGIN, act, act_with_nonce, answer_content, answer_file, answer_key, change, exchange_response, exchange_response_full,
-    forms, grant, key, leaf, note_content, note_file, page, parcel_content, parcel_file, protection, recovered, registry, reply_key,
-    settlement, standing_response, station_sealing_key, unlock_request, unlock_response,
+    forms, grant, key, leaf, note_content, note_file, page, parcel_content, parcel_file, protection, recovered, registry,
+    reply_key, settlement, standing_response, station_sealing_key, unlock_request, unlock_response,
 };
 
 fn vector(name: &str) -> PathBuf {

@@ -63,12 +63,16 @@ fn read_note(row: &Row<'_>) -> rusqlite::Result<NoteRow> {
 impl ReadTx<'_> {
     /// The share of a book's phone.
     pub(crate) fn unlock_share(&self, book: BookId) -> Result<Option<ShareRow>, StoreError> {
-        self.one("SELECT share, name FROM unlock_share WHERE book = ?1", [book.as_bytes()], |row| {
-            Ok(ShareRow {
-                sealed: row.get(0)?,
-                name: Hash::from_bytes(row.get(1)?),
-            })
-        })
+        self.one(
+            "SELECT share, name FROM unlock_share WHERE book = ?1",
+            [book.as_bytes()],
+            |row| {
+                Ok(ShareRow {
+                    sealed: row.get(0)?,
+                    name: Hash::from_bytes(row.get(1)?),
+                })
+            },
+        )
     }
 
     /// An unlock code by its hash.
@@ -89,22 +93,28 @@ impl ReadTx<'_> {
 
     /// Wrong codes of a book, and since when.
     pub(crate) fn unlock_tries(&self, book: BookId) -> Result<Option<(u32, UnixMillis)>, StoreError> {
-        self.one("SELECT wrong, since FROM unlock_try WHERE book = ?1", [book.as_bytes()], |row| {
-            Ok((row.get(0)?, UnixMillis(row.get(1)?)))
-        })
+        self.one(
+            "SELECT wrong, since FROM unlock_try WHERE book = ?1",
+            [book.as_bytes()],
+            |row| Ok((row.get(0)?, UnixMillis(row.get(1)?))),
+        )
     }
 
     /// All custodians' keys, by unit.
     pub(crate) fn unit_keys(&self) -> Result<Vec<UnitKeyEvent>, StoreError> {
-        self.all("SELECT unit, key, custodian, ended FROM unit_key ORDER BY unit, key", [], |row| {
-            Ok(UnitKeyEvent {
-                unit: id!(row, 0, UnitId),
-                key: row.get(1)?,
-                custodian: row.get(2)?,
-                ended: row.get::<_, bool>(3)?.then_some(true),
-                on_behalf: None,
-            })
-        })
+        self.all(
+            "SELECT unit, key, custodian, ended FROM unit_key ORDER BY unit, key",
+            [],
+            |row| {
+                Ok(UnitKeyEvent {
+                    unit: id!(row, 0, UnitId),
+                    key: row.get(1)?,
+                    custodian: row.get(2)?,
+                    ended: row.get::<_, bool>(3)?.then_some(true),
+                    on_behalf: None,
+                })
+            },
+        )
     }
 
     /// How many notes of a book are kept.
@@ -198,12 +208,7 @@ impl WriteTx<'_> {
         self.run(
             "INSERT INTO unit_key (unit, key, custodian, ended) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (unit, key) DO UPDATE SET custodian = excluded.custodian, ended = excluded.ended",
-            params![
-                event.unit.as_bytes(),
-                event.key,
-                event.custodian,
-                event.ended == Some(true)
-            ],
+            params![event.unit.as_bytes(), event.key, event.custodian, event.ended == Some(true)],
         )?;
         Ok(())
     }

@@ -7,8 +7,8 @@ use beatbook_protocol::page::{BookKey, Signer};
 use beatbook_protocol::parcel::{SealingKey, SealingPublicKey};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    ExchangeRequest, ExchangeResponse, KeyShare, LEASE_MS, NotesRequest, NotesResponse, Refusal, UnlockRequest, UnlockResponse, WIRE_VERSION, pack, read,
-    share_name, unlock_message, unpack,
+    ExchangeRequest, ExchangeResponse, KeyShare, LEASE_MS, NotesRequest, NotesResponse, Refusal, UnlockRequest, UnlockResponse,
+    WIRE_VERSION, pack, read, share_name, unlock_message, unpack,
 };
 
 use crate::registry::write_events;
@@ -18,7 +18,9 @@ use crate::testing::{Phone, World};
 const SHARE: [u8; 32] = [77; 32];
 
 fn exchange(world: &World, phone: &mut Phone, request: &ExchangeRequest) -> ExchangeResponse {
-    let reply = world.station.exchange(&pack(request).unwrap(), Some(&phone.enrolled.token), None);
+    let reply = world
+        .station
+        .exchange(&pack(request).unwrap(), Some(&phone.enrolled.token), None);
     phone.receive(&reply.unwrap())
 }
 
@@ -38,7 +40,9 @@ fn request(world: &World, book: BookId, key: &BookKey, code: &str, reply: &Seali
         book,
         code: code.to_owned(),
         reply_key,
-        signature: key.sign(&unlock_message(&world.station.origin, book, code, &reply_key)).unwrap(),
+        signature: key
+            .sign(&unlock_message(&world.station.origin, book, code, &reply_key))
+            .unwrap(),
     }
 }
 
@@ -64,18 +68,41 @@ fn a_share_comes_back_to_its_own_phone_with_a_code_of_its_person_once() {
     let reply = SealingKey::from_bytes(&[1; 32]);
     let code = code_of(&world, phone.enrolled.user);
     let refused = |request: &UnlockRequest| ask(&world, request).unwrap_err().code;
-    assert_eq!(refused(&request(&world, phone.book, &phone.key, "WRONG-WRONG", &reply)), "unlock_code");
-    assert_eq!(refused(&request(&world, other.book, &other.key, &code, &reply)), "unlock_code", "another's code");
-    assert_eq!(refused(&request(&world, phone.book, &other.key, &code, &reply)), "malformed", "not signed by the book");
-    assert_eq!(refused(&request(&world, BookId::from_bytes([9; 16]), &phone.key, &code, &reply)), "unknown_book");
+    assert_eq!(
+        refused(&request(&world, phone.book, &phone.key, "WRONG-WRONG", &reply)),
+        "unlock_code"
+    );
+    assert_eq!(
+        refused(&request(&world, other.book, &other.key, &code, &reply)),
+        "unlock_code",
+        "another's code"
+    );
+    assert_eq!(
+        refused(&request(&world, phone.book, &other.key, &code, &reply)),
+        "malformed",
+        "not signed by the book"
+    );
+    assert_eq!(
+        refused(&request(&world, BookId::from_bytes([9; 16]), &phone.key, &code, &reply)),
+        "unknown_book"
+    );
     // As people type it.
     let typed = code.to_lowercase().replace('-', " ");
     let asked = request(&world, phone.book, &phone.key, &typed, &reply);
     let open = |response: &UnlockResponse| {
-        response.open(&world.station.origin, phone.book, &reply, &world.station.keys.receipt.verifying_key())
+        response.open(
+            &world.station.origin,
+            phone.book,
+            &reply,
+            &world.station.keys.receipt.verifying_key(),
+        )
     };
     assert_eq!(open(&ask(&world, &asked).unwrap()), Some(SHARE.to_vec()));
-    assert_eq!(open(&ask(&world, &asked).unwrap()), Some(SHARE.to_vec()), "a lost reply comes again");
+    assert_eq!(
+        open(&ask(&world, &asked).unwrap()),
+        Some(SHARE.to_vec()),
+        "a lost reply comes again"
+    );
     let again = request(&world, phone.book, &phone.key, &code, &SealingKey::from_bytes(&[2; 32]));
     assert_eq!(refused(&again), "unlock_code", "a used code serves no other request");
     let lines = audit(&world);
@@ -94,7 +121,12 @@ fn a_code_lives_for_minutes_and_gives_way_to_the_next() {
     let second = code_of(&world, phone.enrolled.user);
     assert!(ask(&world, &request(&world, phone.book, &phone.key, &first, &reply)).is_err());
     world.clock.pass(15 * 60 * 1000 + 1);
-    assert_eq!(ask(&world, &request(&world, phone.book, &phone.key, &second, &reply)).unwrap_err().code, "unlock_code");
+    assert_eq!(
+        ask(&world, &request(&world, phone.book, &phone.key, &second, &reply))
+            .unwrap_err()
+            .code,
+        "unlock_code"
+    );
 }
 
 #[test]
@@ -105,7 +137,12 @@ fn wrong_codes_are_counted_by_phone_across_restarts_and_lock_nobody_else_out() {
     hand_over(&world, &mut other, &[78; 32]);
     let reply = SealingKey::from_bytes(&[1; 32]);
     for _ in 0..5 {
-        assert_eq!(ask(&world, &request(&world, phone.book, &phone.key, "AAAAA-AAAAA", &reply)).unwrap_err().code, "unlock_code");
+        assert_eq!(
+            ask(&world, &request(&world, phone.book, &phone.key, "AAAAA-AAAAA", &reply))
+                .unwrap_err()
+                .code,
+            "unlock_code"
+        );
     }
     world.reopen();
     let code = code_of(&world, phone.enrolled.user);
@@ -245,9 +282,20 @@ fn a_note_is_read_by_the_chief_of_the_unit_alone_and_that_is_on_the_log() {
     let page = world.station.notes(&world.chief, None).unwrap();
     assert_eq!(page.notes.len(), 1, "the same note twice is one");
     let seen = &page.notes[0];
-    assert_eq!((seen.text.as_deref(), seen.user, seen.is_signed), (Some("三号楼起火"), phone.enrolled.user, true));
+    assert_eq!(
+        (seen.text.as_deref(), seen.user, seen.is_signed),
+        (Some("三号楼起火"), phone.enrolled.user, true)
+    );
     assert_eq!(audit(&world).iter().filter(|what| *what == "note.read").count(), 1);
-    for role in ["officer", "admin", "auditor", "supervisor", "department", "mediator", "grid_worker"] {
+    for role in [
+        "officer",
+        "admin",
+        "auditor",
+        "supervisor",
+        "department",
+        "mediator",
+        "grid_worker",
+    ] {
         let session = Session {
             roles: vec![role.into()],
             ..world.chief.clone()
@@ -284,10 +332,27 @@ fn each_wrong_note_gets_its_own_answer_and_stops_no_other() {
     ];
     let answers = bring(&world, &phone.enrolled.token, sent).unwrap().answers;
     let codes: Vec<Option<&str>> = answers.iter().map(|answer| answer.code.as_deref()).collect();
-    let expected = [Some("note_unreadable"), Some("note_other_author"), Some("note_other_station"), None, None];
+    let expected = [
+        Some("note_unreadable"),
+        Some("note_other_author"),
+        Some("note_other_station"),
+        None,
+        None,
+    ];
     assert_eq!(codes, expected);
-    let texts: Vec<Option<String>> = world.station.notes(&world.chief, None).unwrap().notes.into_iter().map(|note| note.text).collect();
-    assert_eq!(texts, [Some("good".to_owned()), None], "what does not open here is shown as such");
+    let texts: Vec<Option<String>> = world
+        .station
+        .notes(&world.chief, None)
+        .unwrap()
+        .notes
+        .into_iter()
+        .map(|note| note.text)
+        .collect();
+    assert_eq!(
+        texts,
+        [Some("good".to_owned()), None],
+        "what does not open here is shown as such"
+    );
     assert_eq!(bring(&world, "no token", Vec::new()).unwrap_err().code, "sign_in");
     let many = vec![vec![0; 8]; 33];
     assert_eq!(bring(&world, &phone.enrolled.token, many).unwrap_err().code, "too_large");
@@ -303,7 +368,13 @@ fn custodians_keys_are_on_the_ledger_and_rebuild_to_the_same_rows() {
     let other = world.station.add_unit_key(world.unit, "副所长").unwrap();
     world.station.end_unit_key(world.unit, &pair.key).unwrap();
     assert!(world.station.end_unit_key(world.unit, &pair.key).is_err(), "it has ended");
-    let ended: Vec<(String, bool)> = world.station.unit_keys().unwrap().into_iter().map(|row| (row.key, row.ended)).collect();
+    let ended: Vec<(String, bool)> = world
+        .station
+        .unit_keys()
+        .unwrap()
+        .into_iter()
+        .map(|row| (row.key, row.ended))
+        .collect();
     assert!(ended.contains(&(pair.key, true)) && ended.contains(&(other.key, false)));
     let before = world.station.dump().unwrap();
     let report = world.station.rebuild().unwrap();

@@ -42,7 +42,9 @@ pub(crate) fn add_key(station: &Station, unit: UnitId, custodian: &str) -> Resul
     let custodian = custodian.trim();
     let is_name = (1..=80).contains(&custodian.chars().count()) && !custodian.chars().any(char::is_control);
     if !is_name {
-        return Err(StationError::Invalid("a custodian's name has 1 to 80 characters, without control characters".into()));
+        return Err(StationError::Invalid(
+            "a custodian's name has 1 to 80 characters, without control characters".into(),
+        ));
     }
     let secret = Zeroizing::new(random::<32>(&station.env)?);
     let key = *SealingKey::from_bytes(&secret).public_key().as_bytes();
@@ -55,7 +57,9 @@ pub(crate) fn add_key(station: &Station, unit: UnitId, custodian: &str) -> Resul
 
 /// Ends a key: nothing is sealed to it from the phones' next contact on. What was sealed to it stays so.
 pub(crate) fn end_key(station: &Station, unit: UnitId, key: &str) -> Result<(), StationError> {
-    let row = keys(station)?.into_iter().find(|row| row.unit == unit && row.key == key && !row.ended);
+    let row = keys(station)?
+        .into_iter()
+        .find(|row| row.unit == unit && row.key == key && !row.ended);
     let row = row.ok_or_else(|| StationError::NotFound(format!("key {key} in use of unit {unit}")))?;
     let key = unhex(key).ok_or_else(|| StationError::Invalid("a key has 64 hexadecimal digits".into()))?;
     say(station, unit, *key, &row.custodian, true)
@@ -78,7 +82,11 @@ fn say(station: &Station, unit: UnitId, key: [u8; 32], custodian: &str, ended: b
         if !tx.has_unit(unit)? {
             return Err(StationError::NotFound(format!("unit {unit}")));
         }
-        let in_use = tx.unit_keys()?.iter().filter(|row| row.unit == unit && row.ended.is_none()).count();
+        let in_use = tx
+            .unit_keys()?
+            .iter()
+            .filter(|row| row.unit == unit && row.ended.is_none())
+            .count();
         if !ended && in_use + 1 >= EMERGENCY_KEYS_MAX {
             return Err(StationError::Invalid(format!(
                 "unit {unit} has {in_use} keys in use, and a note is sealed to no more: end one first"
@@ -93,7 +101,11 @@ fn say(station: &Station, unit: UnitId, key: [u8; 32], custodian: &str, ended: b
         });
         write_events(tx, &station.keys, &station.env, &station.kinds, vec![event])?;
         let what = if ended { "unit_key.end" } else { "unit_key.new" };
-        audit::append(tx, &station.env, &Line::of(None, what, format!("unit {unit}, key {}", hex(&key))))
+        audit::append(
+            tx,
+            &station.env,
+            &Line::of(None, what, format!("unit {unit}, key {}", hex(&key))),
+        )
     })?;
     station.store.read(|tx| ledger::note(tx, &station.keys))?;
     Ok(())

@@ -7,10 +7,10 @@ pub(crate) mod notes;
 mod release;
 mod share;
 
-pub(crate) use code::issue;
 pub use code::UnlockCode;
-pub(crate) use custody::{add_key, end_key, keys};
+pub(crate) use code::issue;
 pub use custody::{KeyPair, UnitKeyView};
+pub(crate) use custody::{add_key, end_key, keys};
 pub(crate) use notes::open_note;
 pub use notes::{NotePage, NoteView};
 pub(crate) use release::release;

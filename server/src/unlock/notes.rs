@@ -83,14 +83,19 @@ pub(crate) fn take(station: &Station, packed: &[u8], token: Option<&str>) -> Res
         .and_then(|bytes| read("notes", &bytes))
         .map_err(|fault| refusal_of_codec(&fault))?;
     if request.version != WIRE_VERSION {
-        return Err(Refusal::new(&RefusalCode::Version, "this station speaks version 1: update the app"));
+        return Err(Refusal::new(
+            &RefusalCode::Version,
+            "this station speaks version 1: update the app",
+        ));
     }
     if request.notes.len() > EMERGENCY_NOTES_MAX {
         return Err(Refusal::new(&RefusalCode::TooLarge, "too many notes in one request"));
     }
     let answers = station.store.write(|tx| {
         let notes = request.notes.iter();
-        notes.map(|file| take_one(station, tx, (book, &user), file, now)).collect::<Result<Vec<_>, _>>()
+        notes
+            .map(|file| take_one(station, tx, (book, &user), file, now))
+            .collect::<Result<Vec<_>, _>>()
     });
     let answers = answers.map_err(|fault| refusal_of(&fault))?;
     station.env.steps.passes("notes taken in");
@@ -130,7 +135,10 @@ fn take_one(
         Ok(opened) => {
             let author = tx.book(opened.content.book)?.map(|book| book.user);
             if author != Some(user.user) {
-                return refused("note_other_author", "the note says that it is of another person's phone".into());
+                return refused(
+                    "note_other_author",
+                    "the note says that it is of another person's phone".into(),
+                );
             }
         }
         // Sealed to a key that this station had before, or to custodians alone: they open it.
@@ -138,7 +146,10 @@ fn take_one(
         Err(fault) => return refused(fault.code(), fault.to_string()),
     }
     if tx.notes_of(book)? >= NOTES_OF_BOOK_MAX && !tx.has_note(&note)? {
-        return refused("note_quota", format!("the station keeps {NOTES_OF_BOOK_MAX} notes of this phone already"));
+        return refused(
+            "note_quota",
+            format!("the station keeps {NOTES_OF_BOOK_MAX} notes of this phone already"),
+        );
     }
     tx.put_note(&NoteRow {
         number: 0,
@@ -179,7 +190,9 @@ pub(crate) fn read_notes(station: &Station, session: &Session, before: Option<u6
 }
 
 fn view(station: &Station, tx: &ReadTx<'_>, row: &NoteRow) -> Result<NoteView, StationError> {
-    let opened = NoteFile::parse(&row.file).and_then(|note| note.open(&station.keys.sealing)).ok();
+    let opened = NoteFile::parse(&row.file)
+        .and_then(|note| note.open(&station.keys.sealing))
+        .ok();
     let book = tx.book(row.book)?;
     let is_signed = match &opened {
         Some(opened) => tx

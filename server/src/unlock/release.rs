@@ -4,7 +4,9 @@
 use beatbook_protocol::id::BookId;
 use beatbook_protocol::page::BookPublicKey;
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, pack, read, unlock_message, unpack};
+use beatbook_protocol::wire::{
+    Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, pack, read, unlock_message, unpack,
+};
 
 use super::share::COLUMN;
 use crate::audit::{self, Line};
@@ -27,15 +29,23 @@ pub(crate) fn release(station: &Station, packed: &[u8]) -> Result<Vec<u8>, Refus
         .and_then(|bytes| read("unlock request", &bytes))
         .map_err(|fault| refusal_of_codec(&fault))?;
     if request.version != WIRE_VERSION {
-        return Err(Refusal::new(&RefusalCode::Version, "this station speaks version 1: update the app"));
+        return Err(Refusal::new(
+            &RefusalCode::Version,
+            "this station speaks version 1: update the app",
+        ));
     }
     if request.code.chars().count() > CODE_CHARS_MAX {
         return Err(Refusal::new(&RefusalCode::Malformed, "a code has ten letters"));
     }
     let book = station.store.read(|tx| Ok::<_, StationError>(tx.book(request.book)?));
-    let book = book.map_err(|fault| refusal_of(&fault))?.filter(|book| book.book != station.book);
+    let book = book
+        .map_err(|fault| refusal_of(&fault))?
+        .filter(|book| book.book != station.book);
     let Some(book) = book else {
-        return Err(Refusal::new(&RefusalCode::UnknownBook, "this book is not enrolled here: enrol again"));
+        return Err(Refusal::new(
+            &RefusalCode::UnknownBook,
+            "this book is not enrolled here: enrol again",
+        ));
     };
     let message = unlock_message(&station.origin, request.book, &request.code, &request.reply_key);
     let signed = BookPublicKey::parse(book.suite, &book.key).is_ok_and(|key| key.verifies(&message, &request.signature));
@@ -61,17 +71,26 @@ fn decide(
     let (wrong, since) = tx.unlock_tries(book.book)?.unwrap_or((0, now));
     let is_old = now.since(since) >= WRONG_MS;
     if wrong >= WRONG_MAX && !is_old {
-        let mut refusal = Refusal::new(&RefusalCode::TryLater, "too many wrong codes: try again later, with a new one");
+        let mut refusal = Refusal::new(
+            &RefusalCode::TryLater,
+            "too many wrong codes: try again later, with a new one",
+        );
         refusal.retry_after_ms = u64::try_from(WRONG_MS - now.since(since)).ok();
         return Ok(Err(refusal));
     }
     let hash = tokens::hash(plain(&request.code).as_bytes());
-    let code = tx.unlock_code(&hash)?.filter(|code| code.user == book.user && code.expires_at >= now);
+    let code = tx
+        .unlock_code(&hash)?
+        .filter(|code| code.user == book.user && code.expires_at >= now);
     let is_ours = |(by, key): &(BookId, Vec<u8>)| *by == book.book && *key == request.reply_key;
     let Some(code) = code.filter(|code| code.used_by.as_ref().is_none_or(is_ours)) else {
         let (wrong, since) = if is_old { (0, now) } else { (wrong, since) };
         tx.put_unlock_tries(book.book, wrong + 1, since)?;
-        audit::append(tx, &station.env, &Line::of(None, "unlock.refused", format!("book {}", book.book)))?;
+        audit::append(
+            tx,
+            &station.env,
+            &Line::of(None, "unlock.refused", format!("book {}", book.book)),
+        )?;
         let refusal = "the code is wrong, used or run out: ask the station for a new one";
         return Ok(Err(Refusal::new(&RefusalCode::Other("unlock_code".into()), refusal)));
     };
@@ -83,12 +102,19 @@ fn decide(
     let random = tokens::random(&station.env)?;
     let sealed = UnlockResponse::seal(&share, &station.origin, request, now, &station.keys.receipt, &random);
     let Ok(response) = sealed else {
-        return Ok(Err(Refusal::new(&RefusalCode::Malformed, "the key to answer to is no X25519 key")));
+        return Ok(Err(Refusal::new(
+            &RefusalCode::Malformed,
+            "the key to answer to is no X25519 key",
+        )));
     };
     if code.used_by.is_none() {
         tx.use_unlock_code(&hash, book.book, &request.reply_key)?;
     }
     tx.put_unlock_tries(book.book, 0, now)?;
-    audit::append(tx, &station.env, &Line::of(Some(person.user), "unlock.share", format!("book {}", book.book)))?;
+    audit::append(
+        tx,
+        &station.env,
+        &Line::of(Some(person.user), "unlock.share", format!("book {}", book.book)),
+    )?;
     Ok(Ok(response))
 }

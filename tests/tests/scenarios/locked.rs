@@ -50,7 +50,9 @@ impl Locked {
         let open = phone.add_user("巡逻", PIN).unwrap();
         let code = chief::register(&post.desk, name, "officer").await.unwrap();
         let transport = HttpTransport::open(post.station.url(), b"").unwrap();
-        let enrolled = drive::enrol_with(open.core_for_contact(), &open.keys(), &transport, &code, name).await.unwrap();
+        let enrolled = drive::enrol_with(open.core_for_contact(), &open.keys(), &transport, &code, name)
+            .await
+            .unwrap();
         let locked = Self {
             user: open.user(),
             person: enrolled.user,
@@ -113,9 +115,16 @@ async fn after_ten_wrong_pins_the_station_lets_the_officer_in_again_and_his_work
         Err(LockError::Code(_))
     ));
     let code = locked.unlock_code(&post.desk).await;
-    assert!(matches!(locked.unlock_online(&code, "111111").await, Err(LockError::Pin(_))), "and the code is not spent");
+    assert!(
+        matches!(locked.unlock_online(&code, "111111").await, Err(LockError::Pin(_))),
+        "and the code is not spent"
+    );
     let open = locked.unlock_online(&code, NEW_PIN).await.unwrap();
-    assert_eq!(status(open.core().unwrap()).unwrap().waiting, waiting, "nothing that waited is lost");
+    assert_eq!(
+        status(open.core().unwrap()).unwrap().waiting,
+        waiting,
+        "nothing that waited is lost"
+    );
     locked.sync(&open).await;
     assert!(status(open.core().unwrap()).unwrap().synced);
     assert_eq!(post.page(record).await["header"]["kind"], "household");
@@ -168,7 +177,11 @@ async fn an_emergency_note_on_a_locked_phone_reaches_the_chief_and_a_custodian_o
     assert_eq!((waiting.len(), waiting[0].note), (1, hash));
 
     // The custodian, with a copy of the file and his secret in another; the station's keys are not asked for.
-    let (file, key, other) = (post.root.join("copy.note"), post.root.join("custodian.key"), post.root.join("other.key"));
+    let (file, key, other) = (
+        post.root.join("copy.note"),
+        post.root.join("custodian.key"),
+        post.root.join("other.key"),
+    );
     std::fs::copy(&waiting[0].path, &file).unwrap();
     std::fs::write(&key, format!("{secret}\n")).unwrap();
     std::fs::write(&other, "07".repeat(32)).unwrap();
@@ -177,14 +190,25 @@ async fn an_emergency_note_on_a_locked_phone_reaches_the_chief_and_a_custodian_o
     assert!(open_with(&other).is_err());
 
     // Nothing goes up until the officer is in again.
-    assert!(post.desk.get("/api/v1/notes").await.unwrap()["notes"].as_array().unwrap().is_empty());
+    assert!(
+        post.desk.get("/api/v1/notes").await.unwrap()["notes"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
     let open = locked.unlock(PIN).unwrap();
     assert_eq!(locked.sync(&open).await, 1);
     assert!(locked.phone.notes_waiting(&locked.user).unwrap().is_empty());
     let notes = post.desk.get("/api/v1/notes").await.unwrap();
     let seen = &notes["notes"][0];
-    assert_eq!((&seen["text"], &seen["user_name"]), (&"三号楼二单元起火".into(), &"王警官".into()));
-    assert_eq!((&seen["is_signed"], &seen["place"]), (&true.into(), &"geo:39.971743,116.441827;u=12".into()));
+    assert_eq!(
+        (&seen["text"], &seen["user_name"]),
+        (&"三号楼二单元起火".into(), &"王警官".into())
+    );
+    assert_eq!(
+        (&seen["is_signed"], &seen["place"]),
+        (&true.into(), &"geo:39.971743,116.441827;u=12".into())
+    );
     assert_eq!(seen["note"], hash.to_string());
 
     // The officer himself reads no notes, and his phone cannot either.
@@ -241,7 +265,10 @@ async fn a_lease_that_the_station_sets_runs_out_and_an_exchange_renews_it() {
     assert!(matches!(open.core(), Err(LockError::LeaseOver(_))));
     locked.phone.lock(open).unwrap();
     let open = locked.unlock(PIN).unwrap();
-    assert!(matches!(open.core(), Err(LockError::LeaseOver(_))), "nor after unlocking anew");
+    assert!(
+        matches!(open.core(), Err(LockError::LeaseOver(_))),
+        "nor after unlocking anew"
+    );
     // The station's own clock has hardly moved, and yet its answer is newer than the last.
     locked.sync(&open).await;
     assert!(open.core().is_ok());

@@ -34,7 +34,10 @@ fn after_ten_wrong_pins_the_right_one_opens_nothing_either() {
     let (case, user) = Case::with_user(true);
     case.copy("phone", "copy");
     for _ in 1..TRIES_MAX {
-        assert!(matches!(case.start().unlock(&user, "000001"), Err(LockError::WrongPin { .. })));
+        assert!(matches!(
+            case.start().unlock(&user, "000001"),
+            Err(LockError::WrongPin { .. })
+        ));
     }
     assert!(matches!(
         case.start().unlock(&user, "000001"),
@@ -46,7 +49,10 @@ fn after_ten_wrong_pins_the_right_one_opens_nothing_either() {
     ));
     case.put_back("copy", "phone");
     assert!(
-        matches!(case.start().unlock(&user, PIN), Err(LockError::OnlineUnlock(OnlineBecause::OldCopy))),
+        matches!(
+            case.start().unlock(&user, PIN),
+            Err(LockError::OnlineUnlock(OnlineBecause::OldCopy))
+        ),
         "nor do files of before"
     );
 }
@@ -112,14 +118,20 @@ fn a_stolen_database_opens_neither_without_the_vault_nor_with_another_phones() {
     let phone = thief.start();
     assert_eq!(phone.users()[0].label, "", "not even the label");
     for pin in [PIN, OTHER_PIN] {
-        assert!(matches!(phone.unlock(&user, pin), Err(LockError::OnlineUnlock(OnlineBecause::OldCopy))));
+        assert!(matches!(
+            phone.unlock(&user, pin),
+            Err(LockError::OnlineUnlock(OnlineBecause::OldCopy))
+        ));
     }
     assert!(phone.begin_online_unlock(&user, "CODE", None).is_err());
     // All of a software vault too: the PIN still stands between, and ten tries.
     copy(&case.root.join("vault"), &thief.root.join("vault"));
     fs::remove_dir_all(thief.root.join("phone")).unwrap();
     copy(&case.root.join("stolen"), &thief.root.join("phone"));
-    assert!(matches!(thief.start().unlock(&user, "000001"), Err(LockError::WrongPin { .. })));
+    assert!(matches!(
+        thief.start().unlock(&user, "000001"),
+        Err(LockError::WrongPin { .. })
+    ));
 }
 
 #[test]

@@ -130,7 +130,6 @@ fn the_stations_share_opens_from_when_it_is_said_to_and_at_every_step_of_its_ren
     let first = keep_share(&open);
     let user = open.user();
     open.renew_share().unwrap();
-    open.contact().unwrap();
     let second = open.core_for_contact().read(lock::share).unwrap().unwrap();
     let core = open.core_for_contact();
     core.write(|records| lock::share_is_kept(records.tx(), &second.name)).unwrap();
@@ -149,7 +148,10 @@ fn the_stations_share_opens_from_when_it_is_said_to_and_at_every_step_of_its_ren
         |phone| drop(phone.unlock(&user, PIN)),
         |phone, is_through| {
             assert!(opens_by(phone, second.as_slice()));
-            assert!(!is_through || !opens_by(phone, first.as_slice()), "the first opens nothing any more");
+            assert!(
+                !is_through || !opens_by(phone, first.as_slice()),
+                "the first opens nothing any more"
+            );
         },
     );
 }
@@ -180,4 +182,12 @@ fn a_torn_or_lost_copy_of_any_file_of_the_lock_locks_nobody_out() {
             assert!(opens(&case.start(), &user, PIN), "{} torn at {torn:?}", path.display());
         }
     }
+}
+
+#[test]
+fn a_full_disk_locks_nobody_out_and_still_counts() {
+    let (case, user) = with_work();
+    let phone = case.start_under(&Fate::full()).unwrap();
+    assert!(matches!(phone.unlock(&user, "000001"), Err(LockError::WrongPin { left: 9 })));
+    assert!(opens(&case.start_under(&Fate::full()).unwrap(), &user, PIN));
 }

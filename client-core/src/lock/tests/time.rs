@@ -31,12 +31,18 @@ fn a_lease_warns_runs_out_locks_the_records_and_is_renewed_by_a_contact_alone() 
     case.clocks.pass(7 * HOUR);
     assert_eq!(open.lease().state, LeaseState::EndsSoon);
     case.clocks.pass(2 * DAY);
-    assert!(matches!(open.core(), Err(LockError::LeaseOver(LeaseOver::RanOut))), "while it is open too");
+    assert!(
+        matches!(open.core(), Err(LockError::LeaseOver(LeaseOver::RanOut))),
+        "while it is open too"
+    );
     phone.lock(open).unwrap();
     let phone = case.start();
     let open = phone.unlock(&user, PIN).unwrap();
     assert!(matches!(open.core(), Err(LockError::LeaseOver(LeaseOver::RanOut))));
-    assert!(open.core_for_contact().read(lock::word).unwrap().is_some(), "an exchange is possible");
+    assert!(
+        open.core_for_contact().read(lock::word).unwrap().is_some(),
+        "an exchange is possible"
+    );
     hear(&open, 999, None);
     assert!(open.core().is_err(), "an answer from before extends nothing");
     hear(&open, 1_000 + 7 * DAY, Some(DAY.unsigned_abs()));
@@ -143,7 +149,9 @@ fn time_is_never_counted_less_than_it_was_on_and_a_set_clock_never_hides_it() {
     let mut on_ms: u64 = 0;
     let mut seed: u64 = 7;
     for _ in 0..2_000 {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let millis = i64::try_from(seed >> 40).unwrap() % (3 * HOUR);
         match (seed >> 33) % 4 {
             0 | 1 => {

@@ -20,7 +20,10 @@ fn one_users_pins_lease_and_end_touch_nothing_of_anothers() {
     assert_ne!(one, two);
     phone.lock(second).unwrap();
     assert!(matches!(phone.unlock(&one, PIN), Err(LockError::AlreadyOpen)));
-    assert!(matches!(phone.unlock(&two, PIN), Err(LockError::WrongPin { .. })), "nobody's PIN opens another's");
+    assert!(
+        matches!(phone.unlock(&two, PIN), Err(LockError::WrongPin { .. })),
+        "nobody's PIN opens another's"
+    );
     for _ in 0..TRIES_MAX {
         let _ = phone.unlock(&two, "000001");
     }
@@ -53,10 +56,16 @@ fn a_shredded_user_comes_back_from_no_copy_of_the_files() {
 fn weak_pins_are_refused_and_change_nothing() {
     let (case, user) = Case::with_user(true);
     let phone = case.start();
-    assert!(matches!(phone.add_user("x", "123456"), Err(LockError::Pin(PinFault::Obvious(_)))));
+    assert!(matches!(
+        phone.add_user("x", "123456"),
+        Err(LockError::Pin(PinFault::Obvious(_)))
+    ));
     let open = phone.unlock(&user, PIN).unwrap();
     assert!(matches!(phone.change_pin(&open, PIN, "111111"), Err(LockError::Pin(_))));
-    assert!(matches!(phone.change_pin(&open, "000001", OTHER_PIN), Err(LockError::WrongPin { .. })));
+    assert!(matches!(
+        phone.change_pin(&open, "000001", OTHER_PIN),
+        Err(LockError::WrongPin { .. })
+    ));
     phone.lock(open).unwrap();
     assert!(phone.unlock(&user, PIN).is_ok());
     assert_eq!(case.start().users().len(), 1);
@@ -89,26 +98,41 @@ fn finger_and_face_open_until_they_change_or_the_pin_is_three_days_ago() {
     let (case, user) = Case::with_user(true);
     let vault = case.keystore(&Fate::default()).unwrap();
     let phone = case.start_with(Arc::clone(&vault), &Fate::default()).unwrap();
-    assert!(matches!(phone.unlock_biometric(&user), Err(LockError::NeedsPin(_))), "not before he allows it");
+    assert!(
+        matches!(phone.unlock_biometric(&user), Err(LockError::NeedsPin(_))),
+        "not before he allows it"
+    );
     let open = phone.unlock(&user, PIN).unwrap();
     open.allow_biometric().unwrap();
     phone.lock(open).unwrap();
     phone.lock(phone.unlock_biometric(&user).unwrap()).unwrap();
     vault.is_shown.store(0, Ordering::SeqCst);
-    assert!(matches!(phone.unlock_biometric(&user), Err(LockError::Vault(VaultError::Denied))));
+    assert!(matches!(
+        phone.unlock_biometric(&user),
+        Err(LockError::Vault(VaultError::Denied))
+    ));
     vault.is_shown.store(1, Ordering::SeqCst);
     case.clocks.pass(3 * DAY + HOUR);
     assert!(matches!(phone.unlock_biometric(&user), Err(LockError::NeedsPin(_))));
     phone.lock(phone.unlock(&user, PIN).unwrap()).unwrap();
     phone.lock(phone.unlock_biometric(&user).unwrap()).unwrap();
     vault.fingers.store(2, Ordering::SeqCst);
-    assert!(matches!(phone.unlock_biometric(&user), Err(LockError::NeedsPin(_))), "a finger was added");
+    assert!(
+        matches!(phone.unlock_biometric(&user), Err(LockError::NeedsPin(_))),
+        "a finger was added"
+    );
     vault.fingers.store(1, Ordering::SeqCst);
-    assert!(matches!(phone.unlock_biometric(&user), Err(LockError::NeedsPin(_))), "and its wrap is gone for good");
+    assert!(
+        matches!(phone.unlock_biometric(&user), Err(LockError::NeedsPin(_))),
+        "and its wrap is gone for good"
+    );
     for _ in 0..TRIES_MAX {
         let _ = phone.unlock(&user, "000001");
     }
-    assert!(matches!(phone.unlock_biometric(&user), Err(LockError::NeedsPin(_))), "nor after ten wrong PINs");
+    assert!(
+        matches!(phone.unlock_biometric(&user), Err(LockError::NeedsPin(_))),
+        "nor after ten wrong PINs"
+    );
 }
 
 #[test]
@@ -137,6 +161,34 @@ fn a_pin_at_the_cost_of_phones_opens_and_a_wrong_one_does_not() {
     let open = phone.add_user("x", "三号楼的猫叫小花").unwrap();
     let user = open.user();
     phone.lock(open).unwrap();
-    assert!(matches!(phone.unlock(&user, "三号楼的猫叫小黑"), Err(LockError::WrongPin { .. })));
+    assert!(matches!(
+        phone.unlock(&user, "三号楼的猫叫小黑"),
+        Err(LockError::WrongPin { .. })
+    ));
     assert!(phone.unlock(&user, "三号楼的猫叫小花").is_ok());
+}
+
+#[test]
+fn a_phone_that_is_enrolled_anew_destroys_no_pin_before_the_station_keeps_its_share() {
+    let (case, user) = Case::with_user(true);
+    let phone = case.start();
+    let open = phone.unlock(&user, PIN).unwrap();
+    // As an enrolment does, and as a station that was restored does.
+    open.core_for_contact()
+        .write(|records| lock::drop_share(records.tx()))
+        .unwrap();
+    open.contact().unwrap();
+    phone.lock(open).unwrap();
+    for _ in 1..TRIES_MAX {
+        assert!(matches!(phone.unlock(&user, "000001"), Err(LockError::WrongPin { .. })));
+    }
+    assert!(matches!(phone.unlock(&user, "000001"), Err(LockError::TryAfter { .. })));
+    case.clocks.pass(HOUR);
+    let open = phone.unlock(&user, PIN).unwrap();
+    keep_share(&open);
+    phone.lock(open).unwrap();
+    for _ in 0..TRIES_MAX {
+        assert!(phone.unlock(&user, "000001").is_err());
+    }
+    assert!(matches!(phone.unlock(&user, PIN), Err(LockError::OnlineUnlock(_))));
 }
