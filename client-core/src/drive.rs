@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 
 use crate::blobs::{BlobBudget, BlobMachine, BlobReport, BlobStep, BlobSyncFault};
 use crate::core::Core;
+use crate::emergency::{NoteDelivery, NoteError, NotesReport};
 use crate::error::CoreError;
+use crate::lock::{LocalUser, LockError, OpenUser, Phone, check_pin};
 use crate::sync::parcel::{Deliveries, Delivery};
 use crate::sync::{
     Budget, EnrolError, Enrolled, Enrolment, KeyVault, Step, StoreVault, SyncError, SyncFault, SyncMachine, SyncReport, token,
@@ -21,9 +23,78 @@ use crate::transport::{BlobTransport, HintFault, HintStream, HintTransport, Tran
 /// # Errors
 /// When the code is refused, or no answer came.
 pub async fn enrol(core: &Core, transport: &impl Transport, code: &str, device: &str) -> Result<Enrolled, EnrolError> {
-    let enrolment = Enrolment::begin(core, &StoreVault(core), code, device)?;
+    enrol_with(core, &StoreVault(core), transport, code, device).await
+}
+
+/// Like [`enrol`], with the key in a keystore.
+///
+/// # Errors
+/// Those of [`enrol`], and of the keystore.
+pub async fn enrol_with(
+    core: &Core,
+    vault: &(impl KeyVault + Sync),
+    transport: &impl Transport,
+    code: &str,
+    device: &str,
+) -> Result<Enrolled, EnrolError> {
+    let enrolment = Enrolment::begin(core, vault, code, device)?;
     let outcome = transport.send(enrolment.request()).await;
     enrolment.finish(core, outcome)
+}
+
+/// One sync of a user who is in, whatever his lease: afterwards the lock has taken over what the station said, and emergency notes are on
+/// their way. Until the first such sync after an enrolment the station could not let him in again without his PIN: make it at once.
+///
+/// # Errors
+/// Those of [`sync_with`], of the lock and of the notes' files. A network that fails, or a station that refuses, is in the reports.
+pub async fn sync_user(
+    user: &OpenUser,
+    transport: &impl Transport,
+    budget: Budget,
+) -> Result<(SyncReport, NotesReport), UserSyncError> {
+    let report = sync_with(user.core_for_contact(), &user.keys(), transport, budget).await?;
+    user.contact()?;
+    if report.fault.is_some() {
+        return Ok((report, NotesReport::default()));
+    }
+    let mut delivery = NoteDelivery::open(user)?;
+    while let Some(request) = delivery.next_request()? {
+        let outcome = transport.send(request).await;
+        delivery.receive(outcome)?;
+    }
+    Ok((report, delivery.report()))
+}
+
+/// Lets a user in by the station's share and a one-time code, under a new PIN.
+///
+/// # Errors
+/// Why he stays out.
+pub async fn unlock_online(
+    phone: &Phone,
+    user: &LocalUser,
+    transport: &impl Transport,
+    code: &str,
+    new_pin: &str,
+) -> Result<OpenUser, LockError> {
+    // Before the code is spent.
+    check_pin(new_pin)?;
+    let unlock = phone.begin_online_unlock(user, code, None)?;
+    let outcome = transport.send(unlock.request()).await;
+    phone.finish_online_unlock(&unlock, outcome, new_pin)
+}
+
+/// A sync of a user that did not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum UserSyncError {
+    /// The exchange.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Emergency notes.
+    #[error(transparent)]
+    Notes(#[from] NoteError),
 }
 
 /// Exchanges all there is with the station, within the budget, under a key in the file.

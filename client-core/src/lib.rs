@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!            Core (the one door for an app)
+//!   lock ─(key)─► │
 //!   capture ──┐   │   ┌── query (lists, search, what came back)
 //!   drafts,   ▼   ▼   ▼
 //!   patrols  store: records, acts, drafts, outbox (one SQLite file per user)
@@ -17,7 +18,9 @@ pub mod blobs;
 pub mod capture;
 pub mod core;
 pub mod drive;
+pub mod emergency;
 mod error;
+pub mod lock;
 mod office;
 mod platform;
 pub mod query;

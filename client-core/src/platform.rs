@@ -1,6 +1,7 @@
 //! What the core takes from the device it runs on: clocks and randomness. A simulation brings its own.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use beatbook_protocol::id::{ActorId, ItemId, RecordId};
@@ -63,6 +64,63 @@ impl Platform {
         let mut bytes = [0; N];
         self.random.fill(&mut bytes);
         bytes
+    }
+}
+
+/// A device's clocks and randomness, for several cores at once: each user's file takes its own [`Platform`].
+#[derive(Clone)]
+pub(crate) struct SharedPlatform {
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Randomness>,
+}
+
+impl SharedPlatform {
+    pub(crate) fn of(platform: Platform) -> Self {
+        Self {
+            clock: Arc::from(platform.clock),
+            random: Arc::from(platform.random),
+        }
+    }
+
+    /// The same device, for one core.
+    pub(crate) fn platform(&self) -> Platform {
+        Platform {
+            clock: Box::new(self.clone()),
+            random: Box::new(self.clone()),
+        }
+    }
+
+    /// Random bytes.
+    pub(crate) fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.random.fill(&mut bytes);
+        bytes
+    }
+}
+
+impl Clock for SharedPlatform {
+    fn wall(&self) -> UnixMillis {
+        self.clock.wall()
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        self.clock.monotonic_ms()
+    }
+
+    fn boot(&self) -> u64 {
+        self.clock.boot()
+    }
+}
+
+impl Randomness for SharedPlatform {
+    fn fill(&self, buffer: &mut [u8]) {
+        self.random.fill(buffer);
+    }
+}
+
+impl fmt::Debug for SharedPlatform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedPlatform")
     }
 }
 

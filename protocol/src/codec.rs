@@ -36,6 +36,10 @@ pub mod domain {
     pub const SEALING_KEY: &[u8] = b"beatbook/sealing-key/1\0";
     /// What a station signs about the keys of its certificate.
     pub const PINS: &[u8] = b"beatbook/pins/1\0";
+    /// An emergency note's name, and what a book signs inside it.
+    pub const NOTE: &[u8] = b"beatbook/note/1\0";
+    /// What is said around the share of a phone's key.
+    pub const UNLOCK: &[u8] = b"beatbook/unlock/1\0";
     /// The opaque version of a view.
     pub const VERSION: &[u8] = b"beatbook/version/1\0";
     /// A kind file, and a catalogue of them.

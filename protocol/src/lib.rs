@@ -24,6 +24,7 @@ pub mod id;
 pub mod kind;
 pub mod ledger;
 pub mod limits;
+pub mod note;
 pub mod page;
 pub mod parcel;
 pub mod place;

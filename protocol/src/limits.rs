@@ -85,3 +85,11 @@ pub const PINS_MAX: usize = 8;
 pub const ROOTS_MAX: usize = 4;
 /// Bytes of one root certificate in a text for phones: an elliptic one has 500, one of RSA 2,000.
 pub const ROOT_BYTES_MAX: usize = 4 * 1024;
+/// Characters of one emergency note: what is said in a hurry, twice over; the record comes after unlocking.
+pub const EMERGENCY_CHARS_MAX: usize = 2_000;
+/// Keys that one emergency note is sealed to: the station's own and those of a unit's custodians and of the units above it.
+pub const EMERGENCY_KEYS_MAX: usize = 9;
+/// Bytes of an emergency note's file: its words in four bytes each, once for each key, with their seals.
+pub const EMERGENCY_BYTES_MAX: usize = 96 * 1024;
+/// Emergency notes that wait on one phone for one user: nobody writes more without unlocking it, and a stranger fills no disk.
+pub const EMERGENCY_NOTES_MAX: usize = 32;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use beatbook_protocol::wire::AppVersion;
+use beatbook_protocol::wire::{AppVersion, LEASE_MS};
 use serde::Deserialize;
 pub use sign_in::{Network, ProviderConfig, ProviderSettings, SignInConfig, SignInSettings};
 
@@ -70,6 +70,9 @@ pub enum ConfigError {
         /// What is wrong, with what would be right.
         why: String,
     },
+    /// A lease that is none, or none any more.
+    #[error("lease_days is {0}: phones may work 1 to 90 days without the station")]
+    Lease(u64),
 }
 
 /// Where the station lives: table `[station]`.
@@ -88,6 +91,9 @@ pub struct StationSettings {
     /// Least version of the app that phones are asked to have, as 1.4.0; what older ones send is taken all the same.
     #[arg(long, value_name = "VERSION", env = "BEATBOOK_APP_MIN")]
     pub app_min: Option<String>,
+    /// Days that a phone may work without seeing the station, 1 to 90; then it shows no records until it does [default: 7]
+    #[arg(long, value_name = "N", env = "BEATBOOK_LEASE_DAYS")]
+    pub lease_days: Option<u64>,
 }
 
 /// How the station is reached: table `[http]`.
@@ -194,6 +200,8 @@ pub struct Config {
     pub kinds: Option<PathBuf>,
     /// Least version of the app that phones are asked to have.
     pub app_min: Option<AppVersion>,
+    /// Milliseconds that a phone may work without seeing the station.
+    pub lease_ms: u64,
     /// How the station is reached.
     pub http: HttpConfig,
     /// How people sign in.
@@ -268,6 +276,7 @@ impl Settings {
             })?,
             kinds: station.kinds.or(file.station.kinds),
             app_min: app_min(station.app_min.or(file.station.app_min))?,
+            lease_ms: lease_ms(station.lease_days.or(file.station.lease_days))?,
             http: self.http.over(file.http)?,
             sign_in: file.sign_in.resolve(file.provider)?,
             log_format: log.log_format.or(file.log.log_format).unwrap_or_default(),
@@ -338,6 +347,15 @@ impl HttpSettings {
 fn app_min(said: Option<String>) -> Result<Option<AppVersion>, ConfigError> {
     said.map(|text| AppVersion::parse(&text).ok_or(ConfigError::Version(text)))
         .transpose()
+}
+
+/// Seven days unless said: a week of leave, or of a village without a network, and not longer than a lost phone should be trusted.
+fn lease_ms(said: Option<u64>) -> Result<u64, ConfigError> {
+    match said {
+        None => Ok(LEASE_MS),
+        Some(days @ 1..=90) => Ok(days * 24 * 60 * 60 * 1000),
+        Some(days) => Err(ConfigError::Lease(days)),
+    }
 }
 
 fn line_of(text: &str, at: usize) -> usize {

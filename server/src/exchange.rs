@@ -6,8 +6,8 @@ use beatbook_protocol::limits::{EXCHANGE_PAGES_MAX, GIVEN_MAX};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, header_hash};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    AppVersion, Challenged, Cursor, ExchangeRequest, ExchangeResponse, Refusal, RefusalCode, WIRE_VERSION, exchange_message,
-    pack, read, runs, unpack,
+    AppVersion, Challenged, Cursor, ExchangeRequest, ExchangeResponse, LEASE_MS, Refusal, RefusalCode, WIRE_VERSION,
+    exchange_message, pack, read, runs, unpack,
 };
 
 use crate::alarm;
@@ -23,6 +23,7 @@ use crate::reply::{Answered, Wish, reply};
 use crate::scope::Scope;
 use crate::station::Station;
 use crate::store::{BookRow, Contact, ReadTx};
+use crate::unlock;
 
 /// A phone's token is renewed when it is older than this.
 const TOKEN_RENEW_MS: i64 = 60 * 60 * 1000;
@@ -170,6 +171,10 @@ fn answer(
         None
     };
     station.env.steps.passes("token issued");
+    let share = match &request.share {
+        Some(share) => unlock::keep(station, author.book, share)?,
+        None => None,
+    };
     if asker.is_old_copy {
         tracing::warn!(book = %author.book, incarnation = %request.incarnation, "an old copy of a phone: it goes on under a new incarnation");
         station.count("renewals");
@@ -204,6 +209,8 @@ fn answer(
         pins,
         app_min: station.app_min.filter(is_older).map(|wanted| wanted.to_string()),
         sealing: (request.sealing == Some(true)).then(|| parcels::sealing_offer(station)),
+        share,
+        lease_ms: (request.lease_ms.unwrap_or(LEASE_MS) != station.lease_ms).then_some(station.lease_ms),
         ..reply
     }))
 }

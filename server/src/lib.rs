@@ -51,4 +51,5 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod unlock;
 mod words;

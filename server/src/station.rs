@@ -6,7 +6,7 @@ use std::sync::Arc;
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{BookId, RecordId, UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolResponse, KindFile, PageAnswer, Refusal};
+use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolResponse, KindFile, LEASE_MS, PageAnswer, Refusal};
 use serde::Serialize;
 
 use crate::blobs::Blobs;
@@ -23,6 +23,7 @@ use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, s
 mod desk;
 mod reading;
 mod sign_in;
+mod unlock;
 
 pub(crate) use reading::line_of;
 
@@ -45,6 +46,7 @@ pub use crate::review::view::{
     FindingView, PersonView, QueueFilter, QueuePage, RecordFilter, RecordPage, RecordRow, RecoveredLine, RowPage, TrackGap,
     TrackReport, WriteLine,
 };
+pub use crate::unlock::{KeyPair, NotePage, NoteView, UnitKeyView, UnlockCode};
 pub use sign_in::{
     AcceptOrder, Accepted, Begun, FactorOffer, FactorSet, InvitationView, Invited, Login, PasswordFault, Provider, ProviderStart,
     RecoveryCodes, SessionView, SignInError, SignInOrder, SignedIn, Source, TokenOrder, TokenView,
@@ -117,6 +119,7 @@ pub struct Station {
     pub(crate) app_min: Option<AppVersion>,
     pub(crate) shown: Arc<Shown>,
     pub(crate) sign_in: SignIn,
+    pub(crate) lease_ms: u64,
 }
 
 /// The database's file in the data directory.
@@ -152,6 +155,7 @@ impl Station {
             app_min: None,
             shown: Arc::default(),
             sign_in,
+            lease_ms: LEASE_MS,
         })
     }
 

@@ -8,6 +8,7 @@ use beatbook_protocol::codec::CodecError;
 use beatbook_protocol::document::DocumentError;
 use beatbook_protocol::id::ParseIdError;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use zeroize::Zeroizing;
 
 /// A transaction; only rooms of `store` know what it is made of.
 pub(crate) type Tx<'c> = rusqlite::Transaction<'c>;
@@ -159,8 +160,16 @@ fn connect(path: &Path, key: Option<&[u8; 32]>, flags: OpenFlags) -> Result<Conn
     // It would write to standard error; what it finds comes back as an error all the same.
     connection.execute_batch("PRAGMA cipher_log_level = NONE")?;
     if let Some(key) = key {
-        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        connection.execute_batch(&format!("PRAGMA key = \"x'{hex}'\""))?;
+        // Room for all of it at once: a string that grows leaves copies of the key behind.
+        let mut statement = Zeroizing::new(String::with_capacity(2 * key.len() + 20));
+        statement.push_str("PRAGMA key = \"x'");
+        for byte in key {
+            for digit in [byte >> 4, byte & 15] {
+                statement.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+            }
+        }
+        statement.push_str("'\"");
+        connection.execute_batch(&statement)?;
     }
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);

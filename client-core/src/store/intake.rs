@@ -7,7 +7,7 @@ use beatbook_protocol::time::UnixMillis;
 
 use super::records::Records;
 use super::rows::{self, Came, NewChange, Status};
-use super::{StoreError, identity, registry};
+use super::{StoreError, identity, lock, registry};
 
 /// An entry from the ledger, as the feed shows it.
 #[derive(Debug, Clone, Copy)]
@@ -123,8 +123,8 @@ impl Records<'_> {
             RegistryEvent::BookEnd(_)
             | RegistryEvent::Hold(_)
             | RegistryEvent::Destruction(_)
-            | RegistryEvent::AuditAnchor(_)
-            | RegistryEvent::UnitKey(_) => {}
+            | RegistryEvent::AuditAnchor(_) => {}
+            RegistryEvent::UnitKey(key) => lock::put_unit_key(self.tx, key, leaf)?,
             RegistryEvent::Other(event) => tracing::info!(event, "a registry event of a newer version"),
         }
         Ok(())

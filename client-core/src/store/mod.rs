@@ -9,6 +9,7 @@
 //!  pins      the keys of the station's certificate, as it announced them
 //!  sealing, parcel_made, parcel_carried   files for others to carry, and those of others
 //!  blob, blob_outbox, blob_wanted, record_file  photos and recordings: what is here, waits, is wanted, is named by records
+//!  unit_key, station_word, own_share   for the lock beside this file: custodians, the lease, the share of the file's key
 //!  draft     what is being typed
 //!  patrol, fix  the patrol that is going on                       search  full text
 //!  person, book, unit, kind   the registry as told by the station meta  settings of this file
@@ -23,6 +24,7 @@ pub(crate) mod give;
 pub(crate) mod identity;
 pub(crate) mod intake;
 pub(crate) mod lists;
+pub(crate) mod lock;
 pub(crate) mod merges;
 pub(crate) mod outbox;
 pub(crate) mod pages;

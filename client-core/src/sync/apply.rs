@@ -20,7 +20,7 @@ use crate::store::intake::FeedItem;
 use crate::store::pages::{self, Sealing, Settled};
 use crate::store::records::Records;
 use crate::store::sync_state::{self, OwnBook};
-use crate::store::{StoreError, Tx, blobs, digests, give, outbox, parcels, pins, registry};
+use crate::store::{StoreError, Tx, blobs, digests, give, lock, outbox, parcels, pins, registry};
 
 /// What applying a reply did.
 #[derive(Debug, Default)]
@@ -188,7 +188,9 @@ pub(super) fn begin_again(
             .map(|position| Cursor { position, fill: None });
         sync_state::set_cursor(tx, cursor.as_ref())?;
         digests::ask_verify(tx)?;
-        keep_words(tx, book, reply, now)
+        // The backup may have another share of the file's key than the one that this phone's wrap is made with, or none.
+        lock::drop_share(tx)?;
+        keep_words(core, tx, book, reply, now)
     })
 }
 
@@ -243,7 +245,7 @@ fn apply_in(
     take_kinds(core, records, reply)?;
     sync_state::set_app_min(tx, reply.app_min.as_deref())?;
     agree::take_given(records, reply, said, now, &mut applied)?;
-    keep_words(tx, book, reply, now)?;
+    keep_words(core, tx, book, reply, now)?;
     if let Some(size) = reply.backed_up_to {
         // No backup holds more than the ledger that was shown to this phone.
         pages::retire(tx, size.min(reply.cursor.position.size))?;
@@ -358,8 +360,12 @@ fn take_kinds(core: &Core, records: &mut Records<'_>, reply: &ExchangeResponse) 
     Ok(())
 }
 
-/// Keeps what the station signed, and the token.
-fn keep_words(tx: &Tx<'_>, book: &OwnBook, reply: &ExchangeResponse, now: UnixMillis) -> Result<(), StoreError> {
+/// Keeps what the station signed, the token, and what the lock beside the file needs.
+fn keep_words(core: &Core, tx: &Tx<'_>, book: &OwnBook, reply: &ExchangeResponse, now: UnixMillis) -> Result<(), StoreError> {
+    lock::put_word(tx, core.platform(), reply.server_time, reply.lease_ms)?;
+    if let Some(share) = &reply.share {
+        lock::share_is_kept(tx, share)?;
+    }
     if let Some(note) = &reply.checkpoint {
         sync_state::set_checkpoint(tx, note)?;
     }

@@ -6,13 +6,13 @@ use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::limits::WANTED_MAX;
 use beatbook_protocol::page::Signer;
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{self, ExchangeRequest, GivenEntry};
+use beatbook_protocol::wire::{self, ExchangeRequest, GivenEntry, KeyShare};
 
 use super::{Budget, SyncError};
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::sync_state::{self, Exchanged, OwnBook};
-use crate::store::{StoreError, Tx, digests, give, outbox, pages};
+use crate::store::{StoreError, Tx, digests, give, lock, outbox, pages, parcels};
 
 /// What the phone calls its version.
 pub(crate) const APP: &str = concat!("beatbook/", env!("CARGO_PKG_VERSION"));
@@ -77,6 +77,7 @@ pub(super) fn ask(
             .read(|tx| written(tx, book, wish, &exchanged, now))?
             .ok_or(SyncError::NotEnrolled)?;
         request.kinds = kinds;
+        request.share = own_share(core, book)?;
         let pages = request.pages.len();
         match wire::pack(&request) {
             Ok(packed) => {
@@ -151,7 +152,19 @@ fn written(
         wanted: (!said.wanted.is_empty()).then(|| said.wanted.clone()),
         witness,
         sealing: sync_state::wants_sealing_key(tx, &book.origin, now)?.then_some(true),
+        lease_ms: lock::lease_ms(tx)?,
         ..ExchangeRequest::plain(book.book, incarnation, exchanged.cursor.clone())
     };
     Ok(Some((request, said)))
+}
+
+/// The share of the file's key, until the station has said that it keeps it. Sealed to the station, so that nothing between reads it.
+fn own_share(core: &Core, book: &OwnBook) -> Result<Option<KeyShare>, CoreError> {
+    let (own, key) = core.read(|tx| Ok((lock::share(tx)?, parcels::sealing_key(tx, &book.origin)?)))?;
+    let share = own.filter(|own| !own.is_kept).and_then(|own| own.share);
+    let (Some(share), Some((key, _))) = (share, key) else {
+        return Ok(None);
+    };
+    // A station's key that is none comes right with the next word of it.
+    Ok(KeyShare::seal(&share, &book.origin, book.book, &key, &core.platform().bytes()).ok())
 }

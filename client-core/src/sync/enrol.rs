@@ -13,7 +13,7 @@ use crate::error::CoreError;
 use crate::store::identity::Identity;
 use crate::store::records::Records;
 use crate::store::sync_state::{self, BegunBook};
-use crate::store::{StoreError, pages, parcels, pins};
+use crate::store::{StoreError, lock, pages, parcels, pins};
 use crate::transport::{Mistrust, Outcome, OutgoingRequest, TransportFault};
 
 /// Where enrolments go.
@@ -151,7 +151,12 @@ impl Enrolment {
         };
         let now = core.platform().clock.wall();
         let life = IncarnationId::from_parts(now, core.platform().bytes());
-        core.write(|records| take_in(records, &me, &response, life, now))?;
+        core.write(|records| {
+            take_in(records, &me, &response, life, now)?;
+            // What a station keeps is kept for a book: this one has nothing there yet.
+            lock::drop_share(records.tx())?;
+            lock::put_word(records.tx(), core.platform(), response.server_time, None)
+        })?;
         Ok(Enrolled {
             station: response.station,
             user: response.user,

@@ -57,7 +57,7 @@ impl SealingKey {
     }
 
     /// Opens what was sealed to this key under `info`; nothing when it was not, or was changed.
-    pub(super) fn open(&self, encapsulated: &[u8], sealed: &[u8], info: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, encapsulated: &[u8], sealed: &[u8], info: &[u8]) -> Option<Vec<u8>> {
         let encapsulated = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(encapsulated).ok()?;
         let mode = OpModeR::Base;
         single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(&mode, &self.0, &encapsulated, info, sealed, &[]).ok()
@@ -78,7 +78,7 @@ impl SealingPublicKey {
     }
 
     /// Seals bytes to this key under `info`: the encapsulated key, and what only its owner can open.
-    pub(super) fn seal(&self, bytes: &[u8], info: &[u8], random: &[u8; 32]) -> Result<(Vec<u8>, Vec<u8>), SealError> {
+    pub(crate) fn seal(&self, bytes: &[u8], info: &[u8], random: &[u8; 32]) -> Result<(Vec<u8>, Vec<u8>), SealError> {
         let to = Public::from_bytes(&self.0).map_err(|_| SealError::Recipient)?;
         let mut random = Given { seed: random, drawn: 0 };
         let (encapsulated, sealed) = single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(

@@ -4,7 +4,7 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use super::{BucketRecords, PinsOffer, Receipt, SealingOffer, VerdictRun, WIRE_VERSION};
+use super::{BucketRecords, KeyShare, PinsOffer, Receipt, SealingOffer, VerdictRun, WIRE_VERSION};
 use crate::codec::domain;
 use crate::digest::SetDigest;
 use crate::id::{BookId, Hash, IncarnationId, RecordId};
@@ -86,6 +86,13 @@ pub struct ExchangeRequest {
     /// Asks for the station's sealing key: the phone has none, or an old one.
     #[n(15)]
     pub sealing: Option<bool>,
+    // 16 and 17 are reserved.
+    /// The share of the phone's key that the station is to keep, until the station has said that it does.
+    #[n(18)]
+    pub share: Option<KeyShare>,
+    /// How long the phone may work without seeing the station, as it knows it, in milliseconds; none while it was told nothing.
+    #[n(19)]
+    pub lease_ms: Option<u64>,
 }
 
 impl ExchangeRequest {
@@ -109,6 +116,8 @@ impl ExchangeRequest {
             witness: None,
             owes: None,
             sealing: None,
+            share: None,
+            lease_ms: None,
         }
     }
 }
@@ -244,6 +253,13 @@ pub struct ExchangeResponse {
     /// The key that parcels are sealed to, when the phone asked for it.
     #[n(21)]
     pub sealing: Option<SealingOffer>,
+    // 22 and 23 are reserved.
+    /// The share of the phone's key that the station keeps now ([`super::share_name`]), when the request brought one.
+    #[n(24)]
+    pub share: Option<Hash>,
+    /// How long the phone may work without seeing the station, in milliseconds, when it is not what the request said.
+    #[n(25)]
+    pub lease_ms: Option<u64>,
     /// The keys of the station's certificate, beside a new token.
     #[n(28)]
     pub pins: Option<PinsOffer>,
@@ -277,6 +293,8 @@ impl ExchangeResponse {
             given: None,
             sealing: None,
             pins: None,
+            share: None,
+            lease_ms: None,
         }
     }
 }

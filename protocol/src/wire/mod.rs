@@ -6,11 +6,13 @@ mod app;
 mod blob;
 mod enrol;
 mod exchange;
+mod notes;
 mod parcel;
 mod pins;
 mod receipt;
 mod reconcile;
 mod refusal;
+mod unlock;
 mod verdict;
 
 pub use app::AppVersion;
@@ -20,11 +22,13 @@ pub use exchange::{
     Challenged, Cursor, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, GivenEntry, KindFile, Owes, PageAnswer,
     exchange_message,
 };
+pub use notes::{NoteAnswer, NotesRequest, NotesResponse};
 pub use parcel::{DeliverRequest, DeliverResponse, SealingOffer};
 pub use pins::{PinsOffer, pins_message};
 pub use receipt::{Receipt, receipt_root};
 pub use reconcile::{BucketRecords, RecordState};
 pub use refusal::{Refusal, RefusalCode};
+pub use unlock::{KeyShare, LEASE_MS, UnlockRequest, UnlockResponse, share_name, unlock_message};
 pub use verdict::{Verdict, VerdictRun, runs, verdict_of};
 
 use minicbor::{Decode, Encode};

@@ -11,14 +11,15 @@ use beatbook_protocol::codec;
 use beatbook_protocol::entry::{self, Entry, RegistryEvent, identity};
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::ledger::{Leaf, StationKey};
+use beatbook_protocol::note::NoteFile;
 use beatbook_protocol::page::{Header, SealedPage, Signer};
 use beatbook_protocol::parcel::{Answer, Parcel};
 use beatbook_protocol::wire::{EnrolResponse, ExchangeResponse, PinsOffer, RefusalCode, StandingResponse};
 
 use samples::{
     ORIGIN, act, act_with_nonce, answer_content, answer_file, answer_key, change, exchange_response, exchange_response_full,
-    forms, grant, key, leaf, page, parcel_content, parcel_file, pins, protection, recovered, registry, settlement,
-    standing_response, station_sealing_key,
+    forms, grant, key, leaf, note_content, note_file, page, parcel_content, parcel_file, pins, protection, recovered, registry,
+    reply_key, settlement, standing_response, station_sealing_key, unlock_request, unlock_response,
 };
 
 fn vector(name: &str) -> PathBuf {
@@ -169,6 +170,17 @@ fn pins_of_fixed_bytes_are_the_stations_word() {
     assert_eq!(reply.pins.as_ref(), Some(&offer));
     let enrolled: EnrolResponse = codec::from_bytes("enrolment", &read("enrol-response-pins")).unwrap();
     assert_eq!(enrolled.pins, Some(offer));
+}
+
+#[test]
+fn a_note_and_a_share_of_fixed_bytes_open_to_what_they_say() {
+    let opened = NoteFile::parse(&note_file()).unwrap().open(&reply_key()).unwrap();
+    assert_eq!(opened.content, note_content());
+    assert!(opened.is_signed_by(&key().public_key()));
+    let request = unlock_request();
+    let station = StationKey::from_bytes(&[14; 32]).verifying_key();
+    let share = unlock_response().open(ORIGIN, request.book, &reply_key(), &station);
+    assert_eq!(share, Some(vec![21; 32]));
 }
 
 #[test]

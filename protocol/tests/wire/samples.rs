@@ -8,6 +8,8 @@ mod parcels;
 mod pins;
 #[path = "samples/protection.rs"]
 mod protection;
+#[path = "samples/unlock.rs"]
+mod unlock;
 
 use beatbook_protocol::codec;
 use beatbook_protocol::entry::{
@@ -32,6 +34,8 @@ use pins::pin_forms;
 pub(crate) use pins::pins;
 
 pub(crate) use protection::protection;
+use unlock::unlock_forms;
+pub(crate) use unlock::{note_content, note_file, reply_key, unlock_request, unlock_response};
 
 pub(crate) const AT: UnixMillis = UnixMillis(1_795_000_000_000);
 
@@ -333,6 +337,7 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     .chain(replies())
     .chain(parcel_forms())
     .chain(pin_forms())
+    .chain(unlock_forms())
     .chain(entries())
     .collect()
 }

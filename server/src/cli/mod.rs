@@ -8,6 +8,7 @@ mod people;
 mod registry;
 mod serve;
 mod tls;
+mod unlock;
 mod upkeep;
 
 use std::ffi::OsString;
@@ -76,6 +77,14 @@ enum Command {
     Grant(people::Grant),
     /// Prints a one-time code that makes a person's phone a book
     EnrolCode(people::OfUser),
+    /// Prints a one-time code that lets a person into his phone again, when its PIN is gone
+    UnlockCode(people::OfUser),
+    /// Looks after custodians' keys, which emergency notes are sealed to
+    #[command(subcommand)]
+    UnitKey(unlock::UnitKey),
+    /// Opens emergency notes without a station
+    #[command(subcommand)]
+    Note(unlock::Note),
 }
 
 #[derive(Debug, Subcommand)]
@@ -166,6 +175,9 @@ fn obey(command: Command) -> Result<ExitCode, CommandError> {
         Command::Export(export) => registry::export(export).map(done),
         Command::Grant(grant) => people::grant(grant).map(done),
         Command::EnrolCode(of_user) => people::enrolment_code(of_user).map(done),
+        Command::UnlockCode(of_user) => unlock::unlock_code(of_user).map(done),
+        Command::UnitKey(command) => unlock::unit_key(command).map(done),
+        Command::Note(command) => unlock::note(command).map(done),
     }
 }
 

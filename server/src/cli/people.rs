@@ -194,9 +194,9 @@ pub(crate) struct Grant {
 pub(crate) struct OfUser {
     /// The person
     #[arg(long, value_name = "ID")]
-    user: UserId,
+    pub(super) user: UserId,
     #[command(flatten)]
-    common: Common,
+    pub(super) common: Common,
 }
 
 /// Adds, lists, or gives a token.

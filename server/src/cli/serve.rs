@@ -33,6 +33,7 @@ pub(crate) fn serve(config: Config) -> Result<(), CommandError> {
     let station = Station::open(&config.data, &config.keys, &kind_files(config.kinds.as_deref())?, env)?
         .asking_for_app(config.app_min)
         .signing_in_by(config.sign_in.clone())?
+        .leasing(config.lease_ms)
         .showing(Arc::clone(&shown));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

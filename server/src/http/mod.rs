@@ -39,6 +39,7 @@ mod shapes;
 mod sign_in;
 mod source;
 mod sync;
+mod unlock;
 
 pub use listen::{ListenError, Listener, OpenConnections};
 pub use routes::{Access, Route, router, routes};

@@ -6,7 +6,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     about, account, audit, blobs, download, hints, imports, members, merges, moves, provider, records, registry, review, sign_in,
-    sync,
+    sync, unlock,
 };
 
 #[derive(Debug, OpenApi)]
@@ -18,6 +18,8 @@ use super::{
         sync::exchange,
         hints::hints,
         sync::deliver,
+        unlock::unlock,
+        unlock::take_notes,
         blobs::capabilities,
         blobs::create,
         blobs::progress,
@@ -84,6 +86,8 @@ use super::{
         account::issue_token,
         account::tokens,
         account::revoke_token,
+        unlock::unlock_code,
+        unlock::notes,
         about::status,
         about::kinds,
         about::checkpoint,

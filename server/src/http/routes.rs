@@ -15,7 +15,7 @@ use super::listen::OpenConnections;
 use super::metrics::Metrics;
 use super::{
     about, access, account, audit, blobs, download, hints, imports, members, merges, moves, observe, openapi, provider, records,
-    registry, review, sign_in, sync,
+    registry, review, sign_in, sync, unlock,
 };
 use crate::config::HttpConfig;
 use crate::policy::Permission;
@@ -56,6 +56,8 @@ pub fn routes() -> Vec<Route> {
         send("/sync/v1/exchange",                           Book,                     sync::exchange),
         read("/sync/v1/hints",                              Book,                     hints::hints),
         send("/sync/v1/parcels",                            Book,                     sync::deliver),
+        send("/sync/v1/unlock",                             Book,                   unlock::unlock),
+        send("/sync/v1/notes",                              Book,                   unlock::take_notes),
         // Blobs: uploads are tus 1.0.0
         call(Method::OPTIONS, "/sync/v1/blobs",          Open, blobs::capabilities),
         call(Method::POST,    "/sync/v1/blobs",          Book, blobs::create),
@@ -108,6 +110,8 @@ pub fn routes() -> Vec<Route> {
         read("/api/v1/users",                               Person(P::SeeDirectory),registry::users),
         send("/api/v1/users",                               Person(P::Register),    registry::add_user),
         send("/api/v1/users/{id}/enrolment-code",           Person(P::IssueCodes),  registry::enrolment_code),
+        send("/api/v1/users/{id}/unlock-code",              Person(P::IssueCodes),  unlock::unlock_code),
+        read("/api/v1/notes",                               Person(P::ReadNotes),   unlock::notes),
         read("/api/v1/phones",                              Person(P::SeePhones),   registry::phones),
         // Signing in. Whose sessions and tokens beside his own somebody may see to, the doors say
         send("/api/v1/sign-in",                             Open,                   sign_in::sign_in),

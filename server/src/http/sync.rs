@@ -117,7 +117,7 @@ pub(crate) async fn deliver(State(app): State<Shared>, request: Request) -> Resp
     answer(&app, reply.await)
 }
 
-async fn receive(app: &App, request: Request, bytes_max: usize) -> Result<axum::body::Bytes, Refusal> {
+pub(super) async fn receive(app: &App, request: Request, bytes_max: usize) -> Result<axum::body::Bytes, Refusal> {
     if !is_media_type(request.headers(), MEDIA_TYPE) {
         return Err(Fault::MediaType(MEDIA_TYPE).refusal());
     }
@@ -148,7 +148,7 @@ fn of_codec(error: &CodecError) -> Refusal {
     }
 }
 
-fn answer(app: &App, reply: Result<Vec<u8>, Refusal>) -> Response {
+pub(super) fn answer(app: &App, reply: Result<Vec<u8>, Refusal>) -> Response {
     match reply {
         Ok(packed) => ([(header::CONTENT_TYPE, MEDIA_TYPE)], packed).into_response(),
         Err(refusal) => {

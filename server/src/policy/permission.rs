@@ -31,6 +31,8 @@ pub enum Permission {
     EndBooks,
     /// To admit or refuse what an ended book had still to send.
     AdmitSetAside,
+    /// To read emergency notes.
+    ReadNotes,
     /// To hold records beyond their time, to see what is due for destruction, to answer residents' requests.
     Keep,
     /// To read and export the audit log.
@@ -39,7 +41,7 @@ pub enum Permission {
 
 impl Permission {
     /// Every one, in the order of this enum.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::OwnSession,
         Self::SeeStation,
         Self::SeeDirectory,
@@ -54,6 +56,7 @@ impl Permission {
         Self::IssueCodes,
         Self::EndBooks,
         Self::AdmitSetAside,
+        Self::ReadNotes,
         Self::Keep,
         Self::ReadAudit,
     ];
@@ -76,6 +79,7 @@ impl Permission {
             Self::IssueCodes => "issue_codes",
             Self::EndBooks => "end_books",
             Self::AdmitSetAside => "admit_set_aside",
+            Self::ReadNotes => "read_notes",
             Self::Keep => "keep",
             Self::ReadAudit => "read_audit",
         }
@@ -99,6 +103,7 @@ impl Permission {
             Self::IssueCodes => "issue codes and tokens",
             Self::EndBooks => "end phones' books",
             Self::AdmitSetAside => "admit what an ended book had still to send",
+            Self::ReadNotes => "read emergency notes",
             Self::Keep => "hold records and see to their destruction",
             Self::ReadAudit => "read the audit log",
         }

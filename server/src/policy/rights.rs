@@ -46,6 +46,7 @@ pub const fn permits(role: Who, permission: Permission) -> bool {
                 | P::IssueCodes
                 | P::EndBooks
                 | P::AdmitSetAside
+                | P::ReadNotes
                 | P::Keep
         ),
         // Reads; the kinds let him comment, which is an act, and name him for nothing else.

@@ -267,7 +267,7 @@ pub(crate) fn plain(code: &str) -> String {
 }
 
 /// The person, if he is of the orderer's units: of others it is said that they are not there.
-fn his(tx: &ReadTx<'_>, by: Option<&Session>, user: UserId, permission: Permission) -> Result<UserRow, StationError> {
+pub(crate) fn his(tx: &ReadTx<'_>, by: Option<&Session>, user: UserId, permission: Permission) -> Result<UserRow, StationError> {
     let realm = Realm::of(tx, by, permission)?;
     match find(tx, user)? {
         row if realm.holds(row.unit) => Ok(row),

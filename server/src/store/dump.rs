@@ -39,6 +39,7 @@ pub(crate) const PROJECTIONS: &[(&str, &str)] = &[
     ("record_digest", "record"),
     ("digest_sum", "unit, kind, kind_version, opener"),
     ("recovered", "entry"),
+    ("unit_key", "unit, key"),
     ("snapshot", "record, document"),
 ];
 

@@ -27,6 +27,7 @@ mod sessions;
 mod sign_in;
 #[cfg(test)]
 mod tampering;
+mod unlock;
 
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -50,6 +51,7 @@ use rusqlite::Connection;
 pub(crate) use scope::{GrantRow, Grantee, ScopedRecord, UserAt};
 pub(crate) use sessions::{ProgramTokenRow, SessionRow};
 pub(crate) use sign_in::{AccountRow, InvitationRow};
+pub(crate) use unlock::NoteRow;
 
 use crate::error::StationError;
 use crate::news::{Growth, News};

@@ -20,3 +20,4 @@ mod rights;
 mod sign_in;
 mod sign_in_limits;
 mod tls;
+mod unlock;

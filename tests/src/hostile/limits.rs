@@ -76,6 +76,10 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("ROOTS_MAX", In(&["roots_and_pins_are_as_many_and_as_long_as_they_may_be"])),
         ("ROOT_BYTES_MAX", In(&["roots_and_pins_are_as_many_and_as_long_as_they_may_be"])),
         ("PARCEL_PIECES_MAX", In(&["a_parcel_holds_so_many_pieces_and_not_one_more"])),
+        ("EMERGENCY_CHARS_MAX", In(&["a_note_takes_as_many_words_and_keys_as_it_may_and_no_more"])),
+        ("EMERGENCY_KEYS_MAX", In(&["a_note_takes_as_many_words_and_keys_as_it_may_and_no_more"])),
+        ("EMERGENCY_BYTES_MAX", In(&["a_note_takes_as_many_words_and_keys_as_it_may_and_no_more"])),
+        ("EMERGENCY_NOTES_MAX", In(&["a_locked_phone_takes_a_bounded_number_of_notes_and_says_so"])),
         ("PARCELS_CARRIED_MAX", In(&["a_carrier_takes_whole_parcels_of_its_station_alone_and_a_bounded_number"])),
     ]
 }

@@ -8,6 +8,7 @@ mod killed;
 mod kinds;
 mod line;
 mod live;
+mod locked;
 mod members;
 mod merged;
 mod parcels;

@@ -122,5 +122,7 @@ pub(crate) fn exchange_response() -> ExchangeResponse {
         given: None,
         sealing: None,
         pins: None,
+        share: None,
+        lease_ms: None,
     }
 }

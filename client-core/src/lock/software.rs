@@ -1,0 +1,134 @@
+//! A keystore in a file, for desktops, tests, and phones without one. It is honest about what it is: whoever has a copy of this file and of
+//! the lock's has the phone, but for the PIN; and whoever puts both back to an older state has put the tries back too. It guards against
+//! a copy of the database or of the lock's files alone. Keep it on another disk, or in another account, than what it guards.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::shelf::{Fate, Shelf};
+use super::vault::{DeviceVault, Gate, VaultError};
+use super::wrap::{open, seal};
+use crate::platform::Randomness;
+
+const FILE: &str = "vault";
+const DOMAIN: &[u8] = b"beatbook/vault/1\0";
+
+type Keys = BTreeMap<String, Zeroizing<[u8; 32]>>;
+
+/// Keys in a file that only its owner may read.
+pub struct SoftwareVault {
+    shelf: Shelf,
+    random: Box<dyn Randomness>,
+    keys: Mutex<Keys>,
+}
+
+impl std::fmt::Debug for SoftwareVault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SoftwareVault(..)")
+    }
+}
+
+impl SoftwareVault {
+    /// Opens the vault in a folder, or begins it; nobody but the owner may enter the folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the file in it is damaged.
+    pub fn open(folder: &Path, random: Box<dyn Randomness>) -> Result<Self, VaultError> {
+        Self::open_under(folder, random, Fate::default())
+    }
+
+    pub(super) fn open_under(folder: &Path, random: Box<dyn Randomness>, fate: Fate) -> Result<Self, VaultError> {
+        let shelf = Shelf::open(folder.to_owned(), fate).map_err(failed)?;
+        let keys = match shelf.read(FILE).map_err(failed)? {
+            Some(bytes) => parse(&Zeroizing::new(bytes)).ok_or_else(|| VaultError::Failed("its file is damaged".to_owned()))?,
+            None => Keys::new(),
+        };
+        Ok(Self {
+            shelf,
+            random,
+            keys: Mutex::new(keys),
+        })
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.random.fill(&mut bytes);
+        bytes
+    }
+
+    /// Puts the keys on the disk, and only then into this process.
+    fn keep(&self, held: &mut Keys, keys: Keys) -> Result<(), VaultError> {
+        let mut text = Zeroizing::new(String::new());
+        for (name, key) in &keys {
+            let mut encoded = STANDARD.encode(key.as_slice());
+            text.push_str(name);
+            text.push('\t');
+            text.push_str(&encoded);
+            text.push('\n');
+            encoded.zeroize();
+        }
+        self.shelf.put(FILE, text.as_bytes()).map_err(failed)?;
+        *held = keys;
+        Ok(())
+    }
+}
+
+impl DeviceVault for SoftwareVault {
+    fn wrap(&self, key: &str, gate: Gate, bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
+        if gate == Gate::Biometric {
+            return Err(VaultError::Unsupported("reader of fingerprints or faces"));
+        }
+        let mut held = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let secret = match held.get(key) {
+            Some(secret) => secret.clone(),
+            None => {
+                let secret = Zeroizing::new(self.random());
+                let mut keys = held.clone();
+                keys.insert(key.to_owned(), secret.clone());
+                self.keep(&mut held, keys)?;
+                secret
+            }
+        };
+        seal(&secret, self.random(), &[DOMAIN, key.as_bytes()].concat(), bytes).ok_or(VaultError::Broken)
+    }
+
+    fn release(&self, key: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let held = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let secret = held.get(key).ok_or(VaultError::Gone)?;
+        open(secret, &[DOMAIN, key.as_bytes()].concat(), wrapped).ok_or(VaultError::Broken)
+    }
+
+    fn forget(&self, key: &str) -> Result<(), VaultError> {
+        let mut held = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if !held.contains_key(key) {
+            return Ok(());
+        }
+        let mut keys = held.clone();
+        keys.remove(key);
+        self.keep(&mut held, keys)
+    }
+
+    fn keeps_apart(&self) -> bool {
+        false
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<Keys> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let key = |line: &str| {
+        let (name, encoded) = line.split_once('\t')?;
+        let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
+        let key: [u8; 32] = bytes.as_slice().try_into().ok()?;
+        Some((name.to_owned(), Zeroizing::new(key)))
+    };
+    text.lines().map(key).collect()
+}
+
+fn failed(fault: impl std::fmt::Display) -> VaultError {
+    VaultError::Failed(fault.to_string())
+}
