@@ -4,7 +4,7 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use super::{BucketRecords, Receipt, SealingOffer, VerdictRun, WIRE_VERSION};
+use super::{BucketRecords, Held, Receipt, SealingOffer, VerdictRun, WIRE_VERSION, WipeOrder};
 use crate::codec::domain;
 use crate::digest::SetDigest;
 use crate::id::{BookId, Hash, IncarnationId, RecordId};
@@ -244,6 +244,12 @@ pub struct ExchangeResponse {
     /// The key that parcels are sealed to, when the phone asked for it.
     #[n(21)]
     pub sealing: Option<SealingOffer>,
+    /// The book has ended: nothing comes down any more, and the phone parts with what it has.
+    #[n(22)]
+    pub wipe: Option<WipeOrder>,
+    /// With `wipe`: what of the request's pages is held for the chief.
+    #[n(23)]
+    pub held: Option<Held>,
 }
 
 impl ExchangeResponse {
@@ -273,6 +279,8 @@ impl ExchangeResponse {
             app_min: None,
             given: None,
             sealing: None,
+            wipe: None,
+            held: None,
         }
     }
 }

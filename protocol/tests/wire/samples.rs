@@ -1,5 +1,7 @@
 //! One sample of every wire form, made of fixed bytes.
 
+#[path = "samples/ended.rs"]
+mod ended;
 #[path = "samples/exchange.rs"]
 mod exchange;
 #[path = "samples/parcels.rs"]
@@ -224,6 +226,7 @@ pub(crate) fn enrolment() -> (EnrolRequest, EnrolResponse) {
         key: public,
         device: "phone".into(),
         app: "1.0".into(),
+        attestation: None,
     };
     let station = StationKey::from_bytes(&[14; 32]).verifying_key().to_bytes().to_vec();
     let response = EnrolResponse {
@@ -238,6 +241,9 @@ pub(crate) fn enrolment() -> (EnrolRequest, EnrolResponse) {
         token: "secret".into(),
         server_time: AT,
         sealing: None,
+        awaits: None,
+        nonce: None,
+        signature: None,
     };
     (request, response)
 }
@@ -327,6 +333,7 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     .into_iter()
     .chain(replies())
     .chain(parcel_forms())
+    .chain(ended::ended_forms())
     .chain(
         protection()
             .into_iter()

@@ -121,5 +121,7 @@ pub(crate) fn exchange_response() -> ExchangeResponse {
         app_min: None,
         given: None,
         sealing: None,
+        wipe: None,
+        held: None,
     }
 }
