@@ -1,6 +1,7 @@
 //! The one door for an app: opens the file and hands each call to its room.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use beatbook_protocol::id::ActorId;
@@ -10,7 +11,7 @@ use crate::error::{CoreError, Fault};
 use crate::office::{Office, Pen};
 use crate::platform::Platform;
 use crate::store::records::Records;
-use crate::store::{Outcome, Store, StoreError, Tx, identity, open_or_set_aside, suspect};
+use crate::store::{Outcome, Store, StoreError, Tx, ended, identity, open_or_set_aside, suspect};
 use crate::sync::APP;
 
 /// How a file is opened.
@@ -46,6 +47,8 @@ pub struct Core {
     office: RwLock<Office>,
     pen: Mutex<ActorId>,
     recorder: Mutex<Option<Recording>>,
+    /// Whether the book has ended: nothing is shown and nothing is written any more.
+    is_over: AtomicBool,
 }
 
 impl Core {
@@ -70,7 +73,12 @@ impl Core {
             office: RwLock::new(office),
             pen,
             recorder: Mutex::new(None),
+            is_over: AtomicBool::new(false),
         };
+        if core.read(ended::ended)?.is_some() {
+            core.close();
+            return Ok(Opened { core, recovered });
+        }
         core.recover_blobs()?;
         // A full disk must not keep the owner out: what is unread stays so until the next opening.
         if let Err(error) = core.read_again() {
@@ -112,8 +120,30 @@ impl Core {
         self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Shows and writes nothing any more: the book has ended. Its parting alone goes on, by [`Core::read_past_end`] and its like.
+    pub(crate) fn close(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    fn refuse_over(&self) -> Result<(), CoreError> {
+        if self.is_over.load(Ordering::SeqCst) {
+            Err(CoreError::Ended)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Runs work on records in one transaction: touched records are folded anew, then all is on the disk, or nothing happened.
     pub(crate) fn write<T, E: Into<Fault>>(&self, work: impl FnOnce(&mut Records<'_>) -> Result<T, E>) -> Result<T, CoreError> {
+        self.refuse_over()?;
+        self.write_past_end(work)
+    }
+
+    /// Likewise, also once the book has ended.
+    pub(crate) fn write_past_end<T, E: Into<Fault>>(
+        &self,
+        work: impl FnOnce(&mut Records<'_>) -> Result<T, E>,
+    ) -> Result<T, CoreError> {
         let mut actor = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pen = Pen {
             office: self.office(),
@@ -133,7 +163,7 @@ impl Core {
             *actor = self.platform.actor_id();
         }
         if done.is_ok() && pen.is_outdated {
-            let office = self.read(Office::read)?;
+            let office = self.read_past_end(Office::read)?;
             *self.office.write().unwrap_or_else(PoisonError::into_inner) = office;
         }
         done.map_err(|fault| match fault {
@@ -144,6 +174,12 @@ impl Core {
 
     /// Runs work that reads one state of the file.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, CoreError> {
+        self.refuse_over()?;
+        self.read_past_end(work)
+    }
+
+    /// Likewise, also once the book has ended.
+    pub(crate) fn read_past_end<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, CoreError> {
         self.store.read(work).map_err(|error| self.fault(error))
     }
 

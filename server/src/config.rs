@@ -1,12 +1,16 @@
 //! Configuration: by file (TOML), then environment (`BEATBOOK_*`), then flags; the later wins, and what nobody says has a safe default.
 //! Knows no station and opens nothing but the configuration file.
 
+mod enrolment;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use beatbook_protocol::wire::AppVersion;
 use serde::Deserialize;
+
+pub use enrolment::{AttestationRule, EnrolmentRules, EnrolmentSettings};
 
 /// Configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,9 @@ pub enum ConfigError {
     /// A limit of nothing would serve nobody.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
+    /// A code that nobody could use in time, or that lies about for days.
+    #[error("code_minutes must be 1 to {0}")]
+    CodeMinutes(u32),
     /// Not a version of an app.
     #[error("app_min {0:?} is no version: write it as 1.4.0")]
     Version(String),
@@ -148,6 +155,9 @@ pub struct Settings {
     /// How it is reached.
     #[command(flatten)]
     pub http: HttpSettings,
+    /// How phones are let in.
+    #[command(flatten)]
+    pub enrolment: EnrolmentSettings,
     /// What it logs.
     #[command(flatten)]
     pub log: LogSettings,
@@ -166,6 +176,8 @@ pub struct Config {
     pub app_min: Option<AppVersion>,
     /// How the station is reached.
     pub http: HttpConfig,
+    /// How phones are let in.
+    pub enrolment: EnrolmentRules,
     /// Form of the log.
     pub log_format: LogFormat,
     /// Least level that is logged.
@@ -234,6 +246,7 @@ impl Settings {
             kinds: station.kinds.or(file.station.kinds),
             app_min: app_min(station.app_min.or(file.station.app_min))?,
             http: self.http.over(file.http)?,
+            enrolment: self.enrolment.over(file.enrolment)?,
             log_format: log.log_format.or(file.log.log_format).unwrap_or_default(),
             log_level: log.log_level.or(file.log.log_level).unwrap_or_default(),
         })
@@ -245,6 +258,7 @@ impl Settings {
 struct FileSettings {
     station: StationSettings,
     http: HttpSettings,
+    enrolment: EnrolmentSettings,
     log: LogSettings,
 }
 

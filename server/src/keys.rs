@@ -1,6 +1,8 @@
 //! The keys directory: what signs checkpoints, receipts and the station's own book, what opens parcels, and the log of what was signed. It lies apart from
 //! the data, so that a copy of one is not a copy of the other, and so that an old database is known for one.
 
+mod gone;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -16,12 +18,15 @@ use crate::environment::Environment;
 use crate::error::StationError;
 use crate::seal::ColumnSeal;
 
+pub(crate) use gone::{GoneLog, Revoked};
+
 const CHECKPOINT: &str = "checkpoint.key";
 const RECEIPT: &str = "receipt.key";
 const BOOK: &str = "book.key";
 const SEALING: &str = "sealing.key";
 const COLUMN: &str = "column.key";
 const LOG: &str = "log";
+const GONE: &str = "gone";
 
 /// The keys, open.
 pub(crate) struct Keys {
@@ -35,6 +40,8 @@ pub(crate) struct Keys {
     pub(crate) sealing: SealingKey,
     /// Seals sensitive columns of the database.
     pub(crate) column: ColumnSeal,
+    /// What must not come back.
+    pub(crate) gone: GoneLog,
     log: Mutex<SignedLog>,
 }
 
@@ -64,6 +71,7 @@ impl Keys {
             write_secret(dir, name, env)?;
         }
         write_new(&dir.join(LOG), b"")?;
+        write_new(&dir.join(GONE), b"")?;
         sync_dir(dir)?;
         Self::open(dir)
     }
@@ -72,6 +80,10 @@ impl Keys {
     pub(crate) fn complete(dir: &Path, env: &Environment) -> Result<(), StationError> {
         if !dir.join(CHECKPOINT).is_file() {
             return Ok(());
+        }
+        if !dir.join(GONE).exists() {
+            write_new(&dir.join(GONE), b"")?;
+            sync_dir(dir)?;
         }
         for name in [SEALING, COLUMN] {
             if dir.join(name).exists() {
@@ -95,7 +107,7 @@ impl Keys {
                 dir.display()
             )));
         }
-        if let Some(name) = [SEALING, COLUMN].into_iter().find(|name| !dir.join(name).is_file()) {
+        if let Some(name) = [SEALING, COLUMN, GONE].into_iter().find(|name| !dir.join(name).is_file()) {
             return Err(StationError::Keys(format!(
                 "{} lacks {name}, which serve draws when it is opened",
                 dir.display()
@@ -108,6 +120,7 @@ impl Keys {
             sealing: SealingKey::from_bytes(&secret(&dir.join(SEALING))?),
             column: ColumnSeal::new(secret(&dir.join(COLUMN))?),
             book,
+            gone: GoneLog::open(&dir.join(GONE))?,
             log: Mutex::new(SignedLog::open(&dir.join(LOG))?),
         })
     }
@@ -133,7 +146,7 @@ pub(crate) fn loose_permissions(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (path, allowed) in [(dir.to_owned(), 0o700)]
         .into_iter()
-        .chain([CHECKPOINT, RECEIPT, BOOK, SEALING, COLUMN, LOG].map(|name| (dir.join(name), 0o600)))
+        .chain([CHECKPOINT, RECEIPT, BOOK, SEALING, COLUMN, LOG, GONE].map(|name| (dir.join(name), 0o600)))
     {
         match fs::metadata(&path) {
             Ok(meta) if meta.permissions().mode() & 0o777 & !allowed != 0 => {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use beatbook_protocol::facts::Value;
-use beatbook_protocol::id::{BookId, RecordId, UnitId, UserId};
+use beatbook_protocol::id::{BookId, EnrolmentId, RecordId, UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolResponse, KindFile, PageAnswer, Refusal};
 use serde::Serialize;
@@ -12,15 +12,22 @@ use crate::blobs::Blobs;
 use crate::counters::Counters;
 use crate::keys::Keys;
 use crate::kinds::Kinds;
-use crate::registry::{enrol, people, tokens};
+use crate::registry::enrol::{self, Door};
+use crate::registry::{people, tokens};
 use crate::store::Store;
-use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
+use crate::{backup, doctor, exchange, ledger, rebuild, review, setup, status};
 
 mod desk;
+mod phones;
 
+pub use crate::ended::decide::{DecidedLine, HeldChoice};
+pub use crate::ended::quarantine::{HeldLine, HeldRecordView, QuarantineView};
+pub use crate::ended::wiped::WipedView;
 pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
 pub use crate::phones::{PhoneOwes, PhoneStatus};
+pub use crate::registry::attest::AttestationVerifier;
+pub use crate::registry::enrolments::{BookEndView, BookView, EnrolmentView};
 pub use crate::registry::moves::{GrantOrder, GrantView, UnitView};
 pub use crate::report::{BackupReport, BookStatus, Check, LedgerReport, RebuildReport, RestoreReport, StationStatus};
 pub use crate::review::view::{
@@ -71,11 +78,18 @@ pub struct Session {
 /// A one-time code that makes a phone a book.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct EnrolmentCode {
+    /// The enrolment's number: by it one sees what comes of the code. No secret.
+    #[schema(value_type = String)]
+    pub id: EnrolmentId,
     /// The code; shown once, kept only as a hash.
     pub code: String,
     /// When it runs out.
     #[schema(value_type = i64)]
     pub expires_at: UnixMillis,
+    /// The code with the station's name, fingerprint and address, as one line for a phone's camera.
+    pub invitation: String,
+    /// The same as a QR code, in SVG.
+    pub qr: String,
 }
 
 /// An open station. One process at a time opens a data directory.
@@ -92,6 +106,7 @@ pub struct Station {
     pub(crate) book: BookId,
     pub(crate) counters: Counters,
     pub(crate) app_min: Option<AppVersion>,
+    pub(crate) door: Door,
 }
 
 /// The database's file in the data directory.
@@ -124,6 +139,7 @@ impl Station {
             book: parts.row.book,
             counters: Counters::default(),
             app_min: None,
+            door: Door::default(),
         })
     }
 
@@ -132,7 +148,7 @@ impl Station {
     /// # Errors
     /// What the phone is to be told.
     pub fn enrol(&self, request: &EnrolRequest) -> Result<EnrolResponse, Refusal> {
-        enrol::enrol(self, request)
+        enrol::enrol(self, request, None)
     }
 
     /// One exchange: packed request in, packed reply out.
@@ -144,16 +160,6 @@ impl Station {
         if reply.is_err() {
             self.count("refusals");
         }
-        reply
-    }
-
-    /// A parcel that one phone carries for another: packed request in, packed reply out.
-    ///
-    /// # Errors
-    /// What the carrier is to be told; nothing of the parcel was stored.
-    pub fn deliver(&self, packed: &[u8], token: Option<&str>) -> Result<Vec<u8>, Refusal> {
-        let reply = parcels::deliver(self, packed, token);
-        self.count(if reply.is_ok() { "parcels" } else { "parcels_refused" });
         reply
     }
 
@@ -198,14 +204,6 @@ impl Station {
     pub fn users(&self) -> Result<Vec<Session>, StationError> {
         let rows = self.store.read(|tx| Ok::<_, StationError>(tx.users()?))?;
         Ok(rows.into_iter().map(people::session_of).collect())
-    }
-
-    /// A one-time code for a person's phone.
-    ///
-    /// # Errors
-    /// When there is no such person, or `by` may not.
-    pub fn enrolment_code(&self, by: Option<&Session>, user: UserId) -> Result<EnrolmentCode, StationError> {
-        people::enrolment_code(self, by, user)
     }
 
     /// The records that wait for review in the person's scope, those that wait longest first.

@@ -7,7 +7,7 @@ use beatbook_protocol::time::UnixMillis;
 
 use super::records::Records;
 use super::rows::{self, Came, NewChange, Status};
-use super::{StoreError, identity, registry};
+use super::{StoreError, ended, identity, registry};
 
 /// An entry from the ledger, as the feed shows it.
 #[derive(Debug, Clone, Copy)]
@@ -113,10 +113,10 @@ impl Records<'_> {
             }
             RegistryEvent::Book(book) => registry::put_book(self.tx, book.book, book.user)?,
             RegistryEvent::Kind(kind) => self.put_kind(&kind.kind, kind.version, &kind.source)?,
+            RegistryEvent::BookEnd(end) => ended::put_book_end(self.tx, end.book, &end.why, leaf)?,
             // Whose scope a record is in shows by its coming and going.
             RegistryEvent::Grant(_)
             | RegistryEvent::Membership(_)
-            | RegistryEvent::BookEnd(_)
             | RegistryEvent::Hold(_)
             | RegistryEvent::Destruction(_)
             | RegistryEvent::AuditAnchor(_)

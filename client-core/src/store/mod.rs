@@ -9,6 +9,7 @@
 //!  sealing, parcel_made, parcel_carried   files for others to carry, and those of others
 //!  blob, blob_outbox, blob_wanted, record_file  photos and recordings: what is here, waits, is wanted, is named by records
 //!  draft     what is being typed
+//!  ended, ended_page, book_end   the end of this file's book, and of others'     enrolment  how its books were enrolled
 //!  patrol, fix  the patrol that is going on                       search  full text
 //!  person, book, unit, kind   the registry as told by the station meta  settings of this file
 //! ```
@@ -17,6 +18,8 @@ pub(crate) mod blobs;
 mod connection;
 pub(crate) mod digests;
 pub(crate) mod drafts;
+pub(crate) mod ended;
+pub(crate) mod enrolments;
 mod fold;
 pub(crate) mod give;
 pub(crate) mod identity;
@@ -40,4 +43,4 @@ pub(crate) mod views;
 pub(crate) mod write;
 
 pub(crate) use connection::{Store, StoreError, Tx};
-pub(crate) use recovery::{Outcome, open_or_set_aside, suspect};
+pub(crate) use recovery::{Outcome, beside, open_or_set_aside, suspect};

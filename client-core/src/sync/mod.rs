@@ -27,7 +27,8 @@ mod waiting;
 pub(crate) mod testing;
 
 pub(crate) use ask::APP;
-pub use enrol::{EnrolError, Enrolled, Enrolment};
+pub(crate) use seal::seal;
+pub use enrol::{EnrolError, Enrolled, Enrolment, EnrolmentShown, KeyAttestor, enrolment};
 pub use machine::{Step, SyncMachine};
 pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 pub(crate) use status::token;

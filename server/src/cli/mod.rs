@@ -1,5 +1,6 @@
 //! The command line: one command for each thing that an operator does. Exit codes: 0 done, 1 not done, 2 asked wrongly.
 
+mod book;
 mod demo;
 mod error;
 mod logs;
@@ -64,6 +65,9 @@ enum Command {
     Grant(people::Grant),
     /// Prints a one-time code that makes a person's phone a book
     EnrolCode(people::OfUser),
+    /// Lets phones in and puts them out
+    #[command(subcommand)]
+    Book(book::Book),
 }
 
 #[derive(Debug, Subcommand)]
@@ -144,7 +148,8 @@ fn obey(command: Command) -> Result<ExitCode, CommandError> {
         Command::User(command) => people::user(command).map(done),
         Command::Unit(command) => people::unit(command).map(done),
         Command::Grant(grant) => people::grant(grant).map(done),
-        Command::EnrolCode(of_user) => people::enrolment_code(of_user).map(done),
+        Command::EnrolCode(of_user) => book::enrolment_code(of_user).map(done),
+        Command::Book(command) => book::book(command).map(done),
     }
 }
 

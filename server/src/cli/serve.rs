@@ -27,7 +27,8 @@ pub(crate) fn serve(config: Config) -> Result<(), CommandError> {
         &kind_files(config.kinds.as_deref())?,
         Environment::system(),
     )?
-    .asking_for_app(config.app_min);
+    .asking_for_app(config.app_min)
+    .enrolling_by(config.enrolment.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

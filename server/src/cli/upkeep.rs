@@ -15,7 +15,8 @@ use crate::station::Station;
 pub(crate) fn open(settings: Settings) -> Result<Station, CommandError> {
     let config = settings.resolve()?;
     let kinds = kind_files(config.kinds.as_deref())?;
-    Ok(Station::open(&config.data, &config.keys, &kinds, Environment::system())?)
+    let station = Station::open(&config.data, &config.keys, &kinds, Environment::system())?;
+    Ok(station.enrolling_by(config.enrolment))
 }
 
 /// Verifies the ledger; fails when anything does not hold.

@@ -77,7 +77,7 @@ impl Fault {
             Self::Token => Refusal::new(&RefusalCode::SignIn, "the token is missing or unknown: sign in again"),
             Self::NoRoute | Self::NoMethod | Self::NoVersion | Self::NoRecord => Refusal::new(
                 &RefusalCode::Malformed,
-                "there is no such call: calls are POST /sync/v1/enrol, /sync/v1/exchange and /sync/v1/parcels, and GET /sync/v1/hints",
+                "there is no such call: calls are POST /sync/v1/enrol, /sync/v1/exchange, /sync/v1/parcels and /sync/v1/wiped, and GET /sync/v1/hints",
             ),
             Self::Blob(refusal) => refusal.refusal(),
             Self::Malformed(text) => Refusal::new(&RefusalCode::Malformed, text),

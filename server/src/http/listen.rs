@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -108,10 +111,18 @@ fn attend(
     graceful: &GracefulShutdown,
     open: OpenConnections,
 ) {
+    let from = stream.peer_addr().ok().map(|address| address.ip());
+    // Each request bears the address that its connection comes from, for who counts wrong codes.
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(from) = from {
+            request.extensions_mut().insert(from);
+        }
+        TowerToHyperService::new(router.clone()).call(request)
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_max)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     open.0.fetch_add(1, Ordering::Relaxed);
     tokio::spawn(async move {

@@ -12,6 +12,7 @@ mod about;
 mod access;
 mod app;
 mod blobs;
+mod books;
 mod decode;
 mod download;
 mod fault;

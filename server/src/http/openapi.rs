@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, blobs, download, hints, merges, moves, records, registry, review, sync};
+use super::{about, blobs, books, download, hints, merges, moves, records, registry, review, sync};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -15,6 +15,7 @@ use super::{about, blobs, download, hints, merges, moves, records, registry, rev
         sync::exchange,
         hints::hints,
         sync::deliver,
+        sync::wiped,
         blobs::capabilities,
         blobs::create,
         blobs::progress,
@@ -48,6 +49,13 @@ use super::{about, blobs, download, hints, merges, moves, records, registry, rev
         registry::enrolment_code,
         registry::issue_token,
         registry::phones,
+        books::enrolment,
+        books::book,
+        books::confirm,
+        books::end,
+        books::quarantine,
+        books::admit,
+        books::refuse,
         about::status,
         about::kinds,
         about::checkpoint,

@@ -12,7 +12,7 @@ use super::app::{App, Shared};
 use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
-use super::{about, access, blobs, download, hints, merges, moves, observe, openapi, records, registry, review, sync};
+use super::{about, access, blobs, books, download, hints, merges, moves, observe, openapi, records, registry, review, sync};
 use crate::config::HttpConfig;
 use crate::station::Station;
 
@@ -50,6 +50,7 @@ pub fn routes() -> Vec<Route> {
         send("/sync/v1/exchange",                     Book,   sync::exchange),
         read("/sync/v1/hints",                        Book,   hints::hints),
         send("/sync/v1/parcels",                      Book,   sync::deliver),
+        send("/sync/v1/wiped",                        Book,   sync::wiped),
         // Blobs: uploads are tus 1.0.0
         call(Method::OPTIONS, "/sync/v1/blobs",          Open, blobs::capabilities),
         call(Method::POST,    "/sync/v1/blobs",          Book, blobs::create),
@@ -88,6 +89,14 @@ pub fn routes() -> Vec<Route> {
         send("/api/v1/users/{id}/enrolment-code",     Person, registry::enrolment_code),
         send("/api/v1/users/{id}/token",              Person, registry::issue_token),
         read("/api/v1/phones",                        Person, registry::phones),
+        // How phones come and go
+        read("/api/v1/enrolment-codes/{id}",          Person, books::enrolment),
+        read("/api/v1/books/{id}",                    Person, books::book),
+        send("/api/v1/books/{id}/confirm",            Person, books::confirm),
+        send("/api/v1/books/{id}/end",                Person, books::end),
+        read("/api/v1/quarantine",                    Person, books::quarantine),
+        send("/api/v1/quarantine/admit",              Person, books::admit),
+        send("/api/v1/quarantine/refuse",             Person, books::refuse),
         // The station about itself
         read("/api/v1/status",                        Person, about::status),
         read("/api/v1/kinds",                         Person, about::kinds),

@@ -23,8 +23,8 @@ pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u
                 tx.put_grant(grant, to, leaf, position)?;
             }
         }
+        RegistryEvent::BookEnd(end) => tx.put_book_end(end, leaf)?,
         RegistryEvent::Membership(_)
-        | RegistryEvent::BookEnd(_)
         | RegistryEvent::Hold(_)
         | RegistryEvent::Destruction(_)
         | RegistryEvent::AuditAnchor(_)

@@ -1,7 +1,10 @@
 //! The registry: units, people, books and kinds, written into the ledger as events of the station's own book; and what lets them in:
 //! codes, tokens, challenges, which are this installation's alone.
 
+pub(crate) mod attempts;
+pub(crate) mod attest;
 pub(crate) mod enrol;
+pub(crate) mod enrolments;
 pub(crate) mod moves;
 pub(crate) mod people;
 pub(crate) mod tokens;

@@ -1,4 +1,4 @@
-//! People: adding them, their codes and tokens. Who may: the chief and the administrator, and the operator at the machine itself.
+//! People: adding them, and their tokens. Who may: the chief and the administrator, and the operator at the machine itself.
 
 use beatbook_protocol::entry::{RegistryEvent, UserEvent};
 use beatbook_protocol::id::{UnitId, UserId};
@@ -8,13 +8,8 @@ use super::tokens::{self, random};
 use super::write_events;
 use crate::error::StationError;
 use crate::ledger;
-use crate::station::{EnrolmentCode, Session, Station};
+use crate::station::{Session, Station};
 use crate::store::UserRow;
-
-/// Minutes that an enrolment code lives: long enough to walk to the colleague's desk.
-const CODE_MS: i64 = 30 * 60 * 1000;
-/// Letters and digits that nobody confuses (Crockford's base 32).
-const CODE_LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Adds a person.
 pub(crate) fn add(
@@ -45,38 +40,6 @@ pub(crate) fn add(
     station.env.steps.passes("person added");
     station.store.read(|tx| ledger::note(tx, &station.keys))?;
     Ok(user)
-}
-
-/// Draws a one-time code.
-pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: UserId) -> Result<EnrolmentCode, StationError> {
-    may_register(by)?;
-    let drawn = random::<10>(&station.env)?;
-    let letters: String = drawn
-        .iter()
-        .filter_map(|byte| CODE_LETTERS.get(usize::from(byte % 32)))
-        .map(|letter| char::from(*letter))
-        .collect();
-    let code = format!(
-        "{}-{}",
-        letters.get(..5).unwrap_or_default(),
-        letters.get(5..).unwrap_or_default()
-    );
-    let expires_at = station.env.clock.now().plus(CODE_MS);
-    station.store.write(|tx| {
-        if tx.user(user)?.is_none() {
-            return Err(StationError::NotFound(format!("person {user}")));
-        }
-        Ok(tx.put_enrolment_code(&tokens::hash(plain(&code).as_bytes()), user, expires_at)?)
-    })?;
-    Ok(EnrolmentCode { code, expires_at })
-}
-
-/// A code as it is hashed: as people may type it, without dashes, spaces and small letters.
-pub(crate) fn plain(code: &str) -> String {
-    code.chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|letter| letter.to_ascii_uppercase())
-        .collect()
 }
 
 /// A fresh API token for a person.

@@ -18,6 +18,8 @@ pub(crate) struct UserRow {
     pub(crate) roles: Vec<String>,
     /// Unit.
     pub(crate) unit: UnitId,
+    /// Whether he may neither sign in nor write.
+    pub(crate) blocked: bool,
 }
 
 /// A book.
@@ -42,6 +44,7 @@ fn read_user(row: &Row<'_>) -> rusqlite::Result<UserRow> {
         name: row.get(1)?,
         roles: roles.split_whitespace().map(str::to_owned).collect(),
         unit: id!(row, 3, UnitId),
+        blocked: row.get(4)?,
     })
 }
 
@@ -59,7 +62,7 @@ impl ReadTx<'_> {
     /// A person.
     pub(crate) fn user(&self, user: UserId) -> Result<Option<UserRow>, StoreError> {
         self.one(
-            "SELECT user, name, roles, unit FROM user WHERE user = ?1",
+            "SELECT user, name, roles, unit, blocked FROM user WHERE user = ?1",
             [user.as_bytes()],
             read_user,
         )
@@ -67,7 +70,11 @@ impl ReadTx<'_> {
 
     /// All people, by name.
     pub(crate) fn users(&self) -> Result<Vec<UserRow>, StoreError> {
-        self.all("SELECT user, name, roles, unit FROM user ORDER BY name, user", [], read_user)
+        self.all(
+            "SELECT user, name, roles, unit, blocked FROM user ORDER BY name, user",
+            [],
+            read_user,
+        )
     }
 
     /// A book.
@@ -129,13 +136,15 @@ impl WriteTx<'_> {
     pub(crate) fn put_user(&self, event: &UserEvent) -> Result<(), StoreError> {
         self.growth.borrow_mut().registry = true;
         self.run(
-            "INSERT INTO user (user, name, roles, unit) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (user) DO UPDATE SET name = excluded.name, roles = excluded.roles, unit = excluded.unit",
+            "INSERT INTO user (user, name, roles, unit, blocked) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (user) DO UPDATE SET name = excluded.name, roles = excluded.roles, unit = excluded.unit,
+               blocked = excluded.blocked",
             params![
                 event.user.as_bytes(),
                 event.name,
                 event.roles.join(" "),
-                event.unit.as_bytes()
+                event.unit.as_bytes(),
+                event.blocked == Some(true)
             ],
         )?;
         Ok(())

@@ -3,6 +3,8 @@
 mod batches;
 mod blobs;
 mod bounds;
+mod ended;
+mod enrolments;
 mod intake;
 mod merges;
 mod moves;

@@ -56,6 +56,7 @@ impl Phone {
             proof: key.sign(&wire::enrol_message(code, book, &public)).unwrap(),
             device: "test phone".into(),
             app: "0".into(),
+            attestation: None,
         };
         let reply = desk.sync("/sync/v1/enrol", wire::pack(&request).unwrap(), &[]).await;
         let response: EnrolResponse = wire::read("enrolment", &reply.message()).unwrap();

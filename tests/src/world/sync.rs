@@ -137,7 +137,7 @@ impl Way<'_> {
             Err(EnrolError::Network(_)) => Ok(Enrolling::Again),
             Err(EnrolError::Refused { .. }) if !sound => Ok(Enrolling::Again),
             Err(EnrolError::Sync(fault)) => judge(fault, sound, is_full).map(|_| Enrolling::Again),
-            Err(fault @ (EnrolError::Refused { .. } | EnrolError::UpgradeRequired)) => {
+            Err(fault @ (EnrolError::Refused { .. } | EnrolError::UpgradeRequired | EnrolError::OtherStation)) => {
                 Err(broken(format!("an enrolment: {fault}")))
             }
         }

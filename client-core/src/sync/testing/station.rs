@@ -120,6 +120,9 @@ impl Station {
             token: self.token.clone(),
             server_time: UnixMillis(0),
             sealing: self.offer(),
+            awaits: None,
+            nonce: None,
+            signature: None,
         };
         Outcome::Reply(wire::pack(&response).unwrap())
     }
