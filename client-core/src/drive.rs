@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use beatbook_protocol::wire::Invitation;
 use tokio::sync::Notify;
 
 use crate::blobs::{BlobBudget, BlobMachine, BlobReport, BlobStep, BlobSyncFault};
@@ -23,6 +24,21 @@ use crate::transport::{BlobTransport, HintFault, HintStream, HintTransport, Tran
 /// When the code is refused, or no answer came.
 pub async fn enrol(core: &Core, transport: &impl Transport, code: &str, device: &str) -> Result<Enrolled, EnrolError> {
     let enrolment = Enrolment::begin(core, &StoreVault(core), code, device)?;
+    let outcome = transport.send(enrolment.request()).await;
+    enrolment.finish(core, outcome)
+}
+
+/// Likewise, by an invitation: only the station that it is to is believed.
+///
+/// # Errors
+/// Those of [`enrol`], and when another station answers.
+pub async fn enrol_by(
+    core: &Core,
+    transport: &impl Transport,
+    invitation: &Invitation,
+    device: &str,
+) -> Result<Enrolled, EnrolError> {
+    let enrolment = Enrolment::begin_by(core, &StoreVault(core), invitation, device, None)?;
     let outcome = transport.send(enrolment.request()).await;
     enrolment.finish(core, outcome)
 }

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -63,9 +64,12 @@ async fn answer(station: Arc<Station>, config: Config) -> Result<(), CommandErro
     let address = format!("http://{}", listener.address());
     let open = OpenConnections::default();
     let router = router(Arc::clone(&station), &http, open.clone());
-    let stop = async move {
-        stop.await;
-        station.end_hints();
+    let stop = {
+        let station = Arc::clone(&station);
+        async move {
+            stop.await;
+            station.end_hints();
+        }
     };
     if !listener.address().ip().is_loopback() {
         tracing::warn!("listening beyond this machine without TLS: put a proxy with a certificate in front");
@@ -75,9 +79,25 @@ async fn answer(station: Arc<Station>, config: Config) -> Result<(), CommandErro
     if let Some(path) = &http.address_file {
         write_address(path, &address).map_err(CommandError::io("writing the address file"))?;
     }
+    let noticing = tokio::spawn(notice_others(Arc::clone(&station)));
     listener.serve(router, &http, open, stop).await;
+    noticing.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How often the server looks whether a command beside it wrote into the ledger: a book that it ended is out within a second.
+const NOTICE: Duration = Duration::from_millis(500);
+
+async fn notice_others(station: Arc<Station>) {
+    loop {
+        tokio::time::sleep(NOTICE).await;
+        let looking = Arc::clone(&station);
+        let looked = tokio::task::spawn_blocking(move || looking.notice_others()).await;
+        if let Ok(Err(fault)) = looked {
+            tracing::warn!(%fault, "what other commands wrote was not looked at");
+        }
+    }
 }
 
 /// Renamed into place, so that nobody reads half an address.

@@ -179,6 +179,7 @@ fn lots(station: &Station, tx: &ReadTx<'_>, session: &Session, choice: &HeldChoi
         let page = parting::open(station, &row)?;
         lot.pages.push((row, page));
     }
+    lots.retain(|_, lot| !lot.chosen.is_empty());
     Ok(lots.into_values().collect())
 }
 

@@ -96,6 +96,15 @@ impl Station {
         ended::end_all(self, by, user)
     }
 
+    /// Looks whether another process wrote into the ledger, as a command beside the server does, and tells the streams of hints: one of a
+    /// book that has ended then ends, too. Called every half second while the station is served.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn notice_others(&self) -> Result<(), StationError> {
+        Ok(self.store.notice_others()?)
+    }
+
     /// What books sent after their end; what is decided only when it is asked for.
     ///
     /// # Errors

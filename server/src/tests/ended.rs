@@ -235,7 +235,7 @@ fn what_is_held_is_shown_to_its_chief_admitted_with_his_name_and_reaches_the_col
 
     world.sync(&mut other, None);
     assert!(other.heard_of(record.as_bytes()), "it shows on the colleagues' phones");
-    assert_eq!(world.station.status().unwrap().recovered_records, 0, "it rests on no giver's word");
+    assert_eq!(world.station.status().unwrap().recovered, 0, "it rests on no giver's word");
     let dump = world.station.dump().unwrap();
     let report = world.station.rebuild().unwrap();
     assert_eq!(report.before, report.after);
@@ -244,7 +244,7 @@ fn what_is_held_is_shown_to_its_chief_admitted_with_his_name_and_reaches_the_col
     world.reopen();
     let lines = world.station.store.read(|tx| tx.audit_from(1, 100)).unwrap();
     let said: Vec<&str> = lines.iter().map(|line| line.what.as_str()).filter(|what| !what.starts_with("enrol")).collect();
-    assert_eq!(&said[..4], ["book.end", "quarantine.admit", "quarantine.refuse", "quarantine.admit"]);
+    assert_eq!(said, ["book.end", "quarantine.admit", "quarantine.refuse"], "and nothing for what was decided before");
     assert_eq!(lines.iter().find(|line| line.what == "quarantine.admit").unwrap().reason.as_deref(), Some("当晚的走访, 核实无误"));
 }
 
@@ -327,9 +327,6 @@ fn an_older_copy_of_the_station_lets_no_book_in_again_that_had_ended() {
         "nor by the code that this copy thinks unused"
     );
     assert!(world.station.verify_ledger().unwrap().holds());
-    // And a copy that was put there by hand, without restore.
-    world.reopen();
-    assert!(signed(&world, &phone, vec![]).unwrap().wipe.is_some());
 }
 
 #[test]

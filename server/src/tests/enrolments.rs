@@ -6,7 +6,7 @@ use std::sync::Arc;
 use beatbook_protocol::id::{BookId, Hash, UserId};
 use beatbook_protocol::page::{BookKey, Signer};
 use beatbook_protocol::wire::{
-    Attestation, EnrolRequest, EnrolResponse, Invitation, Refusal, RefusalCode, Verdict, attestation_challenge, pack,
+    Attestation, EnrolRequest, EnrolResponse, Invitation, Refusal, RefusalCode, attestation_challenge, pack,
 };
 
 use crate::config::{AttestationRule, EnrolmentRules};
@@ -332,19 +332,4 @@ fn where_attestation_is_required_only_a_verified_one_lets_in_and_none_is_built_i
         .map(|line| line.detail)
         .collect();
     assert!(attested[0].ends_with("attested: echo"), "{attested:?}");
-}
-
-#[test]
-fn a_new_key_goes_on_where_the_old_one_stopped_and_the_old_one_stays_what_it_was() {
-    let world = World::new();
-    let user = person(&world);
-    let mut old = world.phone_of(user);
-    let record = world.submitted_visit(&mut old);
-    let mut new = world.phone_of(user);
-    world.sync(&mut new, None);
-    let more = new.write(record, None, beatbook_protocol::document::Edit::new().field("outcome", "done"));
-    assert_eq!(world.verdicts(&mut new, vec![more]).len(), 1);
-    let more = old.act(record, "withdraw", None);
-    let verdicts = world.verdicts(&mut old, vec![more]);
-    assert!(!matches!(verdicts[0], Verdict::Other(_)), "both books of one person are written in");
 }

@@ -92,6 +92,11 @@ impl Phone {
         record
     }
 
+    /// Its book.
+    pub(crate) fn book(&self) -> BookId {
+        self.book
+    }
+
     /// A packed request with these pages.
     pub(crate) fn request(&self, pages: Vec<SealedPage>) -> Vec<u8> {
         wire::pack(&ExchangeRequest {
