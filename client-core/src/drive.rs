@@ -14,7 +14,8 @@ use crate::ended::{Farewell, FarewellFault, LastWord, Parting, PartingStep, Shre
 use crate::error::CoreError;
 use crate::sync::parcel::{Deliveries, Delivery};
 use crate::sync::{
-    Budget, EnrolError, Enrolled, Enrolment, KeyVault, Step, StoreVault, SyncError, SyncFault, SyncMachine, SyncReport, WaitReason, token,
+    Budget, EnrolError, Enrolled, Enrolment, KeyVault, Step, StoreVault, SyncError, SyncFault, SyncMachine, SyncReport,
+    WaitReason, token,
 };
 use crate::transport::{BlobTransport, HintFault, HintStream, HintTransport, Transport};
 
@@ -279,10 +280,7 @@ pub async fn live<T: HintTransport + BlobTransport>(
         told(&report);
         match report.fault {
             Some(
-                fault @ (SyncFault::SignInAgain
-                | SyncFault::UnknownBook
-                | SyncFault::UpgradeRequired
-                | SyncFault::Ended { .. }),
+                fault @ (SyncFault::SignInAgain | SyncFault::UnknownBook | SyncFault::UpgradeRequired | SyncFault::Ended { .. }),
             ) => return Ok(fault),
             // The next turn asks again: the chief may have compared by then.
             Some(SyncFault::AwaitingConfirmation) => {}

@@ -115,7 +115,11 @@ fn standing(
         parting::hold(station, &book, Some(carrier), content.pages, station.env.clock.now())?;
         return Ok(Err(ParcelFault::Ended));
     }
-    Ok(if awaits { Err(ParcelFault::Early) } else { Ok((book, content)) })
+    Ok(if awaits {
+        Err(ParcelFault::Early)
+    } else {
+        Ok((book, content))
+    })
 }
 
 /// Takes the pages in and says what became of them.

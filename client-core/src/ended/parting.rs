@@ -7,7 +7,9 @@ use beatbook_protocol::codec;
 use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
 use beatbook_protocol::page::Signer;
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{self, Challenged, ExchangeRequest, ExchangeResponse, RefusalCode, WipeReceipt, WipedRequest, exchange_message};
+use beatbook_protocol::wire::{
+    self, Challenged, ExchangeRequest, ExchangeResponse, RefusalCode, WipeReceipt, WipedRequest, exchange_message,
+};
 
 use super::hear::{check, settle};
 use super::note::Farewelled;
@@ -167,10 +169,16 @@ impl<'c> Parting<'c> {
             }
             Outcome::Refused { status, bytes } => {
                 let Some(refusal) = read_refusal(&bytes) else {
-                    self.retry(now, WaitReason::Station(format!("status {status}, and not by the station itself")));
+                    self.retry(
+                        now,
+                        WaitReason::Station(format!("status {status}, and not by the station itself")),
+                    );
                     return Ok(());
                 };
-                match refusal.challenge.filter(|_| signature.is_none() && refusal.code == RefusalCode::SignIn.as_str()) {
+                match refusal
+                    .challenge
+                    .filter(|_| signature.is_none() && refusal.code == RefusalCode::SignIn.as_str())
+                {
                     Some(challenge) => {
                         let signature = self.signer.sign(&exchange_message(&challenge, &packed))?;
                         let challenged = Challenged { challenge, signature };
@@ -253,9 +261,10 @@ impl<'c> Parting<'c> {
         let unbelievable = |fault: codec::CodecError| SyncError::Reply(fault.to_string());
         let bytes = wire::unpack(packed).map_err(unbelievable)?;
         let reply: ExchangeResponse = wire::read("reply", &bytes).map_err(unbelievable)?;
-        let order = reply.wipe.as_ref().ok_or_else(|| {
-            SyncError::Reply("this book has ended, and yet the station answers as if it had not".to_owned())
-        })?;
+        let order = reply
+            .wipe
+            .as_ref()
+            .ok_or_else(|| SyncError::Reply("this book has ended, and yet the station answers as if it had not".to_owned()))?;
         check(&self.book, order, &reply)?;
         let settled = self.core.write_past_end(|records| settle(records.tx(), &reply))?;
         self.report.pages += settled as u64;

@@ -9,14 +9,12 @@ use beatbook_protocol::ledger::StationKey;
 use beatbook_protocol::page::{BookKey, header_hash};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    self, Challenged, ExchangeResponse, Held, NotHeld, Refusal, RefusalCode, WIRE_VERSION, WipeOrder, WipedRequest, WipedResponse,
-    exchange_message,
+    self, Challenged, ExchangeResponse, Held, NotHeld, Refusal, RefusalCode, WIRE_VERSION, WipeOrder, WipedRequest,
+    WipedResponse, exchange_message,
 };
 
 use super::shred::shred_watched;
-use super::{
-    Farewell, KeysInFile, LastWord, NoteState, Parting, PartingStep, Shredder, ended, shred,
-};
+use super::{Farewell, KeysInFile, LastWord, NoteState, Parting, PartingStep, Shredder, ended, shred};
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::{outbox, sync_state};
@@ -141,7 +139,10 @@ fn from_the_order_on_nothing_is_shown_or_written_and_what_waits_is_handed_in() {
     for _ in 0..2 {
         assert!(matches!(phone.core.read(outbox::waiting), Err(CoreError::Ended)));
         assert!(matches!(is_enrolled(&phone.core), Err(CoreError::Ended)));
-        assert!(matches!(phone.core.begin("visit", &beatbook_protocol::document::Edit::new()), Err(CoreError::Ended)));
+        assert!(matches!(
+            phone.core.begin("visit", &beatbook_protocol::document::Edit::new()),
+            Err(CoreError::Ended)
+        ));
         assert!(matches!(phone.core.search("x", 10), Err(CoreError::Ended)));
         assert_eq!(ended(&phone.core).unwrap().unwrap().why, "lost");
         // A restart changes nothing.
@@ -155,8 +156,15 @@ fn from_the_order_on_nothing_is_shown_or_written_and_what_waits_is_handed_in() {
     assert_eq!((receipt.lost_entries, receipt.lost_drafts, receipt.lost_blobs), (0, 0, 0));
     assert_eq!((receipt.why.as_str(), receipt.book), ("lost", ending.book));
     let key = phone.core.read_past_end(sync_state::own_book).unwrap().unwrap();
-    let secret = phone.core.read_past_end(|tx| sync_state::secret(tx, &key.key_handle)).unwrap().unwrap();
-    assert!(said.is_of(&beatbook_protocol::page::Signer::public_key(&BookKey::from_secret(&secret).unwrap()), ORIGIN));
+    let secret = phone
+        .core
+        .read_past_end(|tx| sync_state::secret(tx, &key.key_handle))
+        .unwrap()
+        .unwrap();
+    assert!(said.is_of(
+        &beatbook_protocol::page::Signer::public_key(&BookKey::from_secret(&secret).unwrap()),
+        ORIGIN
+    ));
 }
 
 #[test]
@@ -186,7 +194,10 @@ fn an_order_that_is_not_this_stations_for_this_book_destroys_nothing() {
     let other_book = BookId::from_bytes([3; 16]);
     for (order, held) in [
         (WipeOrder::sign(sound.book, "lost", UnixMillis(5), ORIGIN, &thief), None),
-        (WipeOrder::sign(sound.book, "lost", UnixMillis(5), "beatbook/other", &sound.key), None),
+        (
+            WipeOrder::sign(sound.book, "lost", UnixMillis(5), "beatbook/other", &sound.key),
+            None,
+        ),
         (WipeOrder::sign(other_book, "lost", UnixMillis(5), ORIGIN, &sound.key), None),
         (stripped, None),
         (retold, None),
@@ -326,7 +337,9 @@ fn shredding_leaves_a_note_and_nothing_else_and_goes_on_after_a_kill_at_any_step
         assert!(shredded.is_err(), "{step}: stopped, or the keystore was busy");
         // The next start, and the one after that.
         for _ in 0..2 {
-            let found = Farewell::find(&database).unwrap().expect("the note is there from the first step on");
+            let found = Farewell::find(&database)
+                .unwrap()
+                .expect("the note is there from the first step on");
             if found.state() == NoteState::Shredding {
                 assert!(found.request().is_none(), "{step}: nothing is told before it is done");
                 let _ = found.go_on(&keystore);
@@ -335,9 +348,15 @@ fn shredding_leaves_a_note_and_nothing_else_and_goes_on_after_a_kill_at_any_step
         let farewell = Farewell::find(&database).unwrap().unwrap();
         assert_eq!(farewell.state(), NoteState::Shredded, "{step}");
         assert_eq!(left(&database), [".ended"], "{step}");
-        assert!(database.with_file_name("user.db2").exists(), "{step}: another user's file stays");
+        assert!(
+            database.with_file_name("user.db2").exists(),
+            "{step}: another user's file stays"
+        );
         assert!(keystore.destroyed.borrow().contains(&"database".to_owned()), "{step}");
-        assert!(keystore.destroyed.borrow().iter().any(|handle| handle != "database"), "{step}");
+        assert!(
+            keystore.destroyed.borrow().iter().any(|handle| handle != "database"),
+            "{step}"
+        );
         std::fs::remove_dir_all(database.parent().unwrap()).unwrap();
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn put_enrolment(tx: &Tx<'_>, book: BookId, row: &EnrolmentRow) -> Re
 
 /// The station takes this file's pages in: nobody waits any more.
 pub(crate) fn is_let_in(tx: &Tx<'_>) -> Result<(), StoreError> {
-    tx.prepare_cached("UPDATE enrolment SET awaits = 0 WHERE awaits <> 0")?.execute([])?;
+    tx.prepare_cached("UPDATE enrolment SET awaits = 0 WHERE awaits <> 0")?
+        .execute([])?;
     Ok(())
 }

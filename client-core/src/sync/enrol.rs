@@ -99,7 +99,9 @@ pub struct EnrolmentShown {
 /// Those of the store.
 pub fn enrolment(core: &Core) -> Result<Option<EnrolmentShown>, CoreError> {
     core.read(|tx| {
-        let Some(book) = sync_state::own_book(tx)? else { return Ok(None) };
+        let Some(book) = sync_state::own_book(tx)? else {
+            return Ok(None);
+        };
         let row = enrolments::enrolment(tx, book.book)?;
         Ok(Some(EnrolmentShown {
             check_digits: row.digits,

@@ -234,7 +234,10 @@ mod tests {
         assert!(order.is_for(book(1), "beatbook/a", &ours));
         assert!(!order.is_for(book(2), "beatbook/a", &ours), "replayed to another book");
         assert!(!order.is_for(book(1), "beatbook/b", &ours), "of another station");
-        assert!(!order.is_for(book(1), "beatbook/a", &key(2).verifying_key()), "by another key");
+        assert!(
+            !order.is_for(book(1), "beatbook/a", &key(2).verifying_key()),
+            "by another key"
+        );
         let changes: [fn(&mut WipeOrder); 4] = [
             |order| order.book = book(2),
             |order| order.why = "retired".into(),

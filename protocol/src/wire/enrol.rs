@@ -174,7 +174,12 @@ pub fn check_digits(station: &Hash, nonce: &[u8; 16], code: &str, book: BookId, 
     }
     let first: [u8; 8] = hash.as_bytes().first_chunk().copied().unwrap_or_default();
     let number = u64::from_be_bytes(first) % CHECK_NUMBERS;
-    format!("{:04} {:04} {:04}", number / 100_000_000, number / 10_000 % 10_000, number % 10_000)
+    format!(
+        "{:04} {:04} {:04}",
+        number / 100_000_000,
+        number / 10_000 % 10_000,
+        number % 10_000
+    )
 }
 
 /// A code as it counts: as people may type it, without dashes, spaces and small letters.
@@ -191,7 +196,13 @@ mod tests {
     use super::*;
 
     fn digits(station: u8, nonce: u8, code: &str, book: u8, key: &[u8]) -> String {
-        check_digits(&Hash::from_bytes([station; 32]), &[nonce; 16], code, BookId::from_bytes([book; 16]), key)
+        check_digits(
+            &Hash::from_bytes([station; 32]),
+            &[nonce; 16],
+            code,
+            BookId::from_bytes([book; 16]),
+            key,
+        )
     }
 
     #[test]

@@ -221,10 +221,7 @@ mod tests {
         ] {
             assert!(!sent.is_to(origin, &checkpoint, &receipt));
         }
-        let without = Invitation {
-            address: None,
-            ..sent
-        };
+        let without = Invitation { address: None, ..sent };
         assert_eq!(Invitation::parse(&without.to_text()).unwrap(), without);
         let later = format!("{}&z=1", without.to_text());
         assert_eq!(Invitation::parse(&later).unwrap(), without, "a later version adds names");
@@ -241,9 +238,18 @@ mod tests {
             (format!("{text}&"), InvitationFault::Damaged("its end")),
             (format!("{text}&c=ABCDEFGHJK"), InvitationFault::Damaged("the code (c)")),
             (text.replace("ABCDE-FGHJK", "AB"), InvitationFault::Damaged("the code (c)")),
-            (text.replace("ABCDE-FGHJK", "ABCDE%0AFGHJK"), InvitationFault::Damaged("the code (c)")),
-            (text.replace("ABCDE-FGHJK", "%FF%FE"), InvitationFault::Damaged("the code (c)")),
-            (text.replace("ABCDE-FGHJK", "ABCDEFGHJK%4"), InvitationFault::Damaged("the code (c)")),
+            (
+                text.replace("ABCDE-FGHJK", "ABCDE%0AFGHJK"),
+                InvitationFault::Damaged("the code (c)"),
+            ),
+            (
+                text.replace("ABCDE-FGHJK", "%FF%FE"),
+                InvitationFault::Damaged("the code (c)"),
+            ),
+            (
+                text.replace("ABCDE-FGHJK", "ABCDEFGHJK%4"),
+                InvitationFault::Damaged("the code (c)"),
+            ),
             (
                 text.replace("station.example", "good.example%40evil.example"),
                 InvitationFault::Damaged("the address (u)"),
@@ -256,8 +262,14 @@ mod tests {
                 text.replace("station.example", "%E2%80%AEelpmaxe.noitats"),
                 InvitationFault::Damaged("the address (u)"),
             ),
-            (text.replace("https://", "javascript:"), InvitationFault::Damaged("the address (u)")),
-            (text.replace("https://", "file:///"), InvitationFault::Damaged("the address (u)")),
+            (
+                text.replace("https://", "javascript:"),
+                InvitationFault::Damaged("the address (u)"),
+            ),
+            (
+                text.replace("https://", "file:///"),
+                InvitationFault::Damaged("the address (u)"),
+            ),
             (
                 text.replace("station-0a1b2c3d", "%00"),
                 InvitationFault::Damaged("the station's name (o)"),

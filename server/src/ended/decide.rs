@@ -119,7 +119,9 @@ fn check(choice: &HeldChoice) -> Result<&str, StationError> {
     }
     let named = choice.pages.len() + choice.entries.len();
     if named == 0 || named > NAMED_MAX {
-        return Err(StationError::Invalid(format!("name 1 to {NAMED_MAX} pages or entries of the quarantine")));
+        return Err(StationError::Invalid(format!(
+            "name 1 to {NAMED_MAX} pages or entries of the quarantine"
+        )));
     }
     Ok(reason)
 }
@@ -160,7 +162,10 @@ fn lots(station: &Station, tx: &ReadTx<'_>, session: &Session, choice: &HeldChoi
         let only = wanted.get(&row.hash).cloned().flatten();
         let entries = tx.held_entries(&row.hash)?;
         for position in only.iter().flatten() {
-            let state = entries.iter().find(|entry| entry.position == *position).map(|entry| entry.state);
+            let state = entries
+                .iter()
+                .find(|entry| entry.position == *position)
+                .map(|entry| entry.state);
             match state {
                 Some(HeldState::Open) => {}
                 Some(_) => {
@@ -171,7 +176,9 @@ fn lots(station: &Station, tx: &ReadTx<'_>, session: &Session, choice: &HeldChoi
             }
         }
         let is_chosen = |position: u32| only.as_ref().is_none_or(|only| only.contains(&position));
-        let open = entries.iter().filter(|entry| entry.state == HeldState::Open && is_chosen(entry.position));
+        let open = entries
+            .iter()
+            .filter(|entry| entry.state == HeldState::Open && is_chosen(entry.position));
         lot.chosen.extend(open.map(|entry| Chosen {
             page: number,
             position: entry.position,
@@ -208,12 +215,23 @@ fn admit_lot(
             let position = usize::try_from(chosen.position).ok()?;
             Some((row, page, page.entries.get(position)?))
         });
-        let (row, page, bytes) = bytes.ok_or_else(|| StationError::Damaged("a held page has fewer entries than its rows".into()))?;
-        held.push((row, page, HeldEntry { page: chosen.page, bytes }));
+        let (row, page, bytes) =
+            bytes.ok_or_else(|| StationError::Damaged("a held page has fewer entries than its rows".into()))?;
+        held.push((
+            row,
+            page,
+            HeldEntry {
+                page: chosen.page,
+                bytes,
+            },
+        ));
     }
-    let headers: Vec<_> = lot.pages.iter().map(|(_, page)| page.header()).collect::<Result<_, _>>().map_err(|fault| {
-        StationError::Damaged(format!("a held page: {fault}"))
-    })?;
+    let headers: Vec<_> = lot
+        .pages
+        .iter()
+        .map(|(_, page)| page.header())
+        .collect::<Result<_, _>>()
+        .map_err(|fault| StationError::Damaged(format!("a held page: {fault}")))?;
     let entries: Vec<HeldEntry<'_>> = held.iter().map(|(_, _, entry)| *entry).collect();
     let verdicts = judge_held(tx, &station.kinds, &author, now, &headers, &entries)?;
     let mut own = Vec::new();
@@ -289,7 +307,12 @@ fn say(
     entries: usize,
     reason: &str,
 ) -> Result<(), StationError> {
-    let detail = format!("book {} of {}: {entries} of {} entries", lot.book.book, lot.book.user, lot.chosen.len());
+    let detail = format!(
+        "book {} of {}: {entries} of {} entries",
+        lot.book.book,
+        lot.book.user,
+        lot.chosen.len()
+    );
     let line = Line {
         reason: Some(reason.to_owned()),
         ..Line::of(Some(session.user), what, detail)

@@ -58,7 +58,8 @@ pub(crate) fn end(station: &Station, by: Option<&Session>, book: BookId, why: &s
 /// Ends every book of a person that is written in.
 pub(crate) fn end_all(station: &Station, by: Option<&Session>, user: UserId) -> Result<u64, StationError> {
     let ended = station.store.write(|tx| {
-        tx.user(user)?.ok_or_else(|| StationError::NotFound(format!("person {user}")))?;
+        tx.user(user)?
+            .ok_or_else(|| StationError::NotFound(format!("person {user}")))?;
         may_decide(tx, by, user)?;
         end_all_in(station, tx, by.map(|by| by.user), user)
     })?;
@@ -88,7 +89,13 @@ fn end_in(station: &Station, tx: &WriteTx<'_>, by: Option<UserId>, row: &BookRow
         at: station.env.clock.now(),
     })?;
     station.env.steps.passes("revocation logged");
-    write_events(tx, &station.keys, &station.env, &station.kinds, vec![event(row.book, why, by)])?;
+    write_events(
+        tx,
+        &station.keys,
+        &station.env,
+        &station.kinds,
+        vec![event(row.book, why, by)],
+    )?;
     let detail = format!("book {} of {}: {why}", row.book, row.user);
     audit::append(tx, &station.env, &Line::of(by, "book.end", detail))
 }
@@ -129,7 +136,10 @@ pub(crate) fn replay(store: &Store, keys: &Keys, env: &Environment, kinds: &Kind
     let count = u64::try_from(missing.len()).unwrap_or(u64::MAX);
     if count > 0 {
         store.write(|tx| write_events(tx, keys, env, kinds, missing))?;
-        tracing::warn!(books = count, "books that had ended were written in again in this copy: ended once more");
+        tracing::warn!(
+            books = count,
+            "books that had ended were written in again in this copy: ended once more"
+        );
     }
     Ok(count)
 }
@@ -160,7 +170,9 @@ pub(crate) fn may_decide(tx: &ReadTx<'_>, by: Option<&Session>, user: UserId) ->
 }
 
 fn check_why(why: &str) -> Result<&'static str, StationError> {
-    WHYS.into_iter()
-        .find(|known| *known == why)
-        .ok_or_else(|| StationError::Invalid("a book ends because its phone was `lost`, `retired`, `transferred`, or its person `blocked`".into()))
+    WHYS.into_iter().find(|known| *known == why).ok_or_else(|| {
+        StationError::Invalid(
+            "a book ends because its phone was `lost`, `retired`, `transferred`, or its person `blocked`".into(),
+        )
+    })
 }

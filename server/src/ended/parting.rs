@@ -6,7 +6,9 @@ use beatbook_protocol::entry::{Entry, identity};
 use beatbook_protocol::id::{BookId, Hash, RecordId};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, VerifiedPage, header_hash};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{Cursor, ExchangeRequest, ExchangeResponse, Held, NotHeld, PageAnswer, Receipt, WipeOrder, receipt_root};
+use beatbook_protocol::wire::{
+    Cursor, ExchangeRequest, ExchangeResponse, Held, NotHeld, PageAnswer, Receipt, WipeOrder, receipt_root,
+};
 
 use crate::error::StationError;
 use crate::intake::known_answer;
@@ -49,8 +51,8 @@ pub(crate) fn answer(
     };
     let sorted = hold(station, book, None, request.pages, now)?;
     station.count("partings");
-    let receipt = (!sorted.answers.is_empty())
-        .then(|| Receipt::sign(receipt_root(&sorted.answers, &[], &[]), &station.keys.receipt));
+    let receipt =
+        (!sorted.answers.is_empty()).then(|| Receipt::sign(receipt_root(&sorted.answers, &[], &[]), &station.keys.receipt));
     let key = &station.keys.receipt;
     Ok(ExchangeResponse {
         answers: sorted.answers,
@@ -80,11 +82,15 @@ pub(crate) fn hold(
         let hash = header_hash(&page.header);
         match page.verify(&key) {
             Ok(page) if page.header().book == book.book => whole.push(page),
-            Ok(_) => sorted.refused.push(not_held(hash, "page_signature", "the page is another book's")),
+            Ok(_) => sorted
+                .refused
+                .push(not_held(hash, "page_signature", "the page is another book's")),
             Err(fault) => sorted.refused.push(not_held(hash, fault.code(), &fault.to_string())),
         }
     }
-    station.store.write(|tx| hold_in(station, tx, book, carrier, &whole, now, &mut sorted))?;
+    station
+        .store
+        .write(|tx| hold_in(station, tx, book, carrier, &whole, now, &mut sorted))?;
     if !sorted.held.is_empty() {
         tracing::warn!(book = %book.book, pages = sorted.held.len(), "pages of a book that has ended are held for the chief");
     }
@@ -121,7 +127,10 @@ fn hold_in(
             sorted.refused.push(not_held(hash, "full", text));
             continue;
         }
-        let sealed = station.keys.column.seal(&station.env, COLUMN, hash.as_bytes(), &codec::to_bytes(page.page()))?;
+        let sealed = station
+            .keys
+            .column
+            .seal(&station.env, COLUMN, hash.as_bytes(), &codec::to_bytes(page.page()))?;
         let row = HeldPageRow {
             hash,
             book: book.book,
@@ -142,7 +151,11 @@ fn entries(tx: &ReadTx<'_>, page: &VerifiedPage) -> Result<Vec<(Hash, Option<Rec
     for (bytes, _) in page.entries() {
         let id = identity(bytes);
         let record = Entry::parse(bytes).ok().and_then(|entry| entry.record());
-        let state = if tx.is_accepted(&id)? { HeldState::Known } else { HeldState::Open };
+        let state = if tx.is_accepted(&id)? {
+            HeldState::Known
+        } else {
+            HeldState::Open
+        };
         entries.push((id, record, state));
     }
     Ok(entries)

@@ -44,7 +44,11 @@ pub(super) fn record(
                     view.facts = Some(facts);
                 }
                 DocumentName::Private => {
-                    let codes = facts.fields.into_keys().chain(facts.lists.into_keys()).chain(facts.notes.into_keys());
+                    let codes = facts
+                        .fields
+                        .into_keys()
+                        .chain(facts.lists.into_keys())
+                        .chain(facts.notes.into_keys());
                     view.private_fields = codes.collect();
                 }
             }
@@ -58,7 +62,9 @@ pub(super) fn record(
 /// A record that is not here, as the held change says that opens it.
 fn opened(station: &Station, record: RecordId, items: &[HeldItem]) -> Option<RecordState> {
     items.iter().find_map(|item| {
-        let Some(Entry::Change(change)) = &item.entry else { return None };
+        let Some(Entry::Change(change)) = &item.entry else {
+            return None;
+        };
         let opens = change.opens.clone()?;
         let kind = station.kinds.find(&opens.kind, opens.version)?;
         let opening = Opening {

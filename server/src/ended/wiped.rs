@@ -52,7 +52,10 @@ pub(crate) fn take(station: &Station, request: &WipedRequest) -> Result<WipedRes
         };
         let signed = BookPublicKey::parse(book.suite, &book.key).is_ok_and(|key| request.is_of(&key, &station.origin));
         if !signed {
-            return Ok(Err(Refusal::new(&RefusalCode::Malformed, "the last word is not signed by its book")));
+            return Ok(Err(Refusal::new(
+                &RefusalCode::Malformed,
+                "the last word is not signed by its book",
+            )));
         }
         if tx.book_end(receipt.book)?.is_none() {
             let text = "this book has not ended here: nothing was to be destroyed";
@@ -67,7 +70,11 @@ pub(crate) fn take(station: &Station, request: &WipedRequest) -> Result<WipedRes
         }))
     });
     let answer = taken.map_err(|fault| refusal_of(&fault))?;
-    station.count(if answer.is_ok() { "wipe_receipts" } else { "wipe_receipts_refused" });
+    station.count(if answer.is_ok() {
+        "wipe_receipts"
+    } else {
+        "wipe_receipts_refused"
+    });
     answer
 }
 

@@ -40,7 +40,10 @@ pub(crate) fn judge_held(
         author,
         received,
     };
-    let known: Vec<u64> = headers.iter().map(|header| known_size(&look, header)).collect::<Result<_, _>>()?;
+    let known: Vec<u64> = headers
+        .iter()
+        .map(|header| known_size(&look, header))
+        .collect::<Result<_, _>>()?;
     let mut verdicts: Vec<Option<Verdict>> = Vec::with_capacity(entries.len());
     let mut lanes: BTreeMap<RecordId, Vec<Item>> = BTreeMap::new();
     for (number, entry) in entries.iter().enumerate() {

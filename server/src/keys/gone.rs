@@ -47,7 +47,8 @@ impl GoneLog {
             file.set_len(u64::try_from(whole).unwrap_or(0)).map_err(io(path))?;
         }
         let text = String::from_utf8_lossy(&bytes[..whole]);
-        let damaged = |line: &str| StationError::Keys(format!("{} is damaged at {line:?}: restore it from its copy", path.display()));
+        let damaged =
+            |line: &str| StationError::Keys(format!("{} is damaged at {line:?}: restore it from its copy", path.display()));
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         for line in &lines {
             if line.starts_with(REVOKED) && parse(line).is_none() {

@@ -52,7 +52,10 @@ impl Attempts {
         let Some(from) = from.map(network) else { return Ok(()) };
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all = counts.all.at(now);
-        let own = counts.by_address.get(&from).map_or(Count { since: now, wrong: 0 }, |own| own.at(now));
+        let own = counts
+            .by_address
+            .get(&from)
+            .map_or(Count { since: now, wrong: 0 }, |own| own.at(now));
         // Behind a proxy on this machine stands everybody.
         if !from.is_loopback() && own.wrong >= OF_ONE_MAX {
             return Err(own.left_ms(now));
@@ -73,7 +76,11 @@ impl Attempts {
             counts.by_address.retain(|_, count| count.at(now).wrong > 0);
             // The one that was wrong longest ago makes room: it may try again a little earlier.
             if counts.by_address.len() >= ADDRESSES_MAX
-                && let Some(oldest) = counts.by_address.iter().min_by_key(|(_, count)| count.since).map(|(from, _)| *from)
+                && let Some(oldest) = counts
+                    .by_address
+                    .iter()
+                    .min_by_key(|(_, count)| count.since)
+                    .map(|(from, _)| *from)
             {
                 counts.by_address.remove(&oldest);
             }

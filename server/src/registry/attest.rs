@@ -37,9 +37,16 @@ pub(crate) fn judge(station: &Station, request: &EnrolRequest) -> Result<Option<
     let found = match &request.attestation {
         Some(said) if said.format != NONE => {
             if said.statement.len() > STATEMENT_BYTES_MAX || said.format.chars().count() > FORMAT_CHARS_MAX {
-                return Err(Refusal::new(&RefusalCode::TooLarge, "the attestation is longer than one may be"));
+                return Err(Refusal::new(
+                    &RefusalCode::TooLarge,
+                    "the attestation is longer than one may be",
+                ));
             }
-            let verifier = station.door.verifiers.iter().find(|verifier| verifier.format() == said.format);
+            let verifier = station
+                .door
+                .verifiers
+                .iter()
+                .find(|verifier| verifier.format() == said.format);
             match verifier {
                 Some(verifier) => {
                     let challenge = attestation_challenge(&request.code, request.book);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use beatbook_protocol::entry::{BookEvent, RegistryEvent};
 use beatbook_protocol::page::BookPublicKey;
 use beatbook_protocol::wire::{
-    EnrolRequest, EnrolResponse, Refusal, RefusalCode, WIRE_VERSION, check_digits, code_letters, enrol_message, station_fingerprint,
+    EnrolRequest, EnrolResponse, Refusal, RefusalCode, WIRE_VERSION, check_digits, code_letters, enrol_message,
+    station_fingerprint,
 };
 
 use super::attempts::Attempts;
@@ -93,7 +94,9 @@ fn check(request: &EnrolRequest) -> Result<(), Refusal> {
         return Err(malformed("a device's name has at most 80 characters"));
     }
     if request.device.chars().any(misleads) {
-        return Err(malformed("a device's name holds no line breaks, and nothing that turns the text around"));
+        return Err(malformed(
+            "a device's name holds no line breaks, and nothing that turns the text around",
+        ));
     }
     Ok(())
 }
@@ -186,12 +189,22 @@ fn write_book(
         attested: attested.map(str::to_owned),
     });
     write_events(tx, &station.keys, &station.env, &station.kinds, vec![event])?;
-    let detail = format!("book {} on {:?}, attested: {}", request.book, request.device, attested.unwrap_or("no"));
+    let detail = format!(
+        "book {} on {:?}, attested: {}",
+        request.book,
+        request.device,
+        attested.unwrap_or("no")
+    );
     audit::append(tx, &station.env, &Line::of(Some(user.user), "enrol.book", detail))
 }
 
 /// Draws the nonce of the check digits, and notes what they are.
-fn note_enrolled(station: &Station, tx: &WriteTx<'_>, request: &EnrolRequest, row: &EnrolmentRow) -> Result<EnrolledRow, StationError> {
+fn note_enrolled(
+    station: &Station,
+    tx: &WriteTx<'_>,
+    request: &EnrolRequest,
+    row: &EnrolmentRow,
+) -> Result<EnrolledRow, StationError> {
     let now = station.env.clock.now();
     let nonce = tokens::random::<16>(&station.env)?;
     let fingerprint = station_fingerprint(

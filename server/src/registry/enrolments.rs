@@ -113,9 +113,13 @@ pub(crate) fn issue(station: &Station, by: Option<&Session>, user: UserId) -> Re
     };
     let hash = tokens::hash(code_letters(&code).as_bytes());
     station.store.write(|tx| {
-        let found = tx.user(user)?.ok_or_else(|| StationError::NotFound(format!("person {user}")))?;
+        let found = tx
+            .user(user)?
+            .ok_or_else(|| StationError::NotFound(format!("person {user}")))?;
         if found.blocked {
-            return Err(StationError::Invalid("this person is blocked: no phone is enrolled for him".into()));
+            return Err(StationError::Invalid(
+                "this person is blocked: no phone is enrolled for him".into(),
+            ));
         }
         tx.put_enrolment_code(&hash, user, row.expires_at)?;
         tx.put_enrolment(&row, &hash)?;
@@ -162,7 +166,11 @@ pub(crate) fn enrolment(station: &Station, session: &Session, id: EnrolmentId) -
             .enrolment(id)?
             .filter(|row| may_decide(tx, Some(session), row.user).is_ok())
             .ok_or_else(|| StationError::NotFound(format!("enrolment {id}")))?;
-        let book = row.book.as_ref().map(|enrolled| view(station, tx, enrolled.book)).transpose()?;
+        let book = row
+            .book
+            .as_ref()
+            .map(|enrolled| view(station, tx, enrolled.book))
+            .transpose()?;
         let state = match &book {
             None if row.expires_at < station.env.clock.now() => "run_out",
             None => "open",

@@ -299,7 +299,13 @@ impl WriteTx<'_> {
     }
 
     /// Keeps a phone's last word; the first stays. Whether it is the first.
-    pub(crate) fn put_wiped(&self, book: BookId, received: UnixMillis, receipt: &[u8], signature: &[u8]) -> Result<bool, StoreError> {
+    pub(crate) fn put_wiped(
+        &self,
+        book: BookId,
+        received: UnixMillis,
+        receipt: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, StoreError> {
         let put = self.run(
             "INSERT INTO wiped (book, received, receipt, signature) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
             params![book.as_bytes(), received.0, receipt, signature],

@@ -24,7 +24,10 @@ fn book(byte: u8) -> BookId {
 
 fn person(world: &World) -> UserId {
     let roles = ["officer".to_owned()];
-    world.station.add_user(Some(&world.chief), "李警官", &roles, world.unit).unwrap()
+    world
+        .station
+        .add_user(Some(&world.chief), "李警官", &roles, world.unit)
+        .unwrap()
 }
 
 fn issue(world: &World, user: UserId) -> EnrolmentCode {
@@ -159,7 +162,11 @@ fn a_devices_name_breaks_no_line_and_turns_no_text_around() {
     };
     let long = "长".repeat(81);
     for hostile in ["a\nINFO let in", "\u{202e}txt.exe", "\u{200b}", "\0", long.as_str()] {
-        assert_eq!(refused(world.station.enrol(&named(hostile))), RefusalCode::Malformed, "{hostile:?}");
+        assert_eq!(
+            refused(world.station.enrol(&named(hostile))),
+            RefusalCode::Malformed,
+            "{hostile:?}"
+        );
     }
     world.station.enrol(&named(&"长".repeat(80))).unwrap();
 }
@@ -175,7 +182,10 @@ fn an_invitation_leads_to_its_station_alone_and_is_drawn_for_a_camera() {
     );
     let code = issue(&world, person(&world));
     let read = Invitation::parse(&code.invitation).unwrap();
-    assert_eq!((read.code.as_str(), read.address.as_deref()), (code.code.as_str(), Some("https://station.example:7450")));
+    assert_eq!(
+        (read.code.as_str(), read.address.as_deref()),
+        (code.code.as_str(), Some("https://station.example:7450"))
+    );
     let answer = world.station.enrol(&enrol_request(&read.code, book(1), &key(1))).unwrap();
     assert!(read.is_to(&answer.origin, &answer.checkpoint_key, &answer.receipt_key));
     let other = World::new();
@@ -198,9 +208,17 @@ fn both_ends_show_the_same_digits_and_another_key_shows_others() {
     assert_eq!(view.state, "enrolled", "nobody has to compare them under these rules");
     assert_eq!(view.book.unwrap().check_digits.as_deref(), Some(shown.as_str()));
     let again = world.station.enrol(&request).unwrap();
-    assert_eq!(again.check_digits(&code.code, book(1), &public), Some(shown), "asked again, they stay");
+    assert_eq!(
+        again.check_digits(&code.code, book(1), &public),
+        Some(shown),
+        "asked again, they stay"
+    );
     let theirs = key(2).public_key().to_bytes();
-    assert_eq!(answer.check_digits(&code.code, book(1), &theirs), None, "the station's word is on the key that it has");
+    assert_eq!(
+        answer.check_digits(&code.code, book(1), &theirs),
+        None,
+        "the station's word is on the key that it has"
+    );
     let mut forged = answer.clone();
     forged.nonce = Some([7; 16]);
     assert_eq!(forged.check_digits(&code.code, book(1), &public), None);
@@ -225,7 +243,12 @@ fn a_book_is_taken_in_only_once_its_digits_were_compared_and_loses_nothing_by_wa
         assert_eq!(refusal.code(), RefusalCode::AwaitingConfirmation);
     }
     assert!(world.station.hint_scope(&phone.enrolled.token).is_none(), "no hints");
-    assert!(crate::blobs::bearer_of(&world.station, &phone.enrolled.token).unwrap().is_none(), "no blobs");
+    assert!(
+        crate::blobs::bearer_of(&world.station, &phone.enrolled.token)
+            .unwrap()
+            .is_none(),
+        "no blobs"
+    );
     assert_eq!(
         world.station.deliver(&[], Some(&phone.enrolled.token)).unwrap_err().code(),
         RefusalCode::SignIn,
@@ -235,11 +258,28 @@ fn a_book_is_taken_in_only_once_its_digits_were_compared_and_loses_nothing_by_wa
     let view = world.station.book(&world.chief, phone.book).unwrap();
     let digits = view.check_digits.unwrap();
     assert!(view.awaits);
-    let wrong: String = digits.chars().map(|digit| if digit == '0' { '1' } else if digit == ' ' { ' ' } else { '0' }).collect();
+    let wrong: String = digits
+        .chars()
+        .map(|digit| {
+            if digit == '0' {
+                '1'
+            } else if digit == ' ' {
+                ' '
+            } else {
+                '0'
+            }
+        })
+        .collect();
     for told in [wrong.as_str(), "", "12"] {
-        assert!(world.station.confirm_enrolment(Some(&world.chief), phone.book, told).is_err(), "{told}");
+        assert!(
+            world.station.confirm_enrolment(Some(&world.chief), phone.book, told).is_err(),
+            "{told}"
+        );
     }
-    let himself = world.station.session(&world.station.issue_token(Some(&world.chief), user).unwrap()).unwrap();
+    let himself = world
+        .station
+        .session(&world.station.issue_token(Some(&world.chief), user).unwrap())
+        .unwrap();
     assert!(matches!(
         world.station.confirm_enrolment(Some(&himself), phone.book, &digits),
         Err(StationError::Forbidden(_))
@@ -252,14 +292,30 @@ fn a_book_is_taken_in_only_once_its_digits_were_compared_and_loses_nothing_by_wa
     assert_eq!(reply.answers[0].verdicts[0].verdict, 0);
     let view = world.station.book(&world.chief, phone.book).unwrap();
     assert_eq!(view.confirmed_by.unwrap().user, world.chief.user);
-    assert!(world.station.confirm_enrolment(Some(&world.chief), phone.book, &digits).is_err(), "once");
+    assert!(
+        world
+            .station
+            .confirm_enrolment(Some(&world.chief), phone.book, &digits)
+            .is_err(),
+        "once"
+    );
     let lines = world.station.store.read(|tx| tx.audit_from(1, 100)).unwrap();
     let said: Vec<&str> = lines.iter().map(|line| line.what.as_str()).collect();
     assert_eq!(
         said,
-        ["enrol.code", "enrol.book", "enrol.mismatch", "enrol.mismatch", "enrol.mismatch", "enrol.confirm"]
+        [
+            "enrol.code",
+            "enrol.book",
+            "enrol.mismatch",
+            "enrol.mismatch",
+            "enrol.mismatch",
+            "enrol.confirm"
+        ]
     );
-    assert!(lines.iter().all(|line| !line.detail.contains(&digits)), "no digits, no codes in the log");
+    assert!(
+        lines.iter().all(|line| !line.detail.contains(&digits)),
+        "no digits, no codes in the log"
+    );
 }
 
 /// Verifies a form that only this test speaks.
@@ -302,7 +358,11 @@ fn where_attestation_is_required_only_a_verified_one_lets_in_and_none_is_built_i
     let code = issue(&world, user).code;
     let sound = attested(&code, book(1), &key(1), book(1));
     for request in [enrol_request(&code, book(1), &key(1)), sound.clone()] {
-        assert_eq!(refused(world.station.enrol(&request)), RefusalCode::Attestation, "no verifier is built in");
+        assert_eq!(
+            refused(world.station.enrol(&request)),
+            RefusalCode::Attestation,
+            "no verifier is built in"
+        );
     }
     let mut world = world;
     world.station = Station::open(&world.data(), &world.keys(), &[], world.env.clone())

@@ -10,6 +10,7 @@ mod merges;
 mod moves;
 mod operations;
 mod parcels;
+mod quarantine;
 mod reconcile;
 mod restore;
 mod review;

@@ -38,7 +38,12 @@ async fn an_ended_phone_hears_no_hint_and_no_reply() {
         .sync("/sync/v1/exchange", phone.request(vec![]), &[("authorization", &bearer)])
         .await;
     assert_eq!((refused.status, refused.refusal().code()), (401, RefusalCode::SignIn));
-    assert_eq!(desk.sync("/sync/v1/parcels", vec![], &[("authorization", &bearer)]).await.status, 401);
+    assert_eq!(
+        desk.sync("/sync/v1/parcels", vec![], &[("authorization", &bearer)])
+            .await
+            .status,
+        401
+    );
     assert_problem(&desk.post(&path, &json!({ "why": "lost" }), None).await, 400, "invalid");
 }
 
@@ -49,11 +54,31 @@ async fn every_wrong_order_about_books_is_a_clear_problem() {
     let book = phone.book();
     let nobody = "01900000-0000-7000-8000-000000000000";
     for (path, body, status, code) in [
-        (format!("/api/v1/books/{book}/end"), json!({ "why": "stolen; DROP" }), 400, "invalid"),
+        (
+            format!("/api/v1/books/{book}/end"),
+            json!({ "why": "stolen; DROP" }),
+            400,
+            "invalid",
+        ),
         (format!("/api/v1/books/{book}/end"), json!({}), 400, "malformed"),
-        (format!("/api/v1/books/{nobody}/end"), json!({ "why": "lost" }), 404, "not_found"),
-        ("/api/v1/books/..%2f/end".to_owned(), json!({ "why": "lost" }), 400, "malformed"),
-        (format!("/api/v1/books/{book}/confirm"), json!({ "check_digits": "1" }), 400, "invalid"),
+        (
+            format!("/api/v1/books/{nobody}/end"),
+            json!({ "why": "lost" }),
+            404,
+            "not_found",
+        ),
+        (
+            "/api/v1/books/..%2f/end".to_owned(),
+            json!({ "why": "lost" }),
+            400,
+            "malformed",
+        ),
+        (
+            format!("/api/v1/books/{book}/confirm"),
+            json!({ "check_digits": "1" }),
+            400,
+            "invalid",
+        ),
         (
             "/api/v1/quarantine/admit".to_owned(),
             json!({ "pages": [], "reason": "x" }),
@@ -75,9 +100,16 @@ async fn every_wrong_order_about_books_is_a_clear_problem() {
     ] {
         assert_problem(&desk.post(&path, &body, None).await, status, code);
     }
-    assert_problem(&desk.get(&format!("/api/v1/enrolment-codes/{nobody}")).await, 404, "not_found");
+    assert_problem(
+        &desk.get(&format!("/api/v1/enrolment-codes/{nobody}")).await,
+        404,
+        "not_found",
+    );
     let shown = desk.get(&format!("/api/v1/books/{book}")).await.json();
-    assert_eq!((&shown["device"], &shown["ended"], &shown["awaits"]), (&json!("test phone"), &json!(null), &json!(false)));
+    assert_eq!(
+        (&shown["device"], &shown["ended"], &shown["awaits"]),
+        (&json!("test phone"), &json!(null), &json!(false))
+    );
     let held = desk.get("/api/v1/quarantine?decided=true").await.json();
     assert_eq!(held, json!({ "records": [], "others": [] }));
     let refused = desk.sync("/sync/v1/wiped", vec![1, 2, 3], &[]).await;

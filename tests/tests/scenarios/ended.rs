@@ -22,7 +22,11 @@ use super::post::{Post, act, household, state, visit};
 /// The books of people by name, as the chief sees them.
 async fn book_of(desk: &Chief, name: &str) -> String {
     let phones = desk.get("/api/v1/phones").await.unwrap();
-    let found = phones["phones"].as_array().unwrap().iter().find(|phone| phone["user_name"] == name);
+    let found = phones["phones"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|phone| phone["user_name"] == name);
     found.unwrap()["book"].as_str().unwrap().to_owned()
 }
 
@@ -39,7 +43,11 @@ fn left(file: &Path) -> Vec<String> {
 }
 
 fn pages(view: &Json) -> Vec<Json> {
-    let entries = view["records"].as_array().unwrap().iter().flat_map(|record| record["entries"].as_array().unwrap());
+    let entries = view["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|record| record["entries"].as_array().unwrap());
     let mut pages: Vec<Json> = entries.map(|entry| entry["page"].clone()).collect();
     pages.dedup();
     pages
@@ -59,7 +67,11 @@ async fn the_evening_of_a_lost_phone_reaches_the_chief_and_the_colleagues_and_no
     let waiting = status(&lost.core).unwrap().waiting;
     let book = book_of(&post.desk, "王警官").await;
     let order = json!({ "why": "lost" });
-    let ordered = post.desk.call("POST", &format!("/api/v1/books/{book}/end"), Some(&order), None).await.unwrap();
+    let ordered = post
+        .desk
+        .call("POST", &format!("/api/v1/books/{book}/end"), Some(&order), None)
+        .await
+        .unwrap();
     assert_eq!(ordered.0, 204);
 
     // It comes back online, in whoever's hands.
@@ -74,7 +86,10 @@ async fn the_evening_of_a_lost_phone_reaches_the_chief_and_the_colleagues_and_no
     let Parted::Gone(farewell) = drive::part(core, &transport, &KeysInFile).await.unwrap() else {
         panic!("it has ended")
     };
-    assert_eq!((farewell.state(), farewell.said().held_entries, farewell.said().lost_entries), (NoteState::Told, waiting, 0));
+    assert_eq!(
+        (farewell.state(), farewell.said().held_entries, farewell.said().lost_entries),
+        (NoteState::Told, waiting, 0)
+    );
     assert_eq!(left(&file), ["王警官.db.ended"]);
     let note = std::fs::read_to_string(post.root.join("王警官.db.ended")).unwrap();
     assert!(!note.contains("110108"), "no address of anybody: {note}");
@@ -93,7 +108,10 @@ async fn the_evening_of_a_lost_phone_reaches_the_chief_and_the_colleagues_and_no
     assert_eq!(page["header"]["state"], "submitted");
     assert_eq!(page["recovered"][0]["admitted_by"]["name"], "李所长");
     let shown = post.desk.get(&format!("/api/v1/books/{book}")).await.unwrap();
-    assert_eq!((&shown["wiped"]["held_entries"], &shown["ended"]["why"]), (&json!(waiting), &json!("lost")));
+    assert_eq!(
+        (&shown["wiped"]["held_entries"], &shown["ended"]["why"]),
+        (&json!(waiting), &json!("lost"))
+    );
 
     // And it is on the colleague's phone, and on the new one.
     colleague.sync().await.unwrap();
@@ -128,7 +146,10 @@ async fn a_new_key_in_the_same_file_takes_over_what_the_old_one_could_not_send()
     let user = post.desk.get(&format!("/api/v1/books/{old}")).await.unwrap()["user"]["user"].clone();
     // Ended by mistake, before the phone heard of it: its person enrols anew, in the same file.
     let order = json!({ "why": "retired" });
-    post.desk.call("POST", &format!("/api/v1/books/{old}/end"), Some(&order), None).await.unwrap();
+    post.desk
+        .call("POST", &format!("/api/v1/books/{old}/end"), Some(&order), None)
+        .await
+        .unwrap();
     let path = format!("/api/v1/users/{}/enrolment-code", user.as_str().unwrap());
     let issued = post.desk.post(&path, &json!({}), None).await.unwrap();
     let enrolled = phone.enrol_by(issued["invitation"].as_str().unwrap()).await.unwrap();
@@ -137,7 +158,12 @@ async fn a_new_key_in_the_same_file_takes_over_what_the_old_one_could_not_send()
     assert_eq!((report.accepted, report.refused), (waiting, 0), "{report:?}");
     colleague.sync().await.unwrap();
     assert_eq!(state(&colleague, record), state(&phone, record));
-    assert!(post.desk.get("/api/v1/quarantine").await.unwrap()["records"].as_array().unwrap().is_empty());
+    assert!(
+        post.desk.get("/api/v1/quarantine").await.unwrap()["records"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -170,7 +196,9 @@ async fn a_phone_is_let_in_by_an_invitation_once_both_screens_were_compared() {
     let places = Places::under(&root);
     let token = StationProcess::init(&places).unwrap();
     let mut comparing = Command::new("env");
-    comparing.arg("BEATBOOK_CONFIRM_ENROLMENT=true").arg("BEATBOOK_PUBLIC_ADDRESS=https://station.example");
+    comparing
+        .arg("BEATBOOK_CONFIRM_ENROLMENT=true")
+        .arg("BEATBOOK_PUBLIC_ADDRESS=https://station.example");
     let station = StationProcess::serve_under(comparing, &places, "127.0.0.1:0").unwrap();
     let desk = Chief::new(station.url(), &token).unwrap();
     let (id, invitation) = chief::invite(&desk, "王警官", "officer").await.unwrap();
@@ -180,18 +208,29 @@ async fn a_phone_is_let_in_by_an_invitation_once_both_screens_were_compared() {
     // A station that is another than the invitation says is not believed, whatever it answers.
     let forged = format!("{}{}", &invitation[..invitation.len() - 32], "0".repeat(32));
     let refused = phone.enrol_by(&forged).await;
-    assert!(matches!(refused, Err(PhoneError::Enrol(EnrolError::OtherStation))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(PhoneError::Enrol(EnrolError::OtherStation))),
+        "{refused:?}"
+    );
     assert!(!phone.is_enrolled().unwrap());
     // The code was used by this phone's key: the same key goes on under a fresh one.
     let view = desk.get(&format!("/api/v1/enrolment-codes/{id}")).await.unwrap();
     let user = view["user"]["user"].as_str().unwrap();
     assert_eq!(view["state"], "awaits", "the station has let nobody in");
     let ended = view["book"]["book"].as_str().unwrap();
-    desk.call("POST", &format!("/api/v1/books/{ended}/end"), Some(&json!({ "why": "lost" })), None)
+    desk.call(
+        "POST",
+        &format!("/api/v1/books/{ended}/end"),
+        Some(&json!({ "why": "lost" })),
+        None,
+    )
+    .await
+    .unwrap();
+    let mut phone2 = Phone::open("王警官", &root.join("phone2.db"), station.url(), &clock).unwrap();
+    let issued = desk
+        .post(&format!("/api/v1/users/{user}/enrolment-code"), &json!({}), None)
         .await
         .unwrap();
-    let mut phone2 = Phone::open("王警官", &root.join("phone2.db"), station.url(), &clock).unwrap();
-    let issued = desk.post(&format!("/api/v1/users/{user}/enrolment-code"), &json!({}), None).await.unwrap();
     let enrolled = phone2.enrol_by(issued["invitation"].as_str().unwrap()).await.unwrap();
     assert!(enrolled.awaits);
     household(&phone2, 101);
@@ -206,9 +245,15 @@ async fn a_phone_is_let_in_by_an_invitation_once_both_screens_were_compared() {
     assert_eq!(chief::check_digits(&desk, id).await.unwrap(), digits);
     let view = desk.get(&format!("/api/v1/enrolment-codes/{id}")).await.unwrap();
     let path = format!("/api/v1/books/{}/confirm", view["book"]["book"].as_str().unwrap());
-    let wrong = desk.call("POST", &path, Some(&json!({ "check_digits": "0000 0000 0000" })), None).await.unwrap();
+    let wrong = desk
+        .call("POST", &path, Some(&json!({ "check_digits": "0000 0000 0000" })), None)
+        .await
+        .unwrap();
     assert_eq!(wrong.0, 400);
-    let right = desk.call("POST", &path, Some(&json!({ "check_digits": digits })), None).await.unwrap();
+    let right = desk
+        .call("POST", &path, Some(&json!({ "check_digits": digits })), None)
+        .await
+        .unwrap();
     assert_eq!(right.0, 204);
     phone2.sync().await.unwrap();
     assert!(status(&phone2.core).unwrap().synced);
