@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use beatbook_protocol::id::ActorId;
 
 use crate::capture::patrol::Recording;
+use crate::ended::is_being_shredded;
 use crate::error::{CoreError, Fault};
 use crate::office::{Office, Pen};
 use crate::platform::Platform;
@@ -55,9 +56,13 @@ impl Core {
     /// Opens a user's file, or begins it. A damaged file is moved aside and reported, and a new one is begun.
     ///
     /// # Errors
-    /// When the key is wrong, a newer app wrote the file, or the disk gives an error.
+    /// When the key is wrong, a newer app wrote the file, it is being destroyed, or the disk gives an error.
     pub fn open(path: &Path, options: OpenOptions, platform: Platform) -> Result<Opened, CoreError> {
         let told = |error| core_error(path, error);
+        // What is being destroyed is not begun anew in the same place: the destroying would go on with that.
+        if is_being_shredded(path) {
+            return Err(CoreError::Ended);
+        }
         let now = platform.clock.wall();
         // A page that breaks this first read would break it at each opening: it is part of finding out whether the file is sound.
         let outcome = open_or_set_aside(path, options.key.as_ref(), options.pages_max, now, Office::read).map_err(told)?;

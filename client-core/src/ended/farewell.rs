@@ -57,6 +57,18 @@ impl Farewell {
         &self.note.said
     }
 
+    /// Takes the note away: the station has the last word, and the user has read what happened. Before that it stays; tells whether it went.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn dismiss(self) -> Result<bool, FarewellFault> {
+        if self.note.state != NoteState::Told {
+            return Ok(false);
+        }
+        Note::remove(&self.database)?;
+        Ok(true)
+    }
+
     /// Finishes a shredding that was cut short.
     ///
     /// # Errors

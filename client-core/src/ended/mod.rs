@@ -68,6 +68,14 @@ pub fn ended(core: &Core) -> Result<Option<Ended>, CoreError> {
     }))
 }
 
+/// Whether keys and records of a file are being destroyed: [`Farewell::go_on`] finishes it. A note that cannot be read counts as one.
+pub(crate) fn is_being_shredded(database: &std::path::Path) -> bool {
+    match Farewell::find(database) {
+        Ok(found) => found.is_some_and(|farewell| farewell.state() == NoteState::Shredding),
+        Err(_) => true,
+    }
+}
+
 /// The books of colleagues whose writing ended, as the station told it.
 ///
 /// # Errors

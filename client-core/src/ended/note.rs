@@ -105,6 +105,13 @@ impl Note {
         }
     }
 
+    /// Takes it away.
+    pub(super) fn remove(database: &Path) -> std::io::Result<()> {
+        let place = place(database);
+        fs::remove_file(&place)?;
+        sync_folder(&place)
+    }
+
     /// Puts it there, whole or not at all; on the disk when this returns.
     pub(super) fn write(&self, database: &Path) -> std::io::Result<()> {
         let (place, fresh) = (place(database), beside(database, ".ended.new"));

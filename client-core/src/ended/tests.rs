@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use beatbook_protocol::codec;
 use beatbook_protocol::id::{BookId, Hash};
-use beatbook_protocol::ledger::StationKey;
+use beatbook_protocol::ledger::{Position, StationKey};
 use beatbook_protocol::page::{BookKey, header_hash};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    self, Challenged, ExchangeResponse, Held, NotHeld, Refusal, RefusalCode, WIRE_VERSION, WipeOrder, WipedRequest,
+    self, Challenged, Cursor, ExchangeResponse, Held, NotHeld, Refusal, RefusalCode, WIRE_VERSION, WipeOrder, WipedRequest,
     WipedResponse, exchange_message,
 };
 
@@ -24,6 +24,15 @@ use crate::transport::{Outcome, OutgoingRequest, TransportFault};
 
 const ORIGIN: &str = "beatbook/test";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+fn beginning() -> Cursor {
+    let position = Position {
+        epoch: 0,
+        size: 0,
+        root: Hash::of(&[]),
+    };
+    Cursor { position, fill: None }
+}
 
 /// What a station says to a book that has ended.
 struct Ending {
@@ -84,14 +93,7 @@ impl Ending {
                 });
             }
         }
-        let cursor = asked.cursor.unwrap_or(wire::Cursor {
-            position: beatbook_protocol::ledger::Position {
-                epoch: 0,
-                size: 0,
-                root: Hash::of(&[]),
-            },
-            fill: None,
-        });
+        let cursor = asked.cursor.unwrap_or_else(beginning);
         let reply = ExchangeResponse {
             wipe: Some(self.order()),
             held: Some(Held::sign(pages, refused, self.book, ORIGIN, &self.key)),
@@ -174,15 +176,10 @@ fn an_order_that_is_not_this_stations_for_this_book_destroys_nothing() {
     phone.write(10);
     let sound = Ending::of(&station, &phone, "lost");
     let forged = |order: WipeOrder, held: Option<Held>| {
-        let position = beatbook_protocol::ledger::Position {
-            epoch: 0,
-            size: 0,
-            root: Hash::of(&[]),
-        };
         let reply = ExchangeResponse {
             wipe: Some(order),
             held,
-            ..ExchangeResponse::plain(UnixMillis(9), wire::Cursor { position, fill: None })
+            ..ExchangeResponse::plain(UnixMillis(9), beginning())
         };
         phone.sync_by(|_| Outcome::Reply(wire::pack(&reply).unwrap()))
     };
@@ -244,12 +241,7 @@ fn a_station_that_answers_an_ended_phone_as_ever_or_holds_nothing_makes_it_lose_
     let PartingStep::Send(_) = parting.next(phone.now()).unwrap() else {
         panic!("something waits")
     };
-    let position = beatbook_protocol::ledger::Position {
-        epoch: 0,
-        size: 0,
-        root: Hash::of(&[]),
-    };
-    let plain = ExchangeResponse::plain(UnixMillis(9), wire::Cursor { position, fill: None });
+    let plain = ExchangeResponse::plain(UnixMillis(9), beginning());
     let reply = Outcome::Reply(wire::pack(&plain).unwrap());
     assert!(matches!(parting.receive(phone.now(), reply), Err(SyncError::Reply(_))));
     let idle = ExchangeResponse {
@@ -294,6 +286,12 @@ impl Shredder for Keystore {
         self.destroyed.borrow_mut().push("database".into());
         Ok(())
     }
+}
+
+/// Opens a file as an app would.
+fn phone_at(database: &Path) -> Result<Core, CoreError> {
+    let options = crate::core::OpenOptions::default();
+    Core::open(database, options, crate::platform::Platform::system().unwrap()).map(|opened| opened.core)
 }
 
 /// Takes the core out of a phone whose file is to be destroyed.
@@ -341,6 +339,7 @@ fn shredding_leaves_a_note_and_nothing_else_and_goes_on_after_a_kill_at_any_step
                 .unwrap()
                 .expect("the note is there from the first step on");
             if found.state() == NoteState::Shredding {
+                assert!(matches!(phone_at(&database), Err(CoreError::Ended)), "{step}: not begun anew");
                 assert!(found.request().is_none(), "{step}: nothing is told before it is done");
                 let _ = found.go_on(&keystore);
             }
@@ -373,6 +372,7 @@ fn the_last_word_is_told_until_the_station_has_it_and_the_note_stays_for_the_app
     drop(parting);
     let mut farewell = shred(core, word, &KeysInFile).unwrap();
     let request = farewell.request().unwrap();
+    assert!(!farewell.clone().dismiss().unwrap(), "the station does not have it yet");
     assert_eq!(request.path, "/sync/v1/wiped");
     farewell.receive(&Outcome::Failed(TransportFault::TimedOut)).unwrap();
     let busy = Refusal::new(&RefusalCode::TryLater, "later");
@@ -388,5 +388,8 @@ fn the_last_word_is_told_until_the_station_has_it_and_the_note_stays_for_the_app
     let farewell = Farewell::find(&database).unwrap().unwrap();
     assert_eq!((farewell.state(), farewell.request()), (NoteState::Told, None));
     assert_eq!((farewell.said().held_entries, farewell.said().why.as_str()), (300, "lost"));
+    drop(phone_at(&database).expect("somebody else may begin here"));
+    assert!(farewell.dismiss().unwrap());
+    assert!(Farewell::find(&database).unwrap().is_none());
     std::fs::remove_dir_all(database.parent().unwrap()).unwrap();
 }
