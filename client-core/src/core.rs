@@ -1,16 +1,18 @@
 //! The one door for an app: opens the file and hands each call to its room.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use beatbook_protocol::id::ActorId;
 
 use crate::capture::patrol::Recording;
+use crate::ended::is_being_shredded;
 use crate::error::{CoreError, Fault};
 use crate::office::{Office, Pen};
 use crate::platform::Platform;
 use crate::store::records::Records;
-use crate::store::{Outcome, Store, StoreError, Tx, identity, open_or_set_aside, suspect};
+use crate::store::{Outcome, Store, StoreError, Tx, ended, identity, open_or_set_aside, suspect};
 use crate::sync::APP;
 
 /// How a file is opened.
@@ -46,15 +48,21 @@ pub struct Core {
     office: RwLock<Office>,
     pen: Mutex<ActorId>,
     recorder: Mutex<Option<Recording>>,
+    /// Whether the book has ended: nothing is shown and nothing is written any more.
+    is_over: AtomicBool,
 }
 
 impl Core {
     /// Opens a user's file, or begins it. A damaged file is moved aside and reported, and a new one is begun.
     ///
     /// # Errors
-    /// When the key is wrong, a newer app wrote the file, or the disk gives an error.
+    /// When the key is wrong, a newer app wrote the file, it is being destroyed, or the disk gives an error.
     pub fn open(path: &Path, options: OpenOptions, platform: Platform) -> Result<Opened, CoreError> {
         let told = |error| core_error(path, error);
+        // What is being destroyed is not begun anew in the same place: the destroying would go on with that.
+        if is_being_shredded(path) {
+            return Err(CoreError::Ended);
+        }
         let now = platform.clock.wall();
         // A page that breaks this first read would break it at each opening: it is part of finding out whether the file is sound.
         let outcome = open_or_set_aside(path, options.key.as_ref(), options.pages_max, now, Office::read).map_err(told)?;
@@ -70,7 +78,12 @@ impl Core {
             office: RwLock::new(office),
             pen,
             recorder: Mutex::new(None),
+            is_over: AtomicBool::new(false),
         };
+        if core.read(ended::ended)?.is_some() {
+            core.close();
+            return Ok(Opened { core, recovered });
+        }
         core.recover_blobs()?;
         // A full disk must not keep the owner out: what is unread stays so until the next opening.
         if let Err(error) = core.read_again() {
@@ -112,8 +125,30 @@ impl Core {
         self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Shows and writes nothing any more: the book has ended. Its parting alone goes on, by [`Core::read_past_end`] and its like.
+    pub(crate) fn close(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    fn refuse_over(&self) -> Result<(), CoreError> {
+        if self.is_over.load(Ordering::SeqCst) {
+            Err(CoreError::Ended)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Runs work on records in one transaction: touched records are folded anew, then all is on the disk, or nothing happened.
     pub(crate) fn write<T, E: Into<Fault>>(&self, work: impl FnOnce(&mut Records<'_>) -> Result<T, E>) -> Result<T, CoreError> {
+        self.refuse_over()?;
+        self.write_past_end(work)
+    }
+
+    /// Likewise, also once the book has ended.
+    pub(crate) fn write_past_end<T, E: Into<Fault>>(
+        &self,
+        work: impl FnOnce(&mut Records<'_>) -> Result<T, E>,
+    ) -> Result<T, CoreError> {
         let mut actor = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pen = Pen {
             office: self.office(),
@@ -133,7 +168,7 @@ impl Core {
             *actor = self.platform.actor_id();
         }
         if done.is_ok() && pen.is_outdated {
-            let office = self.read(Office::read)?;
+            let office = self.read_past_end(Office::read)?;
             *self.office.write().unwrap_or_else(PoisonError::into_inner) = office;
         }
         done.map_err(|fault| match fault {
@@ -144,6 +179,12 @@ impl Core {
 
     /// Runs work that reads one state of the file.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, CoreError> {
+        self.refuse_over()?;
+        self.read_past_end(work)
+    }
+
+    /// Likewise, also once the book has ended.
+    pub(crate) fn read_past_end<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, CoreError> {
         self.store.read(work).map_err(|error| self.fault(error))
     }
 

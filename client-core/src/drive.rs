@@ -5,16 +5,19 @@
 
 use std::time::Duration;
 
+use beatbook_protocol::wire::Invitation;
 use tokio::sync::Notify;
 
 use crate::blobs::{BlobBudget, BlobMachine, BlobReport, BlobStep, BlobSyncFault};
 use crate::core::Core;
 use crate::emergency::{NoteDelivery, NoteError, NotesReport};
+use crate::ended::{Farewell, FarewellFault, LastWord, Parting, PartingStep, Shredder, shred};
 use crate::error::CoreError;
 use crate::lock::{LocalUser, LockError, OpenUser, Phone, check_pin};
 use crate::sync::parcel::{Deliveries, Delivery};
 use crate::sync::{
-    Budget, EnrolError, Enrolled, Enrolment, KeyVault, Step, StoreVault, SyncError, SyncFault, SyncMachine, SyncReport, token,
+    Budget, EnrolError, Enrolled, Enrolment, KeyVault, Step, StoreVault, SyncError, SyncFault, SyncMachine, SyncReport,
+    WaitReason, token,
 };
 use crate::transport::{BlobTransport, HintFault, HintStream, HintTransport, Transport};
 
@@ -38,6 +41,21 @@ pub async fn enrol_with(
     device: &str,
 ) -> Result<Enrolled, EnrolError> {
     let enrolment = Enrolment::begin(core, vault, code, device)?;
+    let outcome = transport.send(enrolment.request()).await;
+    enrolment.finish(core, outcome)
+}
+
+/// Likewise, by an invitation: only the station that it is to is believed.
+///
+/// # Errors
+/// Those of [`enrol`], and when another station answers.
+pub async fn enrol_by(
+    core: &Core,
+    transport: &impl Transport,
+    invitation: &Invitation,
+    device: &str,
+) -> Result<Enrolled, EnrolError> {
+    let enrolment = Enrolment::begin_by(core, &StoreVault(core), invitation, device, None)?;
     let outcome = transport.send(enrolment.request()).await;
     enrolment.finish(core, outcome)
 }
@@ -143,6 +161,95 @@ pub async fn sync_with(
     }
 }
 
+/// What became of a parting.
+#[derive(Debug)]
+pub enum Parted {
+    /// The book is written in: there is nothing to part with.
+    Not(Box<Core>),
+    /// The station could not be asked now: what waits is kept, and the next start goes on.
+    Later(Box<Core>, WaitReason),
+    /// Keys and records are gone, and this is left.
+    Gone(Farewell),
+}
+
+/// Parts with a book that has ended, under keys in the file: hands in what waits, destroys keys and records, and tells the station.
+///
+/// # Errors
+/// When the station's word cannot be believed, or something cannot be destroyed now; the next start goes on.
+pub async fn part(core: Core, transport: &impl Transport, shredder: &dyn Shredder) -> Result<Parted, PartError> {
+    let word = match hand_in(&core, &StoreVault(&core), transport).await? {
+        HandedIn::Not => return Ok(Parted::Not(Box::new(core))),
+        HandedIn::Later(why) => return Ok(Parted::Later(Box::new(core), why)),
+        HandedIn::All(word) => word,
+    };
+    let mut farewell = shred(core, *word, shredder)?;
+    tell(&mut farewell, transport).await?;
+    Ok(Parted::Gone(farewell))
+}
+
+/// What became of handing in.
+#[derive(Debug)]
+pub enum HandedIn {
+    /// The book is written in.
+    Not,
+    /// The station could not be asked now.
+    Later(WaitReason),
+    /// The station has said of everything whether it holds it: shred now.
+    All(Box<LastWord>),
+}
+
+/// Hands in what waits of a book that has ended, with the key of a keystore, and signs the last word.
+///
+/// # Errors
+/// When the station's word cannot be believed, or the key does not sign.
+pub async fn hand_in(core: &Core, vault: &dyn KeyVault, transport: &impl Transport) -> Result<HandedIn, SyncError> {
+    let clock = &core.platform().clock;
+    let Some(mut parting) = Parting::open(core, vault)? else {
+        return Ok(HandedIn::Not);
+    };
+    let mut now = clock.wall();
+    loop {
+        match parting.next(now)? {
+            PartingStep::Send(request) => {
+                let outcome = transport.send(request).await;
+                now = clock.wall();
+                parting.receive(now, outcome)?;
+            }
+            PartingStep::Wait { until, why } => {
+                tracing::debug!(%why, "waiting before what is left is handed in");
+                let wait = u64::try_from(until.since(now)).unwrap_or(0);
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                now = clock.wall().max(until);
+            }
+            PartingStep::Later(why) => return Ok(HandedIn::Later(why)),
+            PartingStep::Ready => return Ok(HandedIn::All(Box::new(parting.last_word(now)?))),
+        }
+    }
+}
+
+/// Brings the last word to the station, if it does not have it yet.
+///
+/// # Errors
+/// When the note cannot be written.
+pub async fn tell(farewell: &mut Farewell, transport: &impl Transport) -> Result<(), FarewellFault> {
+    if let Some(request) = farewell.request() {
+        let outcome = transport.send(request).await;
+        farewell.receive(&outcome)?;
+    }
+    Ok(())
+}
+
+/// A parting that cannot go on now.
+#[derive(Debug, thiserror::Error)]
+pub enum PartError {
+    /// Handing in.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// Destroying.
+    #[error(transparent)]
+    Farewell(#[from] FarewellFault),
+}
+
 /// Brings waiting blobs to the station and fetches wanted ones, within their own budget. Run it after [`sync`]: the records come first,
 /// and the exchange keeps the token fresh.
 ///
@@ -243,7 +350,11 @@ pub async fn live<T: HintTransport + BlobTransport>(
         let report = sync_with(core, vault, transport, budget).await?;
         told(&report);
         match report.fault {
-            Some(fault @ (SyncFault::SignInAgain | SyncFault::UnknownBook | SyncFault::UpgradeRequired)) => return Ok(fault),
+            Some(
+                fault @ (SyncFault::SignInAgain | SyncFault::UnknownBook | SyncFault::UpgradeRequired | SyncFault::Ended { .. }),
+            ) => return Ok(fault),
+            // The next turn asks again: the chief may have compared by then.
+            Some(SyncFault::AwaitingConfirmation) => {}
             Some(SyncFault::TryLater(_) | SyncFault::Untrusted(_) | SyncFault::Refused { .. }) => {}
             Some(SyncFault::BudgetUsed) | None => {
                 let blobs = sync_blobs(core, transport, blob_budget).await?;

@@ -67,6 +67,12 @@ pub enum CoreError {
     /// The phone belongs to no station yet: enrol it first.
     #[error("enrol this phone first")]
     NotEnrolled,
+    /// The writing of this phone's book has ended: nothing is shown any more. Hand in what waits by [`crate::drive::part`], which destroys
+    /// keys and records.
+    #[error(
+        "this phone has been put out of use by its station; what waits is handed in, and then keys and records are destroyed"
+    )]
+    Ended,
     /// The file needs another key.
     #[error("the key does not open this file")]
     WrongKey,

@@ -8,7 +8,8 @@
 //!   patrols  store: records, acts, drafts, outbox (one SQLite file per user)
 //!             ▲
 //!             ├── sync (state machine without IO) ──┬── transport, drive (the thin loop)
-//!             └── blobs (content beside the file) ──┘
+//!             ├── blobs (content beside the file) ──┤
+//!             └── ended (handing in, shredding) ────┘
 //! ```
 //!
 //! Synchronous and blocking; time and randomness come in by [`Platform`]. Knows neither automerge (`protocol::document` does) nor,
@@ -19,6 +20,7 @@ pub mod capture;
 pub mod core;
 pub mod drive;
 pub mod emergency;
+pub mod ended;
 mod error;
 pub mod lock;
 mod office;

@@ -70,7 +70,7 @@ impl From<CoreError> for BeatbookError {
             CoreError::UnknownRecord(_) | CoreError::OpeningRefused(_) | CoreError::LeftScope(_) => {
                 Self::InvalidInput { field: "record".into() }
             }
-            CoreError::NotEnrolled => Self::SignInAgain,
+            CoreError::NotEnrolled | CoreError::Ended => Self::SignInAgain,
             CoreError::WrongKey => Self::Locked,
             CoreError::UpgradeRequired => Self::UpgradeRequired,
             CoreError::StorageFull => Self::StorageFull,

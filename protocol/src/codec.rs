@@ -20,6 +20,20 @@ pub mod domain {
     pub const SALT: &[u8] = b"beatbook/salt/1\0";
     /// What a phone signs when it enrols.
     pub const ENROL: &[u8] = b"beatbook/enrol/1\0";
+    /// What an attestation of a phone's key is made over.
+    pub const ATTESTATION: &[u8] = b"beatbook/attestation/1\0";
+    /// What a station signs about a book that it took in.
+    pub const ENROLLED: &[u8] = b"beatbook/enrolled/1\0";
+    /// A station and its keys.
+    pub const STATION: &[u8] = b"beatbook/station/1\0";
+    /// The digits that both screens show when a phone enrols.
+    pub const CHECK: &[u8] = b"beatbook/check/1\0";
+    /// What a station signs when a phone must part with its records.
+    pub const WIPE: &[u8] = b"beatbook/wipe/1\0";
+    /// What a station signs about pages of a book that ended, which it holds for the chief.
+    pub const HELD: &[u8] = b"beatbook/held/1\0";
+    /// What a book signs last.
+    pub const WIPED: &[u8] = b"beatbook/wiped/1\0";
     /// What a book signs when its token has run out.
     pub const EXCHANGE: &[u8] = b"beatbook/exchange/1\0";
     /// What a station signs for a whole reply.

@@ -121,6 +121,10 @@ identifier!(
     BookId
 );
 identifier!(
+    /// One enrolment, from its code on; no secret.
+    EnrolmentId
+);
+identifier!(
     /// One life of a phone's database file.
     IncarnationId
 );

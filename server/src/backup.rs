@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{self, Line};
 use crate::blobs::{FOLDER, kept};
+use crate::ended;
 use crate::environment::Environment;
 use crate::error::StationError;
 use crate::keys::{Keys, io, refuse_filled, refuse_nested, sync_dir};
 use crate::ledger;
 use crate::registry::tokens::random;
 use crate::report::{BackupReport, RestoreReport};
+use crate::setup;
 use crate::station::{DATABASE, Station};
 use crate::store::{EpochRow, StationRow, Store, copy_into, look};
 
@@ -100,6 +102,9 @@ pub(crate) fn restore(backup: &Path, data: &Path, keys_dir: &Path, env: &Environ
     File::open(&file).and_then(|file| file.sync_all()).map_err(io(&file))?;
     let store = Store::open(&file)?;
     let mut report = begin_epoch(&store, &keys, env)?;
+    // First of all: what ended since the backup must not come back with it.
+    report.books_ended_again = ended::replay(&store, &keys, env, &setup::kinds_of(&store)?)?;
+    store.read(|tx| ledger::note(tx, &keys))?;
     let shelves = backup.parent().unwrap_or(Path::new(".")).join(FOLDER);
     let blobs = kept::copy(&shelves, &data.join(FOLDER))?;
     report.blobs = blobs.blobs;
@@ -148,6 +153,7 @@ fn begin_epoch(store: &Store, keys: &Keys, env: &Environment) -> Result<RestoreR
             blobs: 0,
             blobs_missing: 0,
             blobs_damaged: Vec::new(),
+            books_ended_again: 0,
         })
     })?;
     keys.note(report.position)?;

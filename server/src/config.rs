@@ -1,6 +1,7 @@
 //! Configuration: by file (TOML), then environment (`BEATBOOK_*`), then flags; the later wins, and what nobody says has a safe default.
 //! Knows no station and opens nothing but the configuration file.
 
+mod enrolment;
 mod sign_in;
 mod tls;
 
@@ -13,6 +14,8 @@ use serde::Deserialize;
 pub use sign_in::{Network, ProviderConfig, ProviderSettings, SignInConfig, SignInSettings};
 
 pub use tls::{PlainHttp, TlsConfig, TlsSettings};
+
+pub use enrolment::{AttestationRule, EnrolmentRules, EnrolmentSettings};
 
 /// Configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +62,9 @@ pub enum ConfigError {
     /// Not the hash of a key.
     #[error("{0:?} is not the hash of a key: write its 64 hexadecimal digits, as `beatbook-server tls pin` prints them")]
     Pin(String),
+    /// A code that nobody could use in time, or that lies about for days.
+    #[error("code_minutes must be 1 to {0}")]
+    CodeMinutes(u32),
     /// Not a version of an app.
     #[error("app_min {0:?} is no version: write it as 1.4.0")]
     Version(String),
@@ -184,6 +190,9 @@ pub struct Settings {
     /// How it is reached.
     #[command(flatten)]
     pub http: HttpSettings,
+    /// How phones are let in.
+    #[command(flatten)]
+    pub enrolment: EnrolmentSettings,
     /// What it logs.
     #[command(flatten)]
     pub log: LogSettings,
@@ -206,6 +215,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// How people sign in.
     pub sign_in: SignInConfig,
+    /// How phones are let in.
+    pub enrolment: EnrolmentRules,
     /// Form of the log.
     pub log_format: LogFormat,
     /// Least level that is logged.
@@ -279,6 +290,7 @@ impl Settings {
             lease_ms: lease_ms(station.lease_days.or(file.station.lease_days))?,
             http: self.http.over(file.http)?,
             sign_in: file.sign_in.resolve(file.provider)?,
+            enrolment: self.enrolment.over(file.enrolment)?,
             log_format: log.log_format.or(file.log.log_format).unwrap_or_default(),
             log_level: log.log_level.or(file.log.log_level).unwrap_or_default(),
         })
@@ -290,6 +302,7 @@ impl Settings {
 struct FileSettings {
     station: StationSettings,
     http: HttpSettings,
+    enrolment: EnrolmentSettings,
     log: LogSettings,
     sign_in: SignInSettings,
     provider: Option<ProviderSettings>,

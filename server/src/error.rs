@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use beatbook_protocol::id::BookId;
 use beatbook_protocol::kind::Label;
 
 use crate::review::view::{ActLine, ChangedField, FindingView};
@@ -46,6 +47,9 @@ pub enum StationError {
     /// A kind file is not in order; the text names file and line.
     #[error("{0}")]
     Kind(String),
+    /// A book has ended: nothing is taken in as its author's.
+    #[error("the writing of book {0} has ended")]
+    Ended(BookId),
     /// Something is asked for that is not there.
     #[error("there is no {0}")]
     NotFound(String),

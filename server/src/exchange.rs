@@ -11,8 +11,9 @@ use beatbook_protocol::wire::{
 };
 
 use crate::alarm;
+use crate::ended::parting;
 use crate::error::StationError;
-use crate::intake::{Author, take_in_all};
+use crate::intake::{Author, refuse_ended, take_in_all};
 use crate::ledger::{self, OldPosition};
 use crate::parcels;
 use crate::phones;
@@ -22,7 +23,7 @@ use crate::registry::tokens;
 use crate::reply::{Answered, Wish, reply};
 use crate::scope::Scope;
 use crate::station::Station;
-use crate::store::{BookRow, Contact, ReadTx};
+use crate::store::{BookEndRow, BookRow, Contact, ReadTx};
 use crate::unlock;
 
 /// A phone's token is renewed when it is older than this.
@@ -34,6 +35,8 @@ const CONTACT_MS: i64 = 5 * 60 * 1000;
 struct Admitted {
     book: BookRow,
     renew: bool,
+    /// Set when the book has ended: its phone is to part with what it has.
+    end: Option<BookEndRow>,
 }
 
 /// Answers a packed request.
@@ -62,13 +65,22 @@ pub(crate) fn exchange(
         ));
     }
     let admitted = let_in(station, &request, packed, token, challenged)?;
-    let reply = answer(station, request, &admitted).map_err(|fault| refusal_of(&fault))??;
+    let answered = match &admitted.end {
+        Some(end) => parting::answer(station, &admitted.book, end, request, station.env.clock.now()).map(Ok),
+        None => answer(station, request, &admitted),
+    };
+    let reply = match answered {
+        // It ended while the request was at work: its key has to sign the same once more, and then it is told.
+        Err(StationError::Ended(book)) => return Err(ask_to_sign(station, book)),
+        answered => answered.map_err(|fault| refusal_of(&fault))??,
+    };
     pack(&reply).map_err(|fault| Refusal::new(&RefusalCode::Internal, fault.to_string()))
 }
 
 /// What a phone is told of a fault of the station.
 pub(crate) fn refusal_of(fault: &StationError) -> Refusal {
     let (code, text) = match fault {
+        StationError::Ended(_) => return Refusal::new(&RefusalCode::SignIn, "exchange first: this book has ended"),
         StationError::Full | StationError::Store(_) => {
             (RefusalCode::TryLater, "the station cannot take anything in at the moment")
         }
@@ -100,7 +112,7 @@ pub(crate) fn refusal_of_codec(fault: &CodecError) -> Refusal {
     Refusal::new(&code, fault.to_string())
 }
 
-/// By its token, or by its key over a challenge.
+/// By its token, or by its key over a challenge; a book that has ended by its key alone.
 fn let_in(
     station: &Station,
     request: &ExchangeRequest,
@@ -111,19 +123,28 @@ fn let_in(
     let now = station.env.clock.now();
     let found = station.store.read(|tx| {
         let token = token.map(|token| tokens::find(tx, token, now)).transpose()?.flatten();
-        Ok::<_, StationError>((tx.book(request.book)?, token))
+        let (end, awaits) = (tx.book_end(request.book)?, tx.is_awaiting(request.book)?);
+        Ok::<_, StationError>((tx.book(request.book)?, token, end, awaits))
     });
-    let (book, token) = found.map_err(|fault| refusal_of(&fault))?;
+    let (book, token, end, awaits) = found.map_err(|fault| refusal_of(&fault))?;
     let Some(book) = book.filter(|book| book.book != station.book) else {
         return Err(Refusal::new(
             &RefusalCode::UnknownBook,
             "this book is not enrolled here: enrol again",
         ));
     };
+    if awaits && end.is_none() {
+        station.count("exchanges_awaiting");
+        return Err(Refusal::new(
+            &RefusalCode::AwaitingConfirmation,
+            "the chief has not compared the check digits of this phone yet: show them to him; nothing is lost",
+        ));
+    }
     if let Some(token) = token.filter(|token| token.book == Some(book.book)) {
         return Ok(Admitted {
             book,
             renew: now.since(token.issued_at) > TOKEN_RENEW_MS,
+            end: None,
         });
     }
     if let Some(challenged) = challenged {
@@ -133,14 +154,22 @@ fn let_in(
         let message = exchange_message(&challenged.challenge, packed);
         let signed = BookPublicKey::parse(book.suite, &book.key).is_ok_and(|key| key.verifies(&message, &challenged.signature));
         if taken.map_err(|fault| refusal_of(&fault))? && signed {
-            return Ok(Admitted { book, renew: true });
+            return Ok(Admitted { book, renew: true, end });
         }
     }
+    Err(ask_to_sign(station, book.book))
+}
+
+/// A refusal with a challenge for a book's key.
+fn ask_to_sign(station: &Station, book: BookId) -> Refusal {
     station.count("challenges");
-    let challenge = tokens::challenge(station, book.book).map_err(|fault| refusal_of(&fault))?;
-    let mut refusal = Refusal::new(&RefusalCode::SignIn, "sign the challenge");
-    refusal.challenge = Some(challenge.to_vec());
-    Err(refusal)
+    match tokens::challenge(station, book) {
+        Ok(challenge) => Refusal {
+            challenge: Some(challenge.to_vec()),
+            ..Refusal::new(&RefusalCode::SignIn, "sign the challenge")
+        },
+        Err(fault) => refusal_of(&fault),
+    }
 }
 
 /// What is known of the asker before anything is taken in.
@@ -192,6 +221,8 @@ fn answer(
     let brings = !pages.is_empty();
     let answered = take_all(station, author, &request, pages, now)?;
     let reply = station.store.read(|tx| {
+        // Nothing goes down to a book that ended while its pages were taken in.
+        refuse_ended(tx, author.book)?;
         let scope = Scope::now(tx, author.user)?;
         reply(station, tx, &scope, wish, answered, now)
     })?;

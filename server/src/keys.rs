@@ -2,6 +2,7 @@
 //! the data, so that a copy of one is not a copy of the other, and so that an old database is known for one.
 
 mod audited;
+mod gone;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -20,12 +21,15 @@ use crate::environment::Environment;
 use crate::error::StationError;
 use crate::seal::ColumnSeal;
 
+pub(crate) use gone::{GoneLog, Revoked};
+
 const CHECKPOINT: &str = "checkpoint.key";
 const RECEIPT: &str = "receipt.key";
 const BOOK: &str = "book.key";
 const SEALING: &str = "sealing.key";
 const COLUMN: &str = "column.key";
 const LOG: &str = "log";
+const GONE: &str = "gone";
 
 /// The keys, open.
 pub(crate) struct Keys {
@@ -39,6 +43,8 @@ pub(crate) struct Keys {
     pub(crate) sealing: SealingKey,
     /// Seals sensitive columns of the database.
     pub(crate) column: ColumnSeal,
+    /// What must not come back.
+    pub(crate) gone: GoneLog,
     log: Mutex<SignedLog>,
     audited: Mutex<Audited>,
 }
@@ -69,6 +75,7 @@ impl Keys {
             write_secret(dir, name, env)?;
         }
         write_new(&dir.join(LOG), b"")?;
+        write_new(&dir.join(GONE), b"")?;
         sync_dir(dir)?;
         Self::open(dir)
     }
@@ -77,6 +84,10 @@ impl Keys {
     pub(crate) fn complete(dir: &Path, env: &Environment) -> Result<(), StationError> {
         if !dir.join(CHECKPOINT).is_file() {
             return Ok(());
+        }
+        if !dir.join(GONE).exists() {
+            write_new(&dir.join(GONE), b"")?;
+            sync_dir(dir)?;
         }
         for name in [SEALING, COLUMN] {
             if dir.join(name).exists() {
@@ -100,7 +111,7 @@ impl Keys {
                 dir.display()
             )));
         }
-        if let Some(name) = [SEALING, COLUMN].into_iter().find(|name| !dir.join(name).is_file()) {
+        if let Some(name) = [SEALING, COLUMN, GONE].into_iter().find(|name| !dir.join(name).is_file()) {
             return Err(StationError::Keys(format!(
                 "{} lacks {name}, which serve draws when it is opened",
                 dir.display()
@@ -113,6 +124,7 @@ impl Keys {
             sealing: SealingKey::from_bytes(&secret(&dir.join(SEALING))?),
             column: ColumnSeal::new(secret(&dir.join(COLUMN))?),
             book,
+            gone: GoneLog::open(&dir.join(GONE))?,
             log: Mutex::new(SignedLog::open(&dir.join(LOG))?),
             audited: Mutex::new(Audited::open(dir)?),
         })
@@ -149,7 +161,7 @@ pub(crate) fn loose_permissions(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (path, allowed) in [(dir.to_owned(), 0o700)]
         .into_iter()
-        .chain([CHECKPOINT, RECEIPT, BOOK, SEALING, COLUMN, LOG, AUDITED].map(|name| (dir.join(name), 0o600)))
+        .chain([CHECKPOINT, RECEIPT, BOOK, SEALING, COLUMN, LOG, AUDITED, GONE].map(|name| (dir.join(name), 0o600)))
     {
         match fs::metadata(&path) {
             Ok(meta) if meta.permissions().mode() & 0o777 & !allowed != 0 => {

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 mod counters;
 mod doctor;
+mod ended;
 pub mod environment;
 pub mod error;
 mod exchange;

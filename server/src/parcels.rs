@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use beatbook_protocol::id::{Hash, IncarnationId};
+use beatbook_protocol::id::{BookId, Hash, IncarnationId};
 use beatbook_protocol::limits::{EXCHANGE_PAGES_MAX, PARCEL_PIECES_MAX};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, header_hash};
 use beatbook_protocol::parcel::{Answer, AnswerContent, Parcel, ParcelContent, ParcelFault, SealingPublicKey, parcel_hash};
@@ -12,6 +12,7 @@ use beatbook_protocol::wire::{
 };
 
 use crate::blobs;
+use crate::ended::parting;
 use crate::error::StationError;
 use crate::exchange::{refusal_of, refusal_of_codec};
 use crate::intake::{Author, take_in_all};
@@ -50,21 +51,27 @@ pub(crate) fn deliver(station: &Station, packed: &[u8], token: Option<&str>) -> 
     }
     let parcel = parcel_hash(&request.parcel);
     let opened = open(station, &request.parcel).map_err(|fault| refusal_of(&fault))?;
-    let answered = opened.and_then(|(book, content)| {
-        if content.pages.len() > EXCHANGE_PAGES_MAX {
-            return Err(ParcelFault::Unreadable("too many pages in one parcel".to_owned()));
+    let answered = match opened {
+        Ok((_, content)) if content.pages.len() > EXCHANGE_PAGES_MAX => {
+            Err(ParcelFault::Unreadable("too many pages in one parcel".to_owned()))
         }
-        if content.blobs.as_ref().is_some_and(|blobs| blobs.len() > PARCEL_PIECES_MAX) {
-            return Err(ParcelFault::Unreadable("too many pieces of blobs in one parcel".to_owned()));
+        Ok((_, content)) if content.blobs.as_ref().is_some_and(|blobs| blobs.len() > PARCEL_PIECES_MAX) => {
+            Err(ParcelFault::Unreadable("too many pieces of blobs in one parcel".to_owned()))
         }
-        Ok((book, content))
-    });
+        Ok((book, content)) => standing(station, carrier, book, content).map_err(|fault| refusal_of(&fault))?,
+        Err(fault) => Err(fault),
+    };
     let (book, content) = answered.map_err(|fault| {
         tracing::warn!(%carrier, %parcel, code = fault.code(), "a parcel was refused");
         refused(&fault)
     })?;
     let answer_key = SealingPublicKey::from_bytes(content.answer_key);
-    let said = answer(station, &book, parcel, content).map_err(|fault| refusal_of(&fault))?;
+    let said = match answer(station, &book, parcel, content) {
+        // It ended while the parcel was at work: brought again, its pages are held.
+        Err(StationError::Ended(_)) => Ok(Err(ParcelFault::Early)),
+        said => said,
+    };
+    let said = said.map_err(|fault| refusal_of(&fault))?;
     let said = said.map_err(|fault| refused(&fault))?;
     tracing::info!(%carrier, %parcel, book = %book.book, pages = said.answers.len(), "a parcel was taken in");
     let random = tokens::random(&station.env).map_err(|fault| refusal_of(&fault))?;
@@ -95,6 +102,28 @@ fn open(station: &Station, file: &[u8]) -> Result<Result<(BookRow, ParcelContent
     let key = BookPublicKey::parse(book.suite, &book.key)
         .map_err(|fault| StationError::Damaged(format!("book {}: {fault}", book.book)))?;
     Ok(opened.verify(&key).map(|content| (book, content)))
+}
+
+/// Whether its author's book is one whose pages are taken in. What comes of a book that has ended is held for the chief; one whose check
+/// digits are not compared yet waits.
+fn standing(
+    station: &Station,
+    carrier: BookId,
+    book: BookRow,
+    content: ParcelContent,
+) -> Result<Result<(BookRow, ParcelContent), ParcelFault>, StationError> {
+    let (ended, awaits) = station
+        .store
+        .read(|tx| Ok::<_, StationError>((tx.book_end(book.book)?.is_some(), tx.is_awaiting(book.book)?)))?;
+    if ended {
+        parting::hold(station, &book, Some(carrier), content.pages, station.env.clock.now())?;
+        return Ok(Err(ParcelFault::Ended));
+    }
+    Ok(if awaits {
+        Err(ParcelFault::Early)
+    } else {
+        Ok((book, content))
+    })
 }
 
 /// Takes the pages in and says what became of them.

@@ -41,6 +41,8 @@ pub struct PhoneStatus {
     pub owes: Option<PhoneOwes>,
     /// Pages of it that could not be taken in and are set aside here.
     pub pages_set_aside: u64,
+    /// Why its book has ended; none while it is written in.
+    pub ended: Option<String>,
     /// Whether its digest was the station's when they were last compared; none while they never were.
     pub agrees: Option<bool>,
     /// When they were compared.
@@ -122,6 +124,7 @@ fn phone(
         leaves_unconfirmed: head.saturating_sub(confirmed),
         owes,
         pages_set_aside: tx.quarantined(Some(book.book))?,
+        ended: tx.book_end(book.book)?.map(|end| end.why),
         agrees: agrees.map(|(agrees, _)| agrees),
         compared_at: agrees.map(|(_, at)| at),
     })

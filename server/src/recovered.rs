@@ -17,7 +17,7 @@ use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{GivenEntry, Verdict};
 
 use crate::error::StationError;
-use crate::intake::{OwnEntry, seal_own};
+use crate::intake::{OwnEntry, refuse_ended, seal_own};
 use crate::ledger;
 use crate::rebuild::refresh;
 use crate::scope::Scope;
@@ -93,13 +93,13 @@ fn append(station: &Station, giver: Giver, given: &[&GivenEntry], now: UnixMilli
     };
     for _ in 0..PLANS_MAX {
         let planned = station.store.read(plan)?;
-        if planned.entries.is_empty() || station.store.write(|tx| planned.append(station, tx))? {
+        if planned.entries.is_empty() || station.store.write(|tx| planned.append(station, tx, giver.book))? {
             return planned.done(station, giver);
         }
     }
     let planned = station.store.write(|tx| {
         let planned = plan(tx)?;
-        planned.append(station, tx)?;
+        planned.append(station, tx, giver.book)?;
         Ok::<_, StationError>(planned)
     })?;
     planned.done(station, giver)
@@ -117,7 +117,8 @@ struct Planned {
 
 impl Planned {
     /// Appends what was accepted; whether it was, since something may have moved.
-    fn append(&self, station: &Station, tx: &WriteTx<'_>) -> Result<bool, StationError> {
+    fn append(&self, station: &Station, tx: &WriteTx<'_>, giver: BookId) -> Result<bool, StationError> {
+        refuse_ended(tx, giver)?;
         for (record, leaf) in &self.met {
             if tx.record_leaf(*record)? != *leaf {
                 return Ok(false);
@@ -128,26 +129,11 @@ impl Planned {
                 return Ok(false);
             }
         }
-        let mut touched = BTreeSet::new();
-        let mut page = Vec::new();
-        let mut bytes = 0;
-        for entry in &self.entries {
-            if page.len() == PAGE_ENTRIES_MAX || (bytes + entry.bytes.len() > PAGE_BYTES_SEAL && !page.is_empty()) {
-                touched.extend(seal(station, tx, std::mem::take(&mut page))?);
-                bytes = 0;
-            }
-            bytes += entry.bytes.len();
-            page.push(OwnEntry {
-                bytes: entry.bytes.clone(),
-                offered: entry.offered,
-            });
-        }
-        if !page.is_empty() {
-            touched.extend(seal(station, tx, page)?);
-        }
-        for record in touched {
-            refresh(tx, &station.kinds, record)?;
-        }
+        let entries = self.entries.iter().map(|entry| OwnEntry {
+            bytes: entry.bytes.clone(),
+            offered: entry.offered,
+        });
+        seal_all(station, tx, entries.collect())?;
         Ok(true)
     }
 
@@ -168,6 +154,28 @@ impl Planned {
         }
         Ok(self.verdicts)
     }
+}
+
+/// Seals entries into pages of the station's own book, appends them, and reads the records anew that they touch.
+pub(crate) fn seal_all(station: &Station, tx: &WriteTx<'_>, entries: Vec<OwnEntry>) -> Result<(), StationError> {
+    let mut touched = BTreeSet::new();
+    let mut page = Vec::new();
+    let mut bytes = 0;
+    for entry in entries {
+        if page.len() == PAGE_ENTRIES_MAX || (bytes + entry.bytes.len() > PAGE_BYTES_SEAL && !page.is_empty()) {
+            touched.extend(seal(station, tx, std::mem::take(&mut page))?);
+            bytes = 0;
+        }
+        bytes += entry.bytes.len();
+        page.push(entry);
+    }
+    if !page.is_empty() {
+        touched.extend(seal(station, tx, page)?);
+    }
+    for record in touched {
+        refresh(tx, &station.kinds, record)?;
+    }
+    Ok(())
 }
 
 fn seal(station: &Station, tx: &WriteTx<'_>, page: Vec<OwnEntry>) -> Result<BTreeSet<RecordId>, StationError> {

@@ -140,6 +140,8 @@ pub struct RestoreReport {
     pub blobs_missing: u64,
     /// Blobs of the backup that are not what their name says, and were left.
     pub blobs_damaged: Vec<Hash>,
+    /// Books that had ended since the backup, by the keys' log: ended again before anybody is answered.
+    pub books_ended_again: u64,
 }
 
 /// One thing that `doctor` looked at.

@@ -9,6 +9,7 @@ use beatbook_protocol::id::{BookId, IncarnationId, UnitId, UserId};
 use beatbook_protocol::kind::{Catalogue, CheckedKind, Who};
 use beatbook_protocol::page::P256_SHA256;
 
+use crate::ended;
 use crate::environment::Environment;
 use crate::error::StationError;
 use crate::keys::{Keys, io, refuse_filled, refuse_nested, sync_dir};
@@ -173,9 +174,15 @@ pub(crate) fn open(data: &Path, keys_dir: &Path, files: &[(String, String)], env
         };
         store.write(|tx| write_events(tx, &keys, env, &kinds, new.into_iter().map(event).collect()))?;
     }
+    ended::replay(&store, &keys, env, &kinds)?;
     // A crash between commit and log leaves the log behind: it catches up here.
     store.read(|tx| ledger::note(tx, &keys))?;
     Ok(Parts { store, keys, kinds, row })
+}
+
+/// The kinds that an existing database is read by.
+pub(crate) fn kinds_of(store: &Store) -> Result<Kinds, StationError> {
+    store.read(|tx| Kinds::of(catalogue(tx, &[])?))
 }
 
 /// The kinds of the ledger, those of this program, and the station's own files.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use beatbook_protocol::facts::Value;
-use beatbook_protocol::id::{BookId, RecordId, UnitId, UserId};
+use beatbook_protocol::id::{BookId, EnrolmentId, RecordId, UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolResponse, KindFile, LEASE_MS, PageAnswer, Refusal};
 use serde::Serialize;
@@ -14,13 +14,15 @@ use crate::config::SignInConfig;
 use crate::counters::Counters;
 use crate::keys::Keys;
 use crate::kinds::Kinds;
-use crate::registry::{enrol, people};
+use crate::registry::enrol::{self, Door};
+use crate::registry::people;
 use crate::sign_in::SignIn;
 use crate::store::Store;
 use crate::tls::Shown;
-use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
+use crate::{backup, doctor, exchange, ledger, rebuild, review, setup, status};
 
 mod desk;
+mod phones;
 mod reading;
 mod sign_in;
 mod unlock;
@@ -28,11 +30,16 @@ mod unlock;
 pub(crate) use reading::line_of;
 
 pub use crate::audit::log::{AuditExport, AuditFilter, AuditLine, AuditPage, ExportForm};
+pub use crate::ended::decide::{DecidedLine, HeldChoice};
+pub use crate::ended::quarantine::{HeldLine, HeldRecordView, QuarantineView};
+pub use crate::ended::wiped::WipedView;
 pub use crate::environment::{Clock, Environment, Randomness, Steps, Unwatched};
 pub use crate::error::{ActError, StationError};
 pub use crate::phones::{PhoneOwes, PhoneStatus};
 pub use crate::policy::Reason;
+pub use crate::registry::attest::AttestationVerifier;
 pub use crate::registry::devices::DeviceView;
+pub use crate::registry::enrolments::{BookEndView, BookView, EnrolmentView};
 pub use crate::registry::grants::{GrantOrder, GrantView};
 pub use crate::registry::import::{ImportLine, ImportOutcome, ImportReport, ImportSheets};
 pub use crate::registry::members::{MembershipOrder, MembershipPhase, MembershipView};
@@ -96,11 +103,18 @@ pub struct Session {
 /// A one-time code that makes a phone a book.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct EnrolmentCode {
+    /// The enrolment's number: by it one sees what comes of the code. No secret.
+    #[schema(value_type = String)]
+    pub id: EnrolmentId,
     /// The code; shown once, kept only as a hash.
     pub code: String,
     /// When it runs out.
     #[schema(value_type = i64)]
     pub expires_at: UnixMillis,
+    /// The code with the station's name, fingerprint and address, as one line for a phone's camera.
+    pub invitation: String,
+    /// The same as a QR code, in SVG.
+    pub qr: String,
 }
 
 /// An open station. One process at a time opens a data directory.
@@ -120,6 +134,7 @@ pub struct Station {
     pub(crate) shown: Arc<Shown>,
     pub(crate) sign_in: SignIn,
     pub(crate) lease_ms: u64,
+    pub(crate) door: Door,
 }
 
 /// The database's file in the data directory.
@@ -156,6 +171,7 @@ impl Station {
             shown: Arc::default(),
             sign_in,
             lease_ms: LEASE_MS,
+            door: Door::default(),
         })
     }
 
@@ -164,7 +180,7 @@ impl Station {
     /// # Errors
     /// What the phone is to be told.
     pub fn enrol(&self, request: &EnrolRequest) -> Result<EnrolResponse, Refusal> {
-        enrol::enrol(self, request)
+        enrol::enrol(self, request, None)
     }
 
     /// One exchange: packed request in, packed reply out.
@@ -179,19 +195,6 @@ impl Station {
         if reply.is_err() {
             self.count("refusals");
         }
-        reply
-    }
-
-    /// A parcel that one phone carries for another: packed request in, packed reply out.
-    ///
-    /// # Errors
-    /// What the carrier is to be told; nothing of the parcel was stored.
-    pub fn deliver(&self, packed: &[u8], token: Option<&str>) -> Result<Vec<u8>, Refusal> {
-        let reply = match self.keep_time() {
-            Ok(_) => parcels::deliver(self, packed, token),
-            Err(fault) => Err(exchange::refusal_of(&fault)),
-        };
-        self.count(if reply.is_ok() { "parcels" } else { "parcels_refused" });
         reply
     }
 
@@ -218,14 +221,6 @@ impl Station {
             let rows = tx.users()?;
             rows.into_iter().map(|row| people::session_of(tx, row)).collect()
         })
-    }
-
-    /// A one-time code for a person's phone.
-    ///
-    /// # Errors
-    /// When there is no such person, or `by` may not.
-    pub fn enrolment_code(&self, by: Option<&Session>, user: UserId) -> Result<EnrolmentCode, StationError> {
-        people::enrolment_code(self, by, user)
     }
 
     /// Does an act on a record.

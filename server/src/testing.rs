@@ -263,6 +263,7 @@ pub(crate) fn enrol_request(code: &str, book: BookId, key: &BookKey) -> EnrolReq
         key: public,
         device: "test phone".into(),
         app: "test".into(),
+        attestation: None,
     }
 }
 

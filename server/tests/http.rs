@@ -8,6 +8,8 @@ mod blobs;
 mod described;
 #[path = "http/desk.rs"]
 mod desk;
+#[path = "http/ended.rs"]
+mod ended;
 #[path = "http/hints.rs"]
 mod hints;
 #[path = "http/members.rs"]

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
-use beatbook_client_core::sync::{Budget, EnrolError, SyncError, SyncReport, is_enrolled, pins};
+use beatbook_client_core::sync::{Budget, EnrolError, Enrolled, SyncError, SyncReport, is_enrolled, pins};
 use beatbook_client_core::transport::{HttpTransport, TransportError, Trust};
 use beatbook_client_core::{Clock, Core, CoreError, OpenOptions, Platform, SystemPlatform, drive};
 use beatbook_protocol::id::UserId;
 use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::{Invitation, InvitationFault};
 
 /// What can go wrong on a phone.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum PhoneError {
     /// The phone was not enrolled.
     #[error(transparent)]
     Enrol(#[from] EnrolError),
+    /// What was scanned is no invitation.
+    #[error(transparent)]
+    Invitation(#[from] InvitationFault),
     /// The address cannot be used.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -180,6 +184,17 @@ impl Phone {
     pub fn transport(&self) -> Result<HttpTransport, PhoneError> {
         let trust = self.trust.clone().holding_to(pins(&self.core)?);
         Ok(HttpTransport::open_trusting(&self.url, &trust, None)?)
+    }
+
+    /// Enrols the phone by an invitation; what both screens show is in the answer.
+    ///
+    /// # Errors
+    /// When it is no invitation, another station answers, the code is refused, or no answer came.
+    pub async fn enrol_by(&self, invitation: &str) -> Result<Enrolled, PhoneError> {
+        let invitation = Invitation::parse(invitation)?;
+        let transport = self.transport()?;
+        let device = format!("{} 的手机", self.name);
+        Ok(drive::enrol_by(&self.core, &transport, &invitation, &device).await?)
     }
 
     /// Calls another address from now on (the station came back elsewhere, or a road lies between).

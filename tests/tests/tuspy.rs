@@ -44,6 +44,7 @@ async fn token(station: &StationProcess, code: &str) -> String {
         key: public,
         device: "tuspy".into(),
         app: "0".into(),
+        attestation: None,
     };
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     let reply = client

@@ -106,9 +106,13 @@ pub(super) fn refused(answer: &Answer) -> Refused {
             RefusalCode::SignIn | RefusalCode::UnknownBook => Refused::SignIn,
             RefusalCode::Version => Refused::Version,
             RefusalCode::TryLater | RefusalCode::Internal => Refused::Later(refusal.retry_after_ms, refusal.text),
-            RefusalCode::Malformed | RefusalCode::TooLarge | RefusalCode::EnrolmentCode | RefusalCode::Other(_) => {
-                Refused::Other(refusal.text)
-            }
+            RefusalCode::Malformed
+            | RefusalCode::TooLarge
+            | RefusalCode::EnrolmentCode
+            | RefusalCode::Blocked
+            | RefusalCode::Attestation
+            | RefusalCode::AwaitingConfirmation
+            | RefusalCode::Other(_) => Refused::Other(refusal.text),
         };
     }
     let text = format!("the station answered with status {}", answer.status);

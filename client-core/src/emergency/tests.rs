@@ -66,6 +66,9 @@ fn enrol(open: &OpenUser, custodians: &[(UnitId, u8)]) {
         server_time: UnixMillis(5),
         sealing: Some(SealingOffer::sign(&secret(7).public_key(), ORIGIN, &receipt)),
         pins: None,
+        awaits: None,
+        nonce: None,
+        signature: None,
     };
     let me = Identity {
         user: response.user,

@@ -7,7 +7,7 @@ use beatbook_protocol::time::UnixMillis;
 
 use super::records::Records;
 use super::rows::{self, Came, NewChange, Status};
-use super::{StoreError, identity, lock, registry};
+use super::{StoreError, ended, identity, lock, registry};
 
 /// An entry from the ledger, as the feed shows it.
 #[derive(Debug, Clone, Copy)]
@@ -120,10 +120,8 @@ impl Records<'_> {
             }
             // Whose scope a record is in shows by its coming and going; what somebody is over it, by whom it is granted to.
             RegistryEvent::Grant(grant) => registry::put_grant(self.tx, grant, leaf)?,
-            RegistryEvent::BookEnd(_)
-            | RegistryEvent::Hold(_)
-            | RegistryEvent::Destruction(_)
-            | RegistryEvent::AuditAnchor(_) => {}
+            RegistryEvent::BookEnd(end) => ended::put_book_end(self.tx, end.book, &end.why, leaf)?,
+            RegistryEvent::Hold(_) | RegistryEvent::Destruction(_) | RegistryEvent::AuditAnchor(_) => {}
             RegistryEvent::UnitKey(key) => lock::put_unit_key(self.tx, key, leaf)?,
             RegistryEvent::Other(event) => tracing::info!(event, "a registry event of a newer version"),
         }

@@ -11,6 +11,7 @@
 //!  blob, blob_outbox, blob_wanted, record_file  photos and recordings: what is here, waits, is wanted, is named by records
 //!  unit_key, station_word, own_share   for the lock beside this file: custodians, the lease, the share of the file's key
 //!  draft     what is being typed
+//!  ended, ended_page, book_end   the end of this file's book, and of others'     enrolment  how its books were enrolled
 //!  patrol, fix  the patrol that is going on                       search  full text
 //!  person, book, unit, kind   the registry as told by the station meta  settings of this file
 //! ```
@@ -19,6 +20,8 @@ pub(crate) mod blobs;
 mod connection;
 pub(crate) mod digests;
 pub(crate) mod drafts;
+pub(crate) mod ended;
+pub(crate) mod enrolments;
 mod fold;
 pub(crate) mod give;
 pub(crate) mod identity;
@@ -44,4 +47,4 @@ pub(crate) mod views;
 pub(crate) mod write;
 
 pub(crate) use connection::{Store, StoreError, Tx};
-pub(crate) use recovery::{Outcome, open_or_set_aside, suspect};
+pub(crate) use recovery::{Outcome, beside, open_or_set_aside, suspect};

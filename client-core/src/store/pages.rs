@@ -143,7 +143,8 @@ pub(crate) fn to_send_after(
 ) -> Result<Vec<SealedPage>, StoreError> {
     let mut rows = tx.prepare_cached(
         "SELECT life, sequence, header, signature, seed FROM page
-         WHERE state = 'sealed' AND signature IS NOT NULL ORDER BY life, sequence LIMIT -1 OFFSET ?1",
+         WHERE state = 'sealed' AND signature IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ended_page AS x WHERE x.hash = page.hash)
+         ORDER BY life, sequence LIMIT -1 OFFSET ?1",
     )?;
     let mut rows = rows.query([i64::try_from(passed).unwrap_or(i64::MAX)])?;
     let (mut pages, mut bytes) = (Vec::new(), 0);

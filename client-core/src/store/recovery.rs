@@ -179,7 +179,8 @@ fn set_aside(path: &Path, now: UnixMillis) -> Result<PathBuf, StoreError> {
     }
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+/// A path with an ending put behind its file's name.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

@@ -231,7 +231,7 @@ pub(crate) fn log_contact(tx: &Tx<'_>, now: UnixMillis, complete: bool) -> Resul
          contact_at = ?1, complete_at = iif(?2, ?1, complete_at), fault_at = NULL, fault = NULL, not_before = NULL",
     )?
     .execute((now.0, complete))?;
-    Ok(())
+    super::enrolments::is_let_in(tx)
 }
 
 /// An exchange failed, and perhaps the station said for how long.

@@ -1,15 +1,19 @@
 //! Enrolment: a one-time code becomes this file's book. The key and the request are kept before anything is sent, so that a lost
 //! answer is asked for again with the same key. Does no IO but the store's.
 
-use beatbook_protocol::id::{BookId, IncarnationId, UnitId, UserId};
+use beatbook_protocol::id::{BookId, Hash, IncarnationId, UnitId, UserId};
 use beatbook_protocol::ledger::StationPublicKey;
 use beatbook_protocol::parcel::SealingPublicKey;
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{self, EnrolRequest, EnrolResponse, Refusal, RefusalCode, WIRE_VERSION, enrol_message};
+use beatbook_protocol::wire::{
+    self, Attestation, EnrolRequest, EnrolResponse, Invitation, Refusal, RefusalCode, WIRE_VERSION, attestation_challenge,
+    enrol_message,
+};
 
 use super::{KeyVault, SyncError};
 use crate::core::Core;
 use crate::error::CoreError;
+use crate::store::enrolments::{self, EnrolmentRow};
 use crate::store::identity::Identity;
 use crate::store::records::Records;
 use crate::store::sync_state::{self, BegunBook};
@@ -31,6 +35,9 @@ pub enum EnrolError {
     /// No answer: try again with the same code.
     #[error("{0}; try again with the same code")]
     Network(TransportFault),
+    /// Another station answered than the invitation is to: somebody may stand between. Nothing was taken over.
+    #[error("the station that answered is not the one of the invitation: do not go on over this network, and tell the chief")]
+    OtherStation,
     /// The station speaks another version: update the app.
     #[error("the station asks for another version of the app: update it")]
     UpgradeRequired,
@@ -68,6 +75,42 @@ pub struct Enrolled {
     pub unit: UnitId,
     /// The book that he writes in from now on.
     pub book: BookId,
+    /// Twelve digits to compare with those on the chief's screen; none from a station that has none.
+    pub check_digits: Option<String>,
+    /// Whether the station takes pages in only once somebody has compared them.
+    pub awaits: bool,
+}
+
+/// Makes the statement that a key lives in this phone's hardware, where the platform can.
+pub trait KeyAttestor {
+    /// A statement over the challenge about the key under a handle of the keystore; none where there is none.
+    fn attest(&self, key_handle: &str, challenge: &Hash) -> Option<Attestation>;
+}
+
+/// What the phone shows of its enrolment until it is let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolmentShown {
+    /// Twelve digits to compare with those on the chief's screen.
+    pub check_digits: Option<String>,
+    /// Whether the station waited for that at the last contact.
+    pub awaits: bool,
+}
+
+/// What the phone shows of its enrolment; none before it has a book.
+///
+/// # Errors
+/// Those of the store.
+pub fn enrolment(core: &Core) -> Result<Option<EnrolmentShown>, CoreError> {
+    core.read(|tx| {
+        let Some(book) = sync_state::own_book(tx)? else {
+            return Ok(None);
+        };
+        let row = enrolments::enrolment(tx, book.book)?;
+        Ok(Some(EnrolmentShown {
+            check_digits: row.digits,
+            awaits: row.awaits,
+        }))
+    })
 }
 
 /// An enrolment that has begun: its request is kept until an answer was taken in.
@@ -82,6 +125,31 @@ impl Enrolment {
     /// # Errors
     /// When the key or the request cannot be kept.
     pub fn begin(core: &Core, vault: &dyn KeyVault, code: &str, device: &str) -> Result<Self, SyncError> {
+        Self::begin_with(core, vault, (code, device), None, None)
+    }
+
+    /// Likewise, by an invitation: only the station that it is to is believed. `attestor` speaks for the keystore.
+    ///
+    /// # Errors
+    /// Those of [`Enrolment::begin`].
+    pub fn begin_by(
+        core: &Core,
+        vault: &dyn KeyVault,
+        invitation: &Invitation,
+        device: &str,
+        attestor: Option<&dyn KeyAttestor>,
+    ) -> Result<Self, SyncError> {
+        let expected = (invitation.origin.clone(), invitation.fingerprint);
+        Self::begin_with(core, vault, (&invitation.code, device), Some(expected), attestor)
+    }
+
+    fn begin_with(
+        core: &Core,
+        vault: &dyn KeyVault,
+        (code, device): (&str, &str),
+        expected: Option<(String, [u8; 16])>,
+        attestor: Option<&dyn KeyAttestor>,
+    ) -> Result<Self, SyncError> {
         let before = core.read(sync_state::begun_book)?;
         if let Some(begun) = before.clone().filter(|begun| begun.code == code) {
             return Ok(Self { begun });
@@ -99,6 +167,7 @@ impl Enrolment {
             }
         };
         let key = signer.public_key();
+        let challenge = attestation_challenge(code, book);
         let request = EnrolRequest {
             version: WIRE_VERSION,
             code: code.to_owned(),
@@ -108,6 +177,7 @@ impl Enrolment {
             proof: signer.sign(&enrol_message(code, book, &key.to_bytes()))?,
             device: device.to_owned(),
             app: super::APP.to_owned(),
+            attestation: attestor.and_then(|attestor| attestor.attest(&key_handle, &challenge)),
         };
         let begun = BegunBook {
             book,
@@ -117,7 +187,14 @@ impl Enrolment {
             code: code.to_owned(),
             request: wire::pack(&request).map_err(|fault| CoreError::Internal(fault.to_string()))?,
         };
-        core.write(|records| sync_state::begin_book(records.tx(), &begun, now))?;
+        let row = EnrolmentRow {
+            expected,
+            ..EnrolmentRow::default()
+        };
+        core.write(|records| {
+            sync_state::begin_book(records.tx(), &begun, now)?;
+            enrolments::put_enrolment(records.tx(), book, &row)
+        })?;
         Ok(Self { begun })
     }
 
@@ -144,6 +221,9 @@ impl Enrolment {
             Outcome::Failed(fault) => return Err(EnrolError::Network(fault)),
         };
         let response = read(&packed)?;
+        let book = self.begun.book;
+        let known = core.read(|tx| enrolments::enrolment(tx, book))?;
+        let row = self.judge(&response, known)?;
         let me = Identity {
             user: response.user,
             unit: response.unit,
@@ -152,6 +232,7 @@ impl Enrolment {
         let now = core.platform().clock.wall();
         let life = IncarnationId::from_parts(now, core.platform().bytes());
         core.write(|records| {
+            enrolments::put_enrolment(records.tx(), book, &row)?;
             take_in(records, &me, &response, life, now)?;
             // What a station keeps is kept for a book: this one has nothing there yet.
             lock::drop_share(records.tx())?;
@@ -163,7 +244,34 @@ impl Enrolment {
             user_name: response.user_name,
             roles: response.roles,
             unit: response.unit,
-            book: self.begun.book,
+            book,
+            check_digits: row.digits,
+            awaits: row.awaits,
+        })
+    }
+
+    /// Whether it is the station that was expected, and its word on this book's key.
+    fn judge(&self, response: &EnrolResponse, known: EnrolmentRow) -> Result<EnrolmentRow, EnrolError> {
+        if let Some((origin, fingerprint)) = &known.expected {
+            let invitation = Invitation {
+                address: None,
+                code: self.begun.code.clone(),
+                origin: origin.clone(),
+                fingerprint: *fingerprint,
+            };
+            if !invitation.is_to(&response.origin, &response.checkpoint_key, &response.receipt_key) {
+                return Err(EnrolError::OtherStation);
+            }
+        }
+        let digits = response.check_digits(&self.begun.code, self.begun.book, &self.begun.public_key);
+        if digits.is_none() && (response.nonce.is_some() || known.expected.is_some()) {
+            let why = "its word on this phone's key is not signed by the station".to_owned();
+            return Err(SyncError::Reply(why).into());
+        }
+        Ok(EnrolmentRow {
+            digits,
+            awaits: response.awaits == Some(true),
+            ..known
         })
     }
 }
@@ -233,6 +341,9 @@ fn refused(status: u16, bytes: &[u8]) -> EnrolError {
         | RefusalCode::TooLarge
         | RefusalCode::SignIn
         | RefusalCode::UnknownBook
+        | RefusalCode::Blocked
+        | RefusalCode::Attestation
+        | RefusalCode::AwaitingConfirmation
         | RefusalCode::TryLater
         | RefusalCode::Internal
         | RefusalCode::Other(_) => EnrolError::Refused { code, text },

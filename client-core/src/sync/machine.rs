@@ -16,6 +16,7 @@ use super::rounds::Next;
 use super::verify::{self, Known, Standing, read_refusal};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 use crate::core::Core;
+use crate::ended;
 use crate::store::sync_state::{self, OwnBook};
 use crate::store::{digests, pages};
 use crate::transport::{Outcome, OutgoingRequest, TransportFault};
@@ -208,6 +209,13 @@ impl<'c> SyncMachine<'c> {
         let unbelievable = |fault: codec::CodecError| SyncError::Reply(fault.to_string());
         let bytes = wire::unpack(packed).map_err(unbelievable)?;
         let reply: ExchangeResponse = wire::read("reply", &bytes).map_err(unbelievable)?;
+        if let Some(order) = &reply.wipe {
+            // Nothing is stored from here on but by the parting.
+            ended::hear(self.core, &self.book, order, &reply, now)?;
+            self.answered += 1;
+            (self.state, self.report.fault) = (State::Done, Some(SyncFault::Ended { why: order.why.clone() }));
+            return Ok(Vec::new());
+        }
         if reply.renew == Some(true) {
             return self.renew(now);
         }
@@ -313,6 +321,7 @@ impl<'c> SyncMachine<'c> {
                 Ok(())
             }
             RefusalCode::UnknownBook => self.finish(now, Some(SyncFault::UnknownBook)),
+            RefusalCode::AwaitingConfirmation => self.finish(now, Some(SyncFault::AwaitingConfirmation)),
             RefusalCode::Version => self.finish(now, Some(SyncFault::UpgradeRequired)),
             // Its own word that our cursor is on no ledger of its: what `verify` would say of its reply.
             RefusalCode::Other(code) if code == UNKNOWN_HISTORY => {
@@ -326,7 +335,12 @@ impl<'c> SyncMachine<'c> {
             }
             // Others have proved it to the station: it takes nothing from anybody until its operator has looked.
             RefusalCode::Other(code) if code == HISTORY_ALARM => Err(SyncError::StationChanged(refusal.text)),
-            RefusalCode::Malformed | RefusalCode::TooLarge | RefusalCode::EnrolmentCode | RefusalCode::Other(_) => {
+            RefusalCode::Malformed
+            | RefusalCode::TooLarge
+            | RefusalCode::EnrolmentCode
+            | RefusalCode::Blocked
+            | RefusalCode::Attestation
+            | RefusalCode::Other(_) => {
                 let Refusal { code, text, .. } = refusal;
                 self.finish(now, Some(SyncFault::Refused { code, text }))
             }

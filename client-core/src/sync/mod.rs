@@ -27,9 +27,10 @@ mod waiting;
 pub(crate) mod testing;
 
 pub(crate) use ask::APP;
-pub use enrol::{EnrolError, Enrolled, Enrolment};
+pub use enrol::{EnrolError, Enrolled, Enrolment, EnrolmentShown, KeyAttestor, enrolment};
 pub use machine::{Step, SyncMachine};
 pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
+pub(crate) use seal::seal;
 pub(crate) use status::token;
 pub use status::{SyncStatus, WaitingBecause, is_enrolled, pins, status, verify};
 pub use vault::{KeyVault, StoreVault};

@@ -131,6 +131,17 @@ pub enum SyncFault {
     /// The station does not know this book: enrol again; what waits goes along.
     #[error("the station does not know this phone: enrol it again; nothing that waits is lost")]
     UnknownBook,
+    /// The chief has not compared the check digits of this phone yet: show them ([`super::enrolment`]).
+    #[error(
+        "the station waits until the chief has compared this phone's check digits: show them to him; nothing that waits is lost"
+    )]
+    AwaitingConfirmation,
+    /// The station has put this phone out of use: go on with [`crate::drive::part`], which hands in what waits.
+    #[error("the station has put this phone out of use ({why}): what waits is handed in, then keys and records are destroyed")]
+    Ended {
+        /// `lost`, `retired`, `transferred` or `blocked`.
+        why: String,
+    },
     /// The station speaks another version: update the app.
     #[error("the station asks for another version of the app: update it")]
     UpgradeRequired,

@@ -9,9 +9,9 @@ use crate::core::Core;
 use crate::store::pages;
 use crate::store::sync_state::OwnBook;
 
-/// Seals what waits into pages.
-pub(super) fn seal(core: &Core, book: &OwnBook, signer: &dyn Signer, now: UnixMillis) -> Result<(), SyncError> {
-    let unsigned = core.write(|records| {
+/// Seals what waits into pages; also once the book has ended, for what is handed in then.
+pub(crate) fn seal(core: &Core, book: &OwnBook, signer: &dyn Signer, now: UnixMillis) -> Result<(), SyncError> {
+    let unsigned = core.write_past_end(|records| {
         let tx = records.tx();
         apply::draft_all(core, tx, book, now)?;
         pages::unsigned(tx)
@@ -24,7 +24,7 @@ pub(super) fn seal(core: &Core, book: &OwnBook, signer: &dyn Signer, now: UnixMi
         let sealed = SealedPage::seal(page.header, [0; 32], Vec::new(), signer)?;
         signed.push((page.hash, sealed.signature));
     }
-    core.write(|records| {
+    core.write_past_end(|records| {
         let tx = records.tx();
         signed
             .iter()

@@ -36,7 +36,10 @@ impl KeyVault for StoreVault<'_> {
     }
 
     fn load(&self, handle: &str) -> Result<Box<dyn Signer + Send>, SyncError> {
-        let secret = self.0.read(|tx| sync_state::secret(tx, handle))?.ok_or(SyncError::KeyLost)?;
+        let secret = self
+            .0
+            .read_past_end(|tx| sync_state::secret(tx, handle))?
+            .ok_or(SyncError::KeyLost)?;
         Ok(Box::new(BookKey::from_secret(&secret)?))
     }
 }

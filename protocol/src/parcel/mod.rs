@@ -53,6 +53,9 @@ pub enum ParcelFault {
     /// The pages before those in it have not come.
     #[error("another parcel of the same author comes before this one: keep it, it is delivered again")]
     Early,
+    /// Its author's book has ended: what is in it is held for the chief, who decides.
+    #[error("the writing of the phone that made the parcel has ended: what is in it is held for the station's chief")]
+    Ended,
 }
 
 impl ParcelFault {
@@ -67,6 +70,7 @@ impl ParcelFault {
             Self::Signature => "parcel_signature",
             Self::UnknownBook => "parcel_unknown_book",
             Self::Early => "parcel_early",
+            Self::Ended => "parcel_ended",
         }
     }
 }

@@ -4,7 +4,7 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use super::{BucketRecords, KeyShare, PinsOffer, Receipt, SealingOffer, VerdictRun, WIRE_VERSION};
+use super::{BucketRecords, Held, KeyShare, PinsOffer, Receipt, SealingOffer, VerdictRun, WIRE_VERSION, WipeOrder};
 use crate::codec::domain;
 use crate::digest::SetDigest;
 use crate::id::{BookId, Hash, IncarnationId, RecordId};
@@ -253,7 +253,12 @@ pub struct ExchangeResponse {
     /// The key that parcels are sealed to, when the phone asked for it.
     #[n(21)]
     pub sealing: Option<SealingOffer>,
-    // 22 and 23 are reserved.
+    /// The book has ended: nothing comes down any more, and the phone parts with what it has.
+    #[n(22)]
+    pub wipe: Option<WipeOrder>,
+    /// With `wipe`: what of the request's pages is held for the chief.
+    #[n(23)]
+    pub held: Option<Held>,
     /// The share of the phone's key that the station keeps now ([`super::share_name`]), when the request brought one.
     #[n(24)]
     pub share: Option<Hash>,
@@ -295,6 +300,8 @@ impl ExchangeResponse {
             pins: None,
             share: None,
             lease_ms: None,
+            wipe: None,
+            held: None,
         }
     }
 }

@@ -4,8 +4,10 @@
 
 mod app;
 mod blob;
+mod ended;
 mod enrol;
 mod exchange;
+mod invitation;
 mod notes;
 mod parcel;
 mod pins;
@@ -17,11 +19,16 @@ mod verdict;
 
 pub use app::AppVersion;
 pub use blob::{BlobPiece, BlobRefusal, BlobStanding, StandingRequest, StandingResponse};
-pub use enrol::{EnrolRequest, EnrolResponse, enrol_message};
+pub use ended::{Held, NotHeld, WipeOrder, WipeReceipt, WipedRequest, WipedResponse, wiped_message};
+pub use enrol::{
+    Attestation, EnrolRequest, EnrolResponse, attestation_challenge, check_digits, code_letters, enrol_message, enrolled_message,
+    station_fingerprint,
+};
 pub use exchange::{
     Challenged, Cursor, ExchangeRequest, ExchangeResponse, FeedEntry, FeedLeaf, Fill, GivenEntry, KindFile, Owes, PageAnswer,
     exchange_message,
 };
+pub use invitation::{Invitation, InvitationFault};
 pub use notes::{NoteAnswer, NotesRequest, NotesResponse};
 pub use parcel::{DeliverRequest, DeliverResponse, SealingOffer};
 pub use pins::{PinsOffer, pins_message};

@@ -17,6 +17,12 @@ pub enum RefusalCode {
     UnknownBook,
     /// The code of an enrolment is wrong, used or run out.
     EnrolmentCode,
+    /// The person is blocked: nothing is enrolled for him.
+    Blocked,
+    /// The station wants a proof that the key lives in a phone's hardware, and has none that holds.
+    Attestation,
+    /// The book is enrolled, and its chief has not compared the check digits yet.
+    AwaitingConfirmation,
     /// The version of these messages is not spoken here.
     Version,
     /// The station is busy or restarting: try again later.
@@ -37,6 +43,9 @@ impl RefusalCode {
             Self::SignIn => "sign_in",
             Self::UnknownBook => "unknown_book",
             Self::EnrolmentCode => "enrolment_code",
+            Self::Blocked => "blocked",
+            Self::Attestation => "attestation",
+            Self::AwaitingConfirmation => "awaiting_confirmation",
             Self::Version => "version",
             Self::TryLater => "try_later",
             Self::Internal => "internal",
@@ -52,7 +61,7 @@ impl RefusalCode {
             Self::Malformed => 400,
             Self::TooLarge => 413,
             Self::SignIn => 401,
-            Self::UnknownBook | Self::EnrolmentCode => 403,
+            Self::UnknownBook | Self::EnrolmentCode | Self::Blocked | Self::Attestation | Self::AwaitingConfirmation => 403,
             Self::Version => 426,
             Self::TryLater => 503,
             Self::Internal => 500,
@@ -68,6 +77,9 @@ impl From<&str> for RefusalCode {
             Self::SignIn,
             Self::UnknownBook,
             Self::EnrolmentCode,
+            Self::Blocked,
+            Self::Attestation,
+            Self::AwaitingConfirmation,
             Self::Version,
             Self::TryLater,
             Self::Internal,

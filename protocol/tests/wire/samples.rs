@@ -1,5 +1,7 @@
 //! One sample of every wire form, made of fixed bytes.
 
+#[path = "samples/ended.rs"]
+mod ended;
 #[path = "samples/exchange.rs"]
 mod exchange;
 #[path = "samples/parcels.rs"]
@@ -232,6 +234,7 @@ pub(crate) fn enrolment() -> (EnrolRequest, EnrolResponse) {
         key: public,
         device: "phone".into(),
         app: "1.0".into(),
+        attestation: None,
     };
     let station = StationKey::from_bytes(&[14; 32]).verifying_key().to_bytes().to_vec();
     let response = EnrolResponse {
@@ -247,6 +250,9 @@ pub(crate) fn enrolment() -> (EnrolRequest, EnrolResponse) {
         server_time: AT,
         sealing: None,
         pins: None,
+        awaits: None,
+        nonce: None,
+        signature: None,
     };
     (request, response)
 }
@@ -338,6 +344,7 @@ pub(crate) fn forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     .chain(parcel_forms())
     .chain(pin_forms())
     .chain(unlock_forms())
+    .chain(ended::ended_forms())
     .chain(entries())
     .collect()
 }

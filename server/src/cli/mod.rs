@@ -1,5 +1,6 @@
 //! The command line: one command for each thing that an operator does. Exit codes: 0 done, 1 not done, 2 asked wrongly.
 
+mod book;
 mod demo;
 mod error;
 mod logs;
@@ -85,6 +86,9 @@ enum Command {
     /// Opens emergency notes without a station
     #[command(subcommand)]
     Note(unlock::Note),
+    /// Lets phones in and puts them out
+    #[command(subcommand)]
+    Book(book::Book),
 }
 
 #[derive(Debug, Subcommand)]
@@ -174,7 +178,8 @@ fn obey(command: Command) -> Result<ExitCode, CommandError> {
         Command::Import(import) => registry::import(import),
         Command::Export(export) => registry::export(export).map(done),
         Command::Grant(grant) => people::grant(grant).map(done),
-        Command::EnrolCode(of_user) => people::enrolment_code(of_user).map(done),
+        Command::EnrolCode(of_user) => book::enrolment_code(of_user).map(done),
+        Command::Book(command) => book::book(command).map(done),
         Command::UnlockCode(of_user) => unlock::unlock_code(of_user).map(done),
         Command::UnitKey(command) => unlock::unit_key(command).map(done),
         Command::Note(command) => unlock::note(command).map(done),

@@ -1,4 +1,4 @@
-//! `user` and `enrol-code`: people, their tokens and their phones, by the operator at the machine.
+//! `user`, `unit` and `grant`: people, their tokens, their units, by the operator at the machine.
 
 use beatbook_protocol::id::{RecordId, UnitId, UserId};
 use clap::{Args, Subcommand};
@@ -294,12 +294,6 @@ pub(crate) fn grant(grant: Grant) -> Result<(), CommandError> {
         ended: grant.end,
     };
     Ok(upkeep::open(grant.common.settings)?.grant(None, grant.record, &order)?)
-}
-
-/// Prints a one-time code for a person's phone.
-pub(crate) fn enrolment_code(OfUser { user, common }: OfUser) -> Result<(), CommandError> {
-    let out = Output::new(common.json);
-    out.report(&upkeep::open(common.settings)?.enrolment_code(None, user)?)
 }
 
 fn add(add: Add) -> Result<(), CommandError> {

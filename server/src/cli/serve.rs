@@ -33,6 +33,7 @@ pub(crate) fn serve(config: Config) -> Result<(), CommandError> {
     let station = Station::open(&config.data, &config.keys, &kind_files(config.kinds.as_deref())?, env)?
         .asking_for_app(config.app_min)
         .signing_in_by(config.sign_in.clone())?
+        .enrolling_by(config.enrolment.clone())
         .leasing(config.lease_ms)
         .showing(Arc::clone(&shown));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -92,21 +93,25 @@ async fn answer(station: Arc<Station>, shown: Arc<Shown>, config: Config) -> Res
     tokio::spawn(shown.look_after(station.env.clone()));
     let open = OpenConnections::default();
     let router = router(Arc::clone(&station), &http, open.clone());
-    let time = tokio::spawn(keep_time(Arc::clone(&station)));
-    let ending = Arc::clone(&station);
-    let stop = async move {
-        stop.await;
-        ending.end_hints();
+    let stop = {
+        let station = Arc::clone(&station);
+        async move {
+            stop.await;
+            station.end_hints();
+        }
     };
     output::line(&format!("listening on {address}"))?;
     tracing::info!(address, "listening");
     if let Some(path) = &http.address_file {
         write_address(path, &address).map_err(CommandError::io("writing the address file"))?;
     }
+    let noticing = tokio::spawn(notice_others(Arc::clone(&station)));
+    let time = tokio::spawn(keep_time(Arc::clone(&station)));
     let anchoring = tokio::spawn(anchor_now_and_then(station));
     listener.serve(router, &http, open, stop).await;
-    time.abort();
-    anchoring.abort();
+    for task in [noticing, time, anchoring] {
+        task.abort();
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -139,6 +144,20 @@ async fn anchor_now_and_then(station: Arc<Station>) {
             Ok(Err(fault)) => tracing::error!(%fault, "the audit log could not be fixed in the ledger"),
             // The panic hook has said where.
             Err(_) => tracing::error!("fixing the audit log in the ledger did not end well"),
+        }
+    }
+}
+
+/// How often the server looks whether a command beside it wrote into the ledger: a book that it ended is out within a second.
+const NOTICE: Duration = Duration::from_millis(500);
+
+async fn notice_others(station: Arc<Station>) {
+    loop {
+        tokio::time::sleep(NOTICE).await;
+        let looking = Arc::clone(&station);
+        let looked = tokio::task::spawn_blocking(move || looking.notice_others()).await;
+        if let Ok(Err(fault)) = looked {
+            tracing::warn!(%fault, "what other commands wrote was not looked at");
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn open(settings: Settings) -> Result<Station, CommandError> {
     let config = settings.resolve()?;
     let kinds = kind_files(config.kinds.as_deref())?;
     let station = Station::open(&config.data, &config.keys, &kinds, Environment::system())?;
-    Ok(station.signing_in_by(config.sign_in)?)
+    Ok(station.enrolling_by(config.enrolment).signing_in_by(config.sign_in)?)
 }
 
 /// Verifies the ledger; fails when anything does not hold.

@@ -98,7 +98,7 @@ impl Fault {
             }
             Self::NoRoute | Self::NoMethod | Self::NoVersion | Self::NoRecord => Refusal::new(
                 &RefusalCode::Malformed,
-                "there is no such call: calls are POST /sync/v1/enrol, exchange, parcels, unlock and notes, and GET /sync/v1/hints",
+                "there is no such call: calls are POST /sync/v1/enrol, exchange, parcels, unlock, notes and wiped, and GET /sync/v1/hints",
             ),
             Self::Blob(refusal) => refusal.refusal(),
             Self::Malformed(text) => Refusal::new(&RefusalCode::Malformed, text),

@@ -14,6 +14,7 @@ mod account;
 mod app;
 mod audit;
 mod blobs;
+mod books;
 mod cookie;
 mod decode;
 mod download;

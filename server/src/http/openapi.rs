@@ -5,8 +5,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    about, account, audit, blobs, download, hints, imports, members, merges, moves, provider, records, registry, review, sign_in,
-    sync, unlock,
+    about, account, audit, blobs, books, download, hints, imports, members, merges, moves, provider, records, registry, review,
+    sign_in, sync, unlock,
 };
 
 #[derive(Debug, OpenApi)]
@@ -20,6 +20,7 @@ use super::{
         sync::deliver,
         unlock::unlock,
         unlock::take_notes,
+        sync::wiped,
         blobs::capabilities,
         blobs::create,
         blobs::progress,
@@ -88,6 +89,13 @@ use super::{
         account::revoke_token,
         unlock::unlock_code,
         unlock::notes,
+        books::enrolment,
+        books::book,
+        books::confirm,
+        books::end,
+        books::quarantine,
+        books::admit,
+        books::refuse,
         about::status,
         about::kinds,
         about::checkpoint,

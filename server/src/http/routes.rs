@@ -14,8 +14,8 @@ use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
 use super::{
-    about, access, account, audit, blobs, download, hints, imports, members, merges, moves, observe, openapi, provider, records,
-    registry, review, sign_in, sync, unlock,
+    about, access, account, audit, blobs, books, download, hints, imports, members, merges, moves, observe, openapi, provider,
+    records, registry, review, sign_in, sync, unlock,
 };
 use crate::config::HttpConfig;
 use crate::policy::Permission;
@@ -58,6 +58,7 @@ pub fn routes() -> Vec<Route> {
         send("/sync/v1/parcels",                            Book,                     sync::deliver),
         send("/sync/v1/unlock",                             Book,                   unlock::unlock),
         send("/sync/v1/notes",                              Book,                   unlock::take_notes),
+        send("/sync/v1/wiped",                              Book,                     sync::wiped),
         // Blobs: uploads are tus 1.0.0
         call(Method::OPTIONS, "/sync/v1/blobs",          Open, blobs::capabilities),
         call(Method::POST,    "/sync/v1/blobs",          Book, blobs::create),
@@ -133,6 +134,14 @@ pub fn routes() -> Vec<Route> {
         send("/api/v1/users/{id}/token",                    Person(P::OwnSession),  account::issue_token),
         read("/api/v1/users/{id}/tokens",                   Person(P::OwnSession),  account::tokens),
         send("/api/v1/users/{id}/tokens/revoke",            Person(P::OwnSession),  account::revoke_token),
+        // How phones come and go
+        read("/api/v1/enrolment-codes/{id}",                Person(P::IssueCodes),    books::enrolment),
+        read("/api/v1/books/{id}",                          Person(P::OwnSession),    books::book),
+        send("/api/v1/books/{id}/confirm",                  Person(P::IssueCodes),    books::confirm),
+        send("/api/v1/books/{id}/end",                      Person(P::OwnSession),    books::end),
+        read("/api/v1/quarantine",                          Person(P::AdmitSetAside), books::quarantine),
+        send("/api/v1/quarantine/admit",                    Person(P::AdmitSetAside), books::admit),
+        send("/api/v1/quarantine/refuse",                   Person(P::AdmitSetAside), books::refuse),
         // The station about itself
         read("/api/v1/status",                              Person(P::SeeStatus),     about::status),
         read("/api/v1/kinds",                               Person(P::SeeStation),    about::kinds),

@@ -1,6 +1,8 @@
 //! The phones' calls: packed messages in, packed messages out, every fault a packed `Refusal` under its HTTP status. Reads no entry and
 //! knows no verdict.
 
+use std::net::IpAddr;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use beatbook_protocol::codec::CodecError;
 use beatbook_protocol::limits::EXCHANGE_WIRE_BYTES_MAX;
-use beatbook_protocol::wire::{self, Challenged, EnrolRequest, MEDIA_TYPE, Refusal};
+use beatbook_protocol::wire::{self, Challenged, EnrolRequest, MEDIA_TYPE, Refusal, WipedRequest};
 
 use super::access::bearer;
 use super::app::{App, Shared};
@@ -51,20 +53,51 @@ impl IntoResponse for Refused {
 )]
 pub(crate) async fn enrol(State(app): State<Shared>, request: Request) -> Response {
     let reply = async {
+        let from = request.extensions().get::<IpAddr>().copied();
         let packed = receive(&app, request, ENROL_BYTES_MAX).await?;
         let request = wire::unpack(&packed)
             .and_then(|bytes| wire::read::<EnrolRequest>("enrolment", &bytes))
             .map_err(|error| of_codec(&error))?;
         let reply = app
-            .call(move |station| station.enrol(&request))
+            .call(move |station| station.enrol_from(&request, from))
             .await
             .map_err(|fault| fault.refusal())??;
-        wire::pack(&reply).map_err(|error| {
-            tracing::error!(%error, "a reply could not be packed");
-            Fault::Internal.refusal()
-        })
+        packed_reply(&reply)
     };
     answer(&app, reply.await)
+}
+
+/// The last word of a phone whose book has ended, signed by the book's key before it was destroyed.
+#[utoipa::path(
+    post,
+    path = "/sync/v1/wiped",
+    tag = "phones",
+    request_body(content = Vec<u8>, content_type = MEDIA_TYPE, description = "WipedRequest of protocol/wire.cddl, packed"),
+    responses(
+        (status = 200, content_type = MEDIA_TYPE, body = Vec<u8>, description = "WipedResponse, packed"),
+        (status = "4XX", content_type = MEDIA_TYPE, body = Vec<u8>, description = "Refusal, packed"),
+    )
+)]
+pub(crate) async fn wiped(State(app): State<Shared>, request: Request) -> Response {
+    let reply = async {
+        let packed = receive(&app, request, ENROL_BYTES_MAX).await?;
+        let request = wire::unpack(&packed)
+            .and_then(|bytes| wire::read::<WipedRequest>("last word", &bytes))
+            .map_err(|error| of_codec(&error))?;
+        let reply = app
+            .call(move |station| station.wiped(&request))
+            .await
+            .map_err(|fault| fault.refusal())??;
+        packed_reply(&reply)
+    };
+    answer(&app, reply.await)
+}
+
+fn packed_reply<T: minicbor::Encode<()>>(reply: &T) -> Result<Vec<u8>, Refusal> {
+    wire::pack(reply).map_err(|error| {
+        tracing::error!(%error, "a reply could not be packed");
+        Fault::Internal.refusal()
+    })
 }
 
 /// Pages up, verdicts and the feed down.

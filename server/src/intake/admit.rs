@@ -13,6 +13,7 @@ use beatbook_protocol::wire::{PageAnswer, Verdict, runs};
 use super::Author;
 use super::desk::Look;
 use super::lane::JudgedLane;
+use super::refuse_ended;
 use super::verify::Arrived;
 use crate::error::StationError;
 use crate::kinds::Kinds;
@@ -111,9 +112,11 @@ impl<'a> Admission<'a> {
         (!self.fates.iter().any(is_written)).then(|| self.answers(&[]))
     }
 
-    /// Appends the batch with all that follows from it; none when something moved since it was planned.
+    /// Appends the batch with all that follows from it; none when something moved since it was planned. Fails with `Ended` when the
+    /// author's book has ended since.
     pub(super) fn append(&self, look: &WriteLook<'_>) -> Result<Option<Vec<PageAnswer>>, StationError> {
         let tx = look.tx;
+        refuse_ended(tx, look.author.book)?;
         if self.has_moved(tx, look.author)? {
             return Ok(None);
         }

@@ -15,12 +15,14 @@ mod admit;
 mod change;
 mod cores;
 mod desk;
+mod held;
 mod lane;
 mod merge;
 mod own;
 mod plan;
 mod verify;
 
+use beatbook_protocol::id::BookId;
 use beatbook_protocol::limits::PAGE_BYTES_SEAL;
 use beatbook_protocol::page::SealedPage;
 use beatbook_protocol::time::UnixMillis;
@@ -29,11 +31,13 @@ use beatbook_protocol::wire::PageAnswer;
 pub(crate) use act::said_bytes;
 pub(crate) use admit::AdmittedPage;
 pub(crate) use desk::Author;
+pub(crate) use held::{HeldEntry, judge_held};
 pub(crate) use own::{OwnEntry, seal_own};
+pub(crate) use verify::known as known_answer;
 
 use crate::error::StationError;
 use crate::kinds::Kinds;
-use crate::store::Store;
+use crate::store::{ReadTx, Store};
 use admit::WriteLook;
 use desk::Look;
 use plan::{judge_here, judge_on_all_cores, plan};
@@ -46,6 +50,14 @@ const PLANS_MAX: usize = 4;
 const BATCH_BYTES: usize = 4 * PAGE_BYTES_SEAL;
 /// Pages in one batch, however small.
 const BATCH_PAGES: usize = 64;
+
+/// Refuses to write for a book that has ended meanwhile: what commits after its end is not taken in as its author's.
+pub(crate) fn refuse_ended(tx: &ReadTx<'_>, book: BookId) -> Result<(), StationError> {
+    match tx.book_end(book)? {
+        Some(_) => Err(StationError::Ended(book)),
+        None => Ok(()),
+    }
+}
 
 /// Takes pages in, in their order, or says why not; one answer for each. What is answered was flushed.
 pub(crate) fn take_in_all(

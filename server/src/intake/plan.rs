@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use beatbook_protocol::entry::{Entry, identity};
 use beatbook_protocol::id::{Hash, IncarnationId, RecordId};
-use beatbook_protocol::page::{Tip, VerifiedPage};
+use beatbook_protocol::page::{Header, Tip, VerifiedPage};
 use beatbook_protocol::wire::Verdict;
 
 use super::admit::{Admission, AdmittedPage, Fate};
@@ -62,6 +62,14 @@ pub(super) fn plan<'p>(
         AdmittedPage::judged(page, verdicts, look.received)
     });
     Ok(Admission::of(arrived, fates, pages.collect(), judged))
+}
+
+/// Judges lanes under the look that is at hand, those last that look beyond their own record.
+pub(super) fn judge_apart(look: &Look<'_>, lanes: Vec<Lane>) -> Result<Vec<JudgedLane>, StationError> {
+    let (last, first): (Vec<Lane>, Vec<Lane>) = lanes.into_iter().partition(Lane::looks_beyond);
+    let mut judged = judge_here(look, first)?;
+    judge_last(look, &last, &mut judged)?;
+    Ok(judged)
 }
 
 /// Judges the few lanes that look beyond their own record, one after another, each knowing what was judged before it.
@@ -149,25 +157,12 @@ impl Dealer<'_> {
     }
 
     fn deal(&mut self, page: &Arc<VerifiedPage>) -> Result<(), StationError> {
-        let known = known_size(self.look, page)?;
+        let known = known_size(self.look, page.header())?;
         let number = self.pages.len();
         let mut verdicts = Vec::with_capacity(page.page().entries.len());
         for (position, (bytes, _)) in page.entries().enumerate() {
             let id = identity(bytes);
-            let matter = match Entry::parse(bytes) {
-                Ok(Entry::Change(entry)) => Ok((entry.record, Matter::Change(entry))),
-                Ok(Entry::Act(entry)) => Ok((entry.record, Matter::Act(entry))),
-                Ok(Entry::Other(sort)) => Err(refused(
-                    "not_understood",
-                    format!("entries of sort {sort} are not known here"),
-                )),
-                Ok(Entry::Registry(_) | Entry::Recovered(_)) if self.look.tx.is_accepted(&id)? => Err(Verdict::Duplicate),
-                Ok(Entry::Registry(_) | Entry::Recovered(_)) => Err(refused(
-                    "forbidden",
-                    "the registry, and what was recovered, are the station's to write".into(),
-                )),
-                Err(fault) => Err(refused("malformed", fault.to_string())),
-            };
+            let matter = matter_of(self.look, &id, bytes)?;
             verdicts.push(matter.as_ref().err().cloned());
             if let Ok((record, matter)) = matter {
                 let place = Place { page: number, position };
@@ -185,9 +180,27 @@ impl Dealer<'_> {
     }
 }
 
+/// What an entry is about, and which record; or the verdict on one that is none of a phone's to write.
+pub(super) fn matter_of(look: &Look<'_>, id: &Hash, bytes: &[u8]) -> Result<Result<(RecordId, Matter), Verdict>, StationError> {
+    Ok(match Entry::parse(bytes) {
+        Ok(Entry::Change(entry)) => Ok((entry.record, Matter::Change(entry))),
+        Ok(Entry::Act(entry)) => Ok((entry.record, Matter::Act(entry))),
+        Ok(Entry::Other(sort)) => Err(refused(
+            "not_understood",
+            format!("entries of sort {sort} are not known here"),
+        )),
+        Ok(Entry::Registry(_) | Entry::Recovered(_)) if look.tx.is_accepted(id)? => Err(Verdict::Duplicate),
+        Ok(Entry::Registry(_) | Entry::Recovered(_)) => Err(refused(
+            "forbidden",
+            "the registry, and what was recovered, are the station's to write".into(),
+        )),
+        Err(fault) => Err(refused("malformed", fault.to_string())),
+    })
+}
+
 /// The ledger size that the author knew at least when he sealed the page.
-fn known_size(look: &Look<'_>, page: &VerifiedPage) -> Result<u64, StationError> {
-    let stamped = match &page.header().stamp.checkpoint {
+pub(super) fn known_size(look: &Look<'_>, header: &Header) -> Result<u64, StationError> {
+    let stamped = match &header.stamp.checkpoint {
         // What he saw in a life that is over counts as far as this one shares it.
         Some(position) => look
             .tx

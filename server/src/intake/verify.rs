@@ -63,7 +63,7 @@ pub(super) fn arrive(store: &Store, author: &Author, pages: Vec<SealedPage>) -> 
 }
 
 /// The stored answer to a page that was taken in before.
-pub(super) fn known(tx: &ReadTx<'_>, page: &Hash) -> Result<Option<PageAnswer>, StationError> {
+pub(crate) fn known(tx: &ReadTx<'_>, page: &Hash) -> Result<Option<PageAnswer>, StationError> {
     let Some(leaf) = tx.page_leaf(page)? else { return Ok(None) };
     let bytes = tx
         .leaf(leaf)?

@@ -218,7 +218,7 @@ fn differing(one: &Facts, other: &Facts) -> u32 {
     u32::try_from(changed).unwrap_or(u32::MAX)
 }
 
-fn title(kind: &CheckedKind, facts: &Facts) -> String {
+pub(crate) fn title(kind: &CheckedKind, facts: &Facts) -> String {
     let parts: Vec<String> = kind
         .title
         .iter()

@@ -1,5 +1,5 @@
 //! What was given back after a restore counts as what it is, under the name of the book that it is said to come from, and is marked until
-//! it comes in a page of that book.
+//! it comes in a page of that book. What a chief admitted of a book that had ended comes the same way, and bears his name.
 
 use beatbook_protocol::entry::{RecoveredEntry, identity};
 use beatbook_protocol::id::{RecordId, UserId};
@@ -33,6 +33,9 @@ pub(crate) fn fold(
         giver: recovered.giver,
     };
     tx.put_recovered(&row, &recovered.entry)?;
+    if let Some(by) = recovered.admitted_by {
+        tx.put_admitted(&entry, record, by)?;
+    }
     let place = Place {
         entry,
         book: recovered.book,

@@ -25,8 +25,11 @@ pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u
         }
         RegistryEvent::Membership(membership) => tx.put_membership(membership, leaf, position)?,
         RegistryEvent::AuditAnchor(anchor) => tx.put_audit_anchor(anchor, (leaf, position))?,
-        // Nobody comes into an ended phone again, whatever code he has.
-        RegistryEvent::BookEnd(end) => tx.drop_unlock_share(end.book)?,
+        RegistryEvent::BookEnd(end) => {
+            tx.put_book_end(end, leaf)?;
+            // Nobody comes into an ended phone again, whatever code he has.
+            tx.drop_unlock_share(end.book)?;
+        }
         RegistryEvent::UnitKey(key) => tx.put_unit_key(key)?,
         RegistryEvent::Hold(_) | RegistryEvent::Destruction(_) | RegistryEvent::Other(_) => {}
     }

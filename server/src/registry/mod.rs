@@ -1,8 +1,11 @@
 //! The registry: units, people, memberships, books and kinds, written into the ledger as events of the station's own book; and what lets
 //! people in: codes, tokens, challenges, which are this installation's alone.
 
+pub(crate) mod attempts;
+pub(crate) mod attest;
 pub(crate) mod devices;
 pub(crate) mod enrol;
+pub(crate) mod enrolments;
 mod export;
 pub(crate) mod grants;
 pub(crate) mod import;

@@ -10,16 +10,14 @@ use serde::Serialize;
 
 use super::members::{self, MembershipView};
 use super::realm::{self, Realm};
-use super::tokens::{self, random};
+use super::tokens::random;
 use super::{names, order, units};
 use crate::environment::Environment;
 use crate::error::StationError;
 use crate::policy::{self, Permission};
-use crate::station::{EnrolmentCode, Session, Station};
+use crate::station::{Session, Station};
 use crate::store::{ENDED, ReadTx, UserRow};
 
-/// Minutes that an enrolment code lives: long enough to walk to the colleague's desk.
-const CODE_MS: i64 = 30 * 60 * 1000;
 /// Letters and digits that nobody confuses (Crockford's base 32).
 const CODE_LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -232,23 +230,6 @@ pub(crate) fn check_not_blocked(row: &UserRow) -> Result<(), StationError> {
         )));
     }
     Ok(())
-}
-
-/// Draws a one-time code.
-pub(crate) fn enrolment_code(station: &Station, by: Option<&Session>, user: UserId) -> Result<EnrolmentCode, StationError> {
-    policy::require(by, Permission::IssueCodes)?;
-    let letters = letters::<10>(&station.env)?;
-    let code = format!(
-        "{}-{}",
-        letters.get(..5).unwrap_or_default(),
-        letters.get(5..).unwrap_or_default()
-    );
-    let expires_at = station.env.clock.now().plus(CODE_MS);
-    station.store.write(|tx| {
-        check_not_blocked(&his(tx, by, user, Permission::IssueCodes)?)?;
-        Ok::<_, StationError>(tx.put_enrolment_code(&tokens::hash(plain(&code).as_bytes()), user, expires_at)?)
-    })?;
-    Ok(EnrolmentCode { code, expires_at })
 }
 
 /// Random letters and digits, five bits each.

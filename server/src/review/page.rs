@@ -162,6 +162,7 @@ fn recovered(tx: &ReadTx<'_>, names: &Names, record: RecordId) -> Result<Vec<Rec
                 entry: row.entry,
                 author: of(row.book)?,
                 giver: of(row.giver)?,
+                admitted_by: tx.admitted_by(&row.entry)?.map(|by| names.person(by)),
             })
         })
         .collect()

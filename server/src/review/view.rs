@@ -177,7 +177,7 @@ pub struct RecordPage {
     pub duplicates: Vec<RecordRow>,
 }
 
-/// An entry that a colleague's phone gave back.
+/// An entry that a colleague's phone gave back, or that a chief admitted of a book that had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RecoveredLine {
     /// The entry.
@@ -185,8 +185,10 @@ pub struct RecoveredLine {
     pub entry: Hash,
     /// Whose book it is said to come from.
     pub author: PersonView,
-    /// Whose phone gave it back.
+    /// Whose phone gave it back; the station itself, where somebody admitted it.
     pub giver: PersonView,
+    /// Who admitted it of what a book sent after its end.
+    pub admitted_by: Option<PersonView>,
 }
 
 /// A photo or recording that a record names.

@@ -75,10 +75,12 @@ impl ReadTx<'_> {
         )
     }
 
-    /// A token by its hash.
+    /// A token by its hash; none of a book that has ended or whose check digits wait to be compared, wherever it is shown.
     pub(crate) fn token(&self, hash: &Hash) -> Result<Option<TokenRow>, StoreError> {
         self.one(
-            "SELECT user, book, issued_at, expires_at FROM token WHERE hash = ?1",
+            "SELECT user, book, issued_at, expires_at FROM token AS t WHERE hash = ?1
+             AND NOT EXISTS (SELECT 1 FROM book_end AS e WHERE e.book = t.book)
+             AND NOT EXISTS (SELECT 1 FROM enrolment AS n WHERE n.book = t.book AND n.confirmed_at IS NULL)",
             [hash.as_bytes()],
             |row| {
                 Ok(TokenRow {

@@ -40,6 +40,8 @@ pub(crate) const PROJECTIONS: &[(&str, &str)] = &[
     ("digest_sum", "unit, kind, kind_version, opener"),
     ("recovered", "entry"),
     ("unit_key", "unit, key"),
+    ("book_end", "book"),
+    ("admitted", "entry"),
     ("snapshot", "record, document"),
 ];
 

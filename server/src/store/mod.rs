@@ -11,6 +11,8 @@ mod connection;
 mod digests;
 mod documents;
 mod dump;
+mod ended;
+mod enrolments;
 mod entries;
 mod files;
 mod glass;
@@ -32,12 +34,15 @@ mod unlock;
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 pub(crate) use access::{Contact, StationRow, TokenRow};
 pub(crate) use audit::{AuditQuery, AuditedLine};
 pub(crate) use blobs::{FileRow, NamedBlob, UploadRow};
 pub(crate) use digests::{DigestGroup, DigestParts, DigestRow};
+pub(crate) use ended::{BookEndRow, Decision, HeldEntryRow, HeldPageRow, HeldState};
+pub(crate) use enrolments::{EnrolledRow, EnrolmentRow};
 pub(crate) use entries::{EntryRow, FeedRecord, FeedRow, PutEntry};
 pub(crate) use files::{copy_into, inspect, look};
 pub(crate) use glass::GlassRow;
@@ -104,6 +109,8 @@ pub(crate) struct Store {
     readers: Mutex<Vec<Connection>>,
     /// Told after each commit that appended.
     pub(crate) news: News,
+    /// Leaves that were there when the news were told last.
+    told: AtomicU64,
 }
 
 /// Read connections kept open; more are opened when more read at once, and closed after.
@@ -126,6 +133,7 @@ impl Store {
             writer: Mutex::new(writer),
             readers: Mutex::new(Vec::new()),
             news: News::default(),
+            told: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -158,6 +166,10 @@ impl Store {
             growth: RefCell::default(),
         };
         let result = step(&write)?;
+        if write.growth.borrow().leaves {
+            // Before the commit, so that it is never taken for another process's.
+            self.told.store(write.size()?, Ordering::SeqCst);
+        }
         let growth = write.growth.into_inner();
         tx.commit().map_err(StoreError::from)?;
         drop(conn);
@@ -165,6 +177,23 @@ impl Store {
             self.news.tell(growth);
         }
         Ok(result)
+    }
+}
+
+impl Store {
+    /// Tells who listens when another process wrote into the ledger (a command beside the server): what it was is not known, so
+    /// everybody looks whether he is still let in.
+    pub(crate) fn notice_others(&self) -> Result<(), StoreError> {
+        let size = self.read(|tx| tx.size())?;
+        let told = self.told.swap(size, Ordering::SeqCst);
+        if told < size {
+            self.news.tell(Growth {
+                leaves: true,
+                registry: true,
+                ..Growth::default()
+            });
+        }
+        Ok(())
     }
 }
 

@@ -52,9 +52,12 @@ impl ReadTx<'_> {
         )
     }
 
-    /// Records with entries that rest on their giver's word.
+    /// Records with entries that rest on their giver's word. What a chief admitted rests on its author's signature, as he saw it.
     pub(crate) fn recovered_records(&self) -> Result<u64, StoreError> {
-        self.count("SELECT count(DISTINCT record) FROM recovered WHERE returned IS NULL", [])
+        self.count(
+            "SELECT count(DISTINCT record) FROM recovered WHERE returned IS NULL AND entry NOT IN (SELECT entry FROM admitted)",
+            [],
+        )
     }
 
     /// The alarm, if it was raised.

@@ -56,6 +56,7 @@ impl Phone {
             proof: key.sign(&wire::enrol_message(code, book, &public)).unwrap(),
             device: "test phone".into(),
             app: "0".into(),
+            attestation: None,
         };
         let reply = desk.sync("/sync/v1/enrol", wire::pack(&request).unwrap(), &[]).await;
         let response: EnrolResponse = wire::read("enrolment", &reply.message()).unwrap();
@@ -89,6 +90,11 @@ impl Phone {
             assert_eq!(verdict_of(&answer.verdicts, position), Some(Verdict::Accepted), "{answer:?}");
         }
         record
+    }
+
+    /// Its book.
+    pub(crate) fn book(&self) -> BookId {
+        self.book
     }
 
     /// A packed request with these pages.

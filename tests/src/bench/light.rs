@@ -77,6 +77,7 @@ impl LightPhone {
             proof,
             device: "bench".into(),
             app: "bench".into(),
+            attestation: None,
         };
         // A day's work of 300 phones may wait for its turn longer than a person would.
         let http = reqwest::Client::builder()

@@ -34,6 +34,30 @@ pub async fn register(chief: &Chief, name: &str, role: &str) -> Result<String> {
     Ok(text(&code, "code"))
 }
 
+/// Adds a person and issues an invitation for his phone: the enrolment's number, and the line that the phone's camera reads.
+///
+/// # Errors
+/// Those of the calls.
+pub async fn invite(chief: &Chief, name: &str, role: &str) -> Result<(String, String)> {
+    let user = chief
+        .post("/api/v1/users", &json!({ "name": name, "roles": [role] }), None)
+        .await?;
+    let id = text(&user, "user");
+    let code = chief
+        .post(&format!("/api/v1/users/{id}/enrolment-code"), &json!({}), None)
+        .await?;
+    Ok((text(&code, "id"), text(&code, "invitation")))
+}
+
+/// The digits that the phone of an enrolment must show.
+///
+/// # Errors
+/// Those of the call.
+pub async fn check_digits(chief: &Chief, enrolment: &str) -> Result<String> {
+    let view = chief.get(&format!("/api/v1/enrolment-codes/{enrolment}")).await?;
+    Ok(text(&view["book"], "check_digits"))
+}
+
 /// All rows of a list, page by page.
 ///
 /// # Errors

@@ -83,14 +83,18 @@ pub async fn run(plan: &DayPlan, now: UnixMillis, progress: &(dyn Fn(String) + S
 async fn enrol(plan: &DayPlan, desk: &Chief, url: &str, began: UnixMillis) -> Result<Vec<OnDuty>, DayError> {
     let mut staff = Vec::new();
     for (number, (name, role)) in (0_u64..).zip(PEOPLE) {
-        let code = chief::register(desk, name, role).await?;
+        let (enrolment, invitation) = chief::invite(desk, name, role).await?;
         let clock = DayClock::standing_at(began);
         let mut phone = Phone::open(name, &plan.root.join(format!("phone-{}.db", number + 1)), url, &clock)?;
-        let user = phone.enrol(&code).await?;
+        let enrolled = phone.enrol_by(&invitation).await?;
+        // Both look at their screens.
+        if enrolled.check_digits != Some(chief::check_digits(desk, &enrolment).await?) {
+            return Err(DayError::Wrong(format!("{name}: phone and station show different digits")));
+        }
         phone.sync().await?;
         staff.push(OnDuty {
             phone,
-            user,
+            user: enrolled.user,
             seeded: Seeded::new(plan.seed ^ (number + 1)),
         });
     }

@@ -78,6 +78,7 @@ impl HandPhone {
             key: public,
             device: "by hand".into(),
             app: "by hand".into(),
+            attestation: None,
         };
         Ok((phone, packed(&request)?))
     }

@@ -291,6 +291,7 @@ pub fn is_an_answer(error: &CoreError, is_full: bool) -> bool {
         CoreError::UnknownRecord(_)
         | CoreError::Unknown { .. }
         | CoreError::NotEnrolled
+        | CoreError::Ended
         | CoreError::WrongKey
         | CoreError::UpgradeRequired
         | CoreError::StorageDamaged { .. }

@@ -137,9 +137,12 @@ impl Way<'_> {
             Err(EnrolError::Network(_)) => Ok(Enrolling::Again),
             Err(EnrolError::Refused { .. }) if !sound => Ok(Enrolling::Again),
             Err(EnrolError::Sync(fault)) => judge(fault, sound, is_full).map(|_| Enrolling::Again),
-            Err(fault @ (EnrolError::Refused { .. } | EnrolError::UpgradeRequired | EnrolError::Untrusted(_))) => {
-                Err(broken(format!("an enrolment: {fault}")))
-            }
+            Err(
+                fault @ (EnrolError::Refused { .. }
+                | EnrolError::UpgradeRequired
+                | EnrolError::Untrusted(_)
+                | EnrolError::OtherStation),
+            ) => Err(broken(format!("an enrolment: {fault}"))),
         }
     }
 

@@ -171,6 +171,9 @@ impl<'c> Delivery<'c> {
             | RefusalCode::SignIn
             | RefusalCode::UnknownBook
             | RefusalCode::EnrolmentCode
+            | RefusalCode::Blocked
+            | RefusalCode::Attestation
+            | RefusalCode::AwaitingConfirmation
             | RefusalCode::Version
             | RefusalCode::TryLater
             | RefusalCode::Internal

@@ -90,6 +90,18 @@ impl Phone {
         })
     }
 
+    /// A copy of the phone's file at a place of its own, opened without a phone around it.
+    pub(crate) fn copy_to(&self, place: &std::path::Path) -> Core {
+        for ending in ["db", "db-wal"] {
+            std::fs::copy(self.path.with_extension(ending), place.with_extension(ending)).unwrap();
+        }
+        let platform = Platform {
+            clock: Box::new(TestClock(Arc::clone(&self.clock))),
+            random: Box::new(TestRandomness(AtomicU64::new(7 << 40))),
+        };
+        Core::open(place, OpenOptions::default(), platform).unwrap().core
+    }
+
     /// A new phone that is enrolled at the station.
     pub(crate) fn enrolled(station: &mut Station) -> Self {
         let phone = Self::new();

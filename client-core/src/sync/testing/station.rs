@@ -124,6 +124,9 @@ impl Station {
             server_time: UnixMillis(0),
             sealing: self.offer(),
             pins: self.pins.clone(),
+            awaits: None,
+            nonce: None,
+            signature: None,
         };
         Outcome::Reply(wire::pack(&response).unwrap())
     }

@@ -124,5 +124,7 @@ pub(crate) fn exchange_response() -> ExchangeResponse {
         pins: None,
         share: None,
         lease_ms: None,
+        wipe: None,
+        held: None,
     }
 }

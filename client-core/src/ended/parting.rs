@@ -1,0 +1,291 @@
+//! Handing in what waits: a state machine without IO, like that of a sync. It sends pages under the book's signature until the station has
+//! said of each that it holds it or why not; then the last word is signed. May be dropped and begun anew at any point.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use beatbook_protocol::codec;
+use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
+use beatbook_protocol::page::Signer;
+use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::{
+    self, Challenged, ExchangeRequest, ExchangeResponse, RefusalCode, WipeReceipt, WipedRequest, exchange_message,
+};
+
+use super::hear::{check, settle};
+use super::note::Farewelled;
+use crate::core::Core;
+use crate::error::CoreError;
+use crate::store::ended::{self, EndedRow};
+use crate::store::sync_state::{self, OwnBook};
+use crate::store::{outbox, pages};
+use crate::sync::{APP, Budget, KeyVault, SyncError, WaitReason, read_refusal, seal};
+use crate::transport::{Outcome, OutgoingRequest};
+
+/// Where pages go; the same call as ever, answered otherwise.
+const PATH: &str = "/sync/v1/exchange";
+/// How long a phone that is lost, or whose person is blocked, waits for its station before it parts with what it could not hand in. One
+/// that is retired or passed on waits for as long as it takes: it is in good hands.
+const PATIENCE_MS: i64 = 24 * 60 * 60 * 1000;
+/// Failures in a row after which it is left to the next start.
+const FAILURES_MAX: u32 = 4;
+const BACKOFF_MS: i64 = 1_000;
+const BACKOFF_MS_MAX: i64 = 60_000;
+
+/// What the driver does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartingStep {
+    /// Send this, and give what comes of it to [`Parting::receive`].
+    Send(OutgoingRequest),
+    /// Come again at this time.
+    Wait {
+        /// When, by the clock that `now` is of.
+        until: UnixMillis,
+        /// Why.
+        why: WaitReason,
+    },
+    /// The station has said of everything whether it holds it, or was waited for long enough: sign the last word, then shred.
+    Ready,
+    /// Not now: go on at the next start.
+    Later(WaitReason),
+}
+
+/// What a parting did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PartingReport {
+    /// Requests sent.
+    pub requests: u32,
+    /// Pages settled: held, known, or refused.
+    pub pages: u64,
+}
+
+/// What the phone says last, signed; the key that signed it may go now.
+#[derive(Debug, Clone)]
+pub struct LastWord {
+    pub(super) note: Farewelled,
+    pub(super) packed: Vec<u8>,
+    pub(super) key_handles: Vec<String>,
+}
+
+/// One parting of a core whose book has ended.
+pub struct Parting<'c> {
+    core: &'c Core,
+    book: OwnBook,
+    signer: Box<dyn Signer + Send>,
+    ended: EndedRow,
+    state: State,
+    failures: u32,
+    report: PartingReport,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    Open,
+    Asked { packed: Vec<u8>, signature: Option<String> },
+    Waiting { until: UnixMillis, why: WaitReason },
+    Later(WaitReason),
+    Ready,
+}
+
+impl std::fmt::Debug for Parting<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parting")
+            .field("book", &self.book.book)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'c> Parting<'c> {
+    /// Begins, or goes on; none when the book is written in.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the book's key is gone.
+    pub fn open(core: &'c Core, vault: &dyn KeyVault) -> Result<Option<Self>, SyncError> {
+        let Some(ended) = core.read_past_end(ended::ended)? else {
+            return Ok(None);
+        };
+        let book = core.read_past_end(sync_state::own_book)?.ok_or(SyncError::NotEnrolled)?;
+        let signer = vault.load(&book.key_handle)?;
+        Ok(Some(Self {
+            core,
+            book,
+            signer,
+            ended,
+            state: State::Open,
+            failures: 0,
+            report: PartingReport::default(),
+        }))
+    }
+
+    /// What to do next. Asked again before anything was received, it says the same again.
+    ///
+    /// # Errors
+    /// When pages cannot be sealed, or of the store.
+    pub fn next(&mut self, now: UnixMillis) -> Result<PartingStep, SyncError> {
+        if let State::Waiting { until, .. } = &self.state
+            && (*until <= now || until.since(now) > BACKOFF_MS_MAX)
+        {
+            self.state = State::Open;
+        }
+        if matches!(self.state, State::Open) {
+            self.state = if self.has_waited_enough(now) {
+                State::Ready
+            } else {
+                self.ask(now)?
+            };
+        }
+        Ok(match &self.state {
+            State::Asked { packed, signature } => {
+                self.report.requests += 1;
+                PartingStep::Send(OutgoingRequest {
+                    path: PATH,
+                    token: None,
+                    signature: signature.clone(),
+                    body: packed.clone(),
+                })
+            }
+            State::Waiting { until, why } => PartingStep::Wait {
+                until: *until,
+                why: why.clone(),
+            },
+            State::Later(why) => PartingStep::Later(why.clone()),
+            State::Ready | State::Open => PartingStep::Ready,
+        })
+    }
+
+    /// Takes in what came of the request.
+    ///
+    /// # Errors
+    /// When the reply cannot be believed; nothing of it was stored then.
+    pub fn receive(&mut self, now: UnixMillis, outcome: Outcome) -> Result<(), SyncError> {
+        let State::Asked { packed, signature } = std::mem::replace(&mut self.state, State::Open) else {
+            return Ok(());
+        };
+        match outcome {
+            Outcome::Reply(bytes) => self.take_reply(now, &bytes),
+            Outcome::Failed(fault) => {
+                self.retry(now, WaitReason::Network(fault));
+                Ok(())
+            }
+            Outcome::Refused { status, bytes } => {
+                let Some(refusal) = read_refusal(&bytes) else {
+                    self.retry(
+                        now,
+                        WaitReason::Station(format!("status {status}, and not by the station itself")),
+                    );
+                    return Ok(());
+                };
+                match refusal
+                    .challenge
+                    .filter(|_| signature.is_none() && refusal.code == RefusalCode::SignIn.as_str())
+                {
+                    Some(challenge) => {
+                        let signature = self.signer.sign(&exchange_message(&challenge, &packed))?;
+                        let challenged = Challenged { challenge, signature };
+                        let signature = Some(STANDARD.encode(codec::to_bytes(&challenged)));
+                        self.state = State::Asked { packed, signature };
+                    }
+                    None => self.retry(now, WaitReason::Station(refusal.text)),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What it did so far.
+    #[must_use]
+    pub const fn report(&self) -> PartingReport {
+        self.report
+    }
+
+    /// The last word, signed by the book's key. Call it once the parting is ready, and shred then.
+    ///
+    /// # Errors
+    /// When the key does not sign, or of the store.
+    pub fn last_word(&self, now: UnixMillis) -> Result<LastWord, SyncError> {
+        let (leavings, key_handles) = self
+            .core
+            .read_past_end(|tx| Ok((ended::leavings(tx)?, ended::key_handles(tx)?)))?;
+        let receipt = WipeReceipt {
+            book: self.book.book,
+            why: self.ended.why.clone(),
+            wiped_at: now,
+            held_pages: leavings.held_pages,
+            held_entries: leavings.held_entries,
+            lost_entries: leavings.lost_entries,
+            lost_blobs: leavings.lost_blobs,
+            lost_drafts: leavings.lost_drafts,
+        };
+        let said = WipedRequest::sign(&receipt, &self.book.origin, self.signer.as_ref())?;
+        Ok(LastWord {
+            note: Farewelled::of(&receipt),
+            packed: wire::pack(&said).map_err(|fault| CoreError::Internal(fault.to_string()))?,
+            key_handles,
+        })
+    }
+
+    /// A clock that was set back does not prolong the wait by more than once that time.
+    fn has_waited_enough(&self, now: UnixMillis) -> bool {
+        let is_in_good_hands = matches!(self.ended.why.as_str(), "retired" | "transferred");
+        let waited = now.since(self.ended.heard_at);
+        !is_in_good_hands && (waited >= PATIENCE_MS || waited < -PATIENCE_MS)
+    }
+
+    fn ask(&mut self, now: UnixMillis) -> Result<State, SyncError> {
+        self.core.write_past_end(|records| outbox::release(records.tx()))?;
+        seal(self.core, &self.book, self.signer.as_ref(), now)?;
+        let bytes_max = Budget::default().bytes_up_max;
+        let (pages, life, cursor) = self.core.read_past_end(|tx| {
+            Ok((
+                pages::to_send(tx, EXCHANGE_PAGES_MAX, bytes_max)?,
+                pages::incarnation(tx)?,
+                sync_state::exchanged(tx)?.cursor,
+            ))
+        })?;
+        let Some((incarnation, _)) = life.filter(|_| !pages.is_empty()) else {
+            return Ok(State::Ready);
+        };
+        let request = ExchangeRequest {
+            pages,
+            app: APP.to_owned(),
+            feed_bytes_max: Some(0),
+            ..ExchangeRequest::plain(self.book.book, incarnation, cursor)
+        };
+        Ok(State::Asked {
+            packed: wire::pack(&request).map_err(|fault| CoreError::Internal(fault.to_string()))?,
+            signature: None,
+        })
+    }
+
+    fn take_reply(&mut self, now: UnixMillis, packed: &[u8]) -> Result<(), SyncError> {
+        let unbelievable = |fault: codec::CodecError| SyncError::Reply(fault.to_string());
+        let bytes = wire::unpack(packed).map_err(unbelievable)?;
+        let reply: ExchangeResponse = wire::read("reply", &bytes).map_err(unbelievable)?;
+        let order = reply
+            .wipe
+            .as_ref()
+            .ok_or_else(|| SyncError::Reply("this book has ended, and yet the station answers as if it had not".to_owned()))?;
+        check(&self.book, order, &reply)?;
+        let settled = self.core.write_past_end(|records| settle(records.tx(), &reply))?;
+        self.report.pages += settled as u64;
+        if settled == 0 {
+            self.retry(now, WaitReason::NoProgress);
+        } else {
+            self.failures = 0;
+        }
+        Ok(())
+    }
+
+    fn retry(&mut self, now: UnixMillis, why: WaitReason) {
+        self.failures += 1;
+        self.state = if self.failures >= FAILURES_MAX {
+            State::Later(why)
+        } else {
+            let wait = (BACKOFF_MS << (self.failures - 1).min(16)).min(BACKOFF_MS_MAX);
+            State::Waiting {
+                until: now.plus(wait),
+                why,
+            }
+        };
+    }
+}
