@@ -8,6 +8,8 @@ use std::time::Duration;
 use beatbook_protocol::wire::AppVersion;
 use serde::Deserialize;
 
+use crate::retention::RetentionSettings;
+
 /// Configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -164,6 +166,8 @@ pub struct Config {
     pub kinds: Option<PathBuf>,
     /// Least version of the app that phones are asked to have.
     pub app_min: Option<AppVersion>,
+    /// What it keeps longer, and whether what is due goes by itself.
+    pub retention: RetentionSettings,
     /// How the station is reached.
     pub http: HttpConfig,
     /// Form of the log.
@@ -233,6 +237,7 @@ impl Settings {
             })?,
             kinds: station.kinds.or(file.station.kinds),
             app_min: app_min(station.app_min.or(file.station.app_min))?,
+            retention: file.retention,
             http: self.http.over(file.http)?,
             log_format: log.log_format.or(file.log.log_format).unwrap_or_default(),
             log_level: log.log_level.or(file.log.log_level).unwrap_or_default(),
@@ -246,6 +251,7 @@ struct FileSettings {
     station: StationSettings,
     http: HttpSettings,
     log: LogSettings,
+    retention: RetentionSettings,
 }
 
 impl FileSettings {

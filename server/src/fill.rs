@@ -315,10 +315,12 @@ fn registry(tx: &ReadTx<'_>, job: &mut Job, basket: &mut Basket) -> Result<bool,
             is_done = false;
             return Ok::<_, StationError>(false);
         }
-        // Kinds go their own way, and grants along with their record.
+        // Kinds go their own way, and grants along with their record; what was destroyed or is held says nothing to who holds nothing yet.
         let goes = !matches!(
             Entry::parse(&row.bytes),
-            Ok(Entry::Registry(RegistryEvent::Kind(_) | RegistryEvent::Grant(_)))
+            Ok(Entry::Registry(
+                RegistryEvent::Kind(_) | RegistryEvent::Grant(_) | RegistryEvent::Destruction(_) | RegistryEvent::Hold(_)
+            ))
         );
         if goes {
             basket.take(row.bytes.len());

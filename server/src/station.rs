@@ -13,8 +13,9 @@ use crate::counters::Counters;
 use crate::keys::Keys;
 use crate::kinds::Kinds;
 use crate::registry::{enrol, people, tokens};
+use crate::retention::RetentionSettings;
 use crate::store::Store;
-use crate::{backup, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
+use crate::{backup, destruction, doctor, exchange, ledger, parcels, rebuild, review, setup, status};
 
 mod desk;
 
@@ -92,6 +93,7 @@ pub struct Station {
     pub(crate) book: BookId,
     pub(crate) counters: Counters,
     pub(crate) app_min: Option<AppVersion>,
+    pub(crate) retention: RetentionSettings,
 }
 
 /// The database's file in the data directory.
@@ -112,18 +114,21 @@ impl Station {
     /// When the database is damaged, or behind what the keys directory's log says was signed, or a kind file is faulty.
     pub fn open(data: &Path, keys: &Path, kind_files: &[(String, String)], env: Environment) -> Result<Self, StationError> {
         let parts = setup::open(data, keys, kind_files, &env)?;
+        let blobs = Blobs::open(data)?;
+        destruction::resume(&parts.store, &blobs)?;
         Ok(Self {
             store: parts.store,
             keys: parts.keys,
             kinds: parts.kinds,
             env,
             data: data.to_owned(),
-            blobs: Blobs::open(data)?,
+            blobs,
             name: parts.row.name,
             origin: parts.row.origin,
             book: parts.row.book,
             counters: Counters::default(),
             app_min: None,
+            retention: RetentionSettings::default(),
         })
     }
 

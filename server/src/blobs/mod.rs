@@ -20,7 +20,7 @@ use beatbook_protocol::id::{BookId, Hash};
 use beatbook_protocol::wire::BlobRefusal;
 
 pub(crate) use access::{Bearer, Readable, bearer_of, readable};
-pub(crate) use sweep::sweep_when_due;
+pub(crate) use sweep::{remove_destroyed, sweep_when_due};
 pub(crate) use turn::Turn;
 pub(crate) use upload::{Checksum, Progress, Writing, begin, checked, end, resume, standing, terminate, write};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::CommandError;
-use super::{logs, output};
+use super::{daily, logs, output};
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::http::{Listener, OpenConnections, router};
@@ -27,7 +27,8 @@ pub(crate) fn serve(config: Config) -> Result<(), CommandError> {
         &kind_files(config.kinds.as_deref())?,
         Environment::system(),
     )?
-    .asking_for_app(config.app_min);
+    .asking_for_app(config.app_min)
+    .keeping(config.retention.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -62,9 +63,10 @@ async fn answer(station: Arc<Station>, config: Config) -> Result<(), CommandErro
     let address = format!("http://{}", listener.address());
     let open = OpenConnections::default();
     let router = router(Arc::clone(&station), &http, open.clone());
+    let stopped = Arc::clone(&station);
     let stop = async move {
         stop.await;
-        station.end_hints();
+        stopped.end_hints();
     };
     if !listener.address().ip().is_loopback() {
         tracing::warn!("listening beyond this machine without TLS: put a proxy with a certificate in front");
@@ -74,7 +76,10 @@ async fn answer(station: Arc<Station>, config: Config) -> Result<(), CommandErro
     if let Some(path) = &http.address_file {
         write_address(path, &address).map_err(CommandError::io("writing the address file"))?;
     }
-    listener.serve(router, &http, open, stop).await;
+    tokio::select! {
+        () = listener.serve(router, &http, open, stop) => {}
+        () = daily::keep(station) => {}
+    }
     tracing::info!("stopped");
     Ok(())
 }

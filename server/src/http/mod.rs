@@ -16,6 +16,7 @@ mod decode;
 mod download;
 mod fault;
 mod hints;
+mod keeping;
 mod listen;
 mod merges;
 mod metrics;

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{about, blobs, download, hints, merges, moves, records, registry, review, sync};
+use super::{about, blobs, download, hints, keeping, merges, moves, records, registry, review, sync};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -48,6 +48,14 @@ use super::{about, blobs, download, hints, merges, moves, records, registry, rev
         registry::enrolment_code,
         registry::issue_token,
         registry::phones,
+        keeping::retention,
+        keeping::destructions,
+        keeping::destructions_csv,
+        keeping::held,
+        keeping::hold,
+        keeping::release,
+        keeping::destroy,
+        keeping::extract,
         about::status,
         about::kinds,
         about::checkpoint,

@@ -12,7 +12,7 @@ use super::app::{App, Shared};
 use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
-use super::{about, access, blobs, download, hints, merges, moves, observe, openapi, records, registry, review, sync};
+use super::{about, access, blobs, download, hints, keeping, merges, moves, observe, openapi, records, registry, review, sync};
 use crate::config::HttpConfig;
 use crate::station::Station;
 
@@ -78,6 +78,15 @@ pub fn routes() -> Vec<Route> {
         read("/api/v1/records/{id}/grants",           Person, moves::grants),
         send("/api/v1/records/{id}/grants",           Person, moves::grant),
         read("/api/v1/blobs/{sha256}",                Person, download::show),
+        // What is kept and what goes
+        read("/api/v1/retention",                     Person, keeping::retention),
+        read("/api/v1/destructions",                  Person, keeping::destructions),
+        read("/api/v1/destructions.csv",              Person, keeping::destructions_csv),
+        read("/api/v1/records/{id}/hold",             Person, keeping::held),
+        send("/api/v1/records/{id}/hold",             Person, keeping::hold),
+        send("/api/v1/records/{id}/release",          Person, keeping::release),
+        send("/api/v1/records/{id}/destroy",          Person, keeping::destroy),
+        read("/api/v1/records/{id}/extract",          Person, keeping::extract),
         // Registry
         read("/api/v1/units",                         Person, moves::units),
         send("/api/v1/units",                         Person, moves::add_unit),

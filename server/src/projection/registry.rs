@@ -1,12 +1,18 @@
 //! Units, people, books, kinds and grants as the ledger's newest word has them, and where people and units stood before.
 
 use beatbook_protocol::entry::RegistryEvent;
+use beatbook_protocol::time::UnixMillis;
 
 use crate::error::StationError;
 use crate::store::{Grantee, WriteTx};
 
 /// Folds an event that stands at a place of the ledger.
-pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u64, u32)) -> Result<(), StationError> {
+pub(crate) fn fold(
+    tx: &WriteTx<'_>,
+    event: &RegistryEvent,
+    (leaf, position): (u64, u32),
+    received: UnixMillis,
+) -> Result<(), StationError> {
     match event {
         RegistryEvent::Unit(unit) => {
             tx.put_unit(unit)?;
@@ -23,9 +29,10 @@ pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u
                 tx.put_grant(grant, to, leaf, position)?;
             }
         }
+        RegistryEvent::Hold(hold) => tx.put_hold(hold, leaf, received)?,
         RegistryEvent::Membership(_)
         | RegistryEvent::BookEnd(_)
-        | RegistryEvent::Hold(_)
+        // It has a fold of its own, which looks into records.
         | RegistryEvent::Destruction(_)
         | RegistryEvent::AuditAnchor(_)
         | RegistryEvent::UnitKey(_)

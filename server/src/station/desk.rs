@@ -8,6 +8,7 @@ use beatbook_protocol::wire::AppVersion;
 use super::{DuplicatePair, PhoneStatus, Session, Station};
 use crate::error::StationError;
 use crate::registry::tokens;
+use crate::retention::RetentionSettings;
 use crate::{phones, review};
 
 impl Station {
@@ -46,6 +47,15 @@ impl Station {
     /// When the person may not see them, or those of the store.
     pub fn phones(&self, session: &Session) -> Result<Vec<PhoneStatus>, StationError> {
         phones::phones(self, session)
+    }
+
+    /// Puts the station's own settings about retention in force.
+    ///
+    /// # Errors
+    /// When they would keep something shorter than its kind says, or give no ground.
+    pub fn keeping(self, retention: RetentionSettings) -> Result<Self, StationError> {
+        retention.check(&self.kinds)?;
+        Ok(Self { retention, ..self })
     }
 
     /// Asks phones for at least this version of the app; none asks for nothing. What older ones send is taken all the same.

@@ -6,7 +6,7 @@ use super::{ReadTx, StoreError, WriteTx};
 
 /// The projections and the columns that order their rows. Snapshots are left out of the dump: they say nothing that changes do not, and
 /// when they are made is a matter of speed.
-pub(crate) const PROJECTIONS: [(&str, &str); 29] = [
+pub(crate) const PROJECTIONS: [(&str, &str); 32] = [
     ("page", "hash"),
     ("book_tip", "book, incarnation"),
     ("unit", "unit"),
@@ -35,6 +35,9 @@ pub(crate) const PROJECTIONS: [(&str, &str); 29] = [
     ("record_digest", "record"),
     ("digest_sum", "unit, kind, kind_version, opener"),
     ("recovered", "entry"),
+    ("destruction", "event"),
+    ("gone", "record"),
+    ("hold", "record"),
     ("snapshot", "record, document"),
 ];
 
