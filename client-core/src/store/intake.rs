@@ -113,12 +113,12 @@ impl Records<'_> {
             }
             RegistryEvent::Book(book) => registry::put_book(self.tx, book.book, book.user)?,
             RegistryEvent::Kind(kind) => self.put_kind(&kind.kind, kind.version, &kind.source)?,
+            RegistryEvent::Destruction(event) => self.destroy(event.record, event.document.is_some())?,
             // Whose scope a record is in shows by its coming and going.
             RegistryEvent::Grant(_)
             | RegistryEvent::Membership(_)
             | RegistryEvent::BookEnd(_)
             | RegistryEvent::Hold(_)
-            | RegistryEvent::Destruction(_)
             | RegistryEvent::AuditAnchor(_)
             | RegistryEvent::UnitKey(_) => {}
             RegistryEvent::Other(event) => tracing::info!(event, "a registry event of a newer version"),

@@ -111,6 +111,7 @@ pub(super) fn apply(
         applied.events.push(SyncEvent::KindsChanged);
     }
     tell_changed(&mut applied);
+    core.scrub();
     Ok(applied)
 }
 
@@ -153,6 +154,7 @@ pub(super) fn apply_parcel(core: &Core, parcel: &ParcelAnswer<'_>, now: UnixMill
         if let Some(size) = backed_up {
             pages::retire(tx, *size)?;
         }
+        agree::take_destroyed(records, &mut applied)?;
         Ok::<_, StoreError>((applied, parcels::note_answered(tx, &content.parcel, now)?))
     })?;
     tell_changed(&mut applied);
@@ -173,7 +175,8 @@ pub(super) fn begin_again(
         draft_all(core, tx, book, now)?;
         let before = sync_state::exchanged(tx)?;
         keep_witness(tx, book, before.checkpoint.as_deref())?;
-        records.send_again_from(common.map_or(0, |common| common.size))?;
+        let fresh = IncarnationId::from_parts(now, core.platform().bytes());
+        records.send_again_from(common.map_or(0, |common| common.size), fresh)?;
         let was_filling = before.cursor.is_some_and(|cursor| cursor.fill.is_some());
         let cursor = common
             .filter(|_| !was_filling)
@@ -242,6 +245,7 @@ fn apply_in(
     }
     records.fold_touched()?;
     agree::drop_left(records, &mut applied)?;
+    agree::take_destroyed(records, &mut applied)?;
     applied.differs = agree::compare(records, reply, said, now, &mut applied)?;
     let waiting = outbox::waiting(tx)?;
     applied.to_send = waiting.pages > 0 || waiting.queued > waiting.held;
@@ -273,6 +277,7 @@ fn take_answers(
         applied.pages += u64::from(!settled.is_empty());
         for settled in settled {
             records.settle_own(&settled.entry, settled.leaf, settled.position, &settled.verdict)?;
+            agree::take_refusal(records, settled.record, &settled.verdict)?;
             count(settled, applied);
         }
     }

@@ -265,6 +265,7 @@ mod tests {
             quarantined: 0,
             recovered: 0,
             alarm: None,
+            due: 0,
             conflicts: 1,
             backed_up_to: 4,
             books: Vec::new(),

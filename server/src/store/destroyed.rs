@@ -104,21 +104,6 @@ impl ReadTx<'_> {
         self.destroyed_where("d.leaf = ?1", [int(leaf)])
     }
 
-    /// What stays of the entries that a destruction names, in the ledger's order, each with its salted hash.
-    pub(crate) fn destroyed_by(&self, event: &Hash) -> Result<Vec<(DestroyedRow, Hash)>, StoreError> {
-        let rows = self.destroyed_where("d.event = ?1", [event.as_bytes()])?;
-        rows.into_iter()
-            .map(|row| {
-                let hash = self.one(
-                    "SELECT id FROM entry WHERE leaf = ?1 AND position = ?2",
-                    params![int(row.place.0), row.place.1],
-                    |found| Ok(id!(found, 0, Hash)),
-                )?;
-                Ok((row, hash.unwrap_or(Hash::from_bytes([0; 32]))))
-            })
-            .collect()
-    }
-
     fn destroyed_where(&self, condition: &str, values: impl rusqlite::Params) -> Result<Vec<DestroyedRow>, StoreError> {
         let sql = format!(
             "SELECT d.leaf, d.position, e.record, d.event, d.book, d.actor, d.opens, d.late

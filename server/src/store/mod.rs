@@ -34,7 +34,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use access::{Contact, StationRow, TokenRow};
 pub(crate) use blobs::{FileRow, UploadRow};
-pub(crate) use destroyed::{DestroyedRow, DestructionRow, GoneRow};
+pub(crate) use destroyed::{AboutRow, DestroyedRow, DestructionRow, GoneRow};
 pub(crate) use digests::{DigestGroup, DigestParts, DigestRow};
 pub(crate) use entries::{EntryRow, FeedRow, Kept, PutEntry};
 pub(crate) use files::{copy_into, inspect, look};
@@ -43,7 +43,7 @@ pub(crate) use lists::{ListOrder, ListQuery, ListedRecord};
 pub(crate) use records::{ActRow, ReadingRow};
 pub(crate) use recovered::{AlarmRow, RecoveredRow};
 pub(crate) use registry::{BookRow, UserRow};
-pub(crate) use retention::{HoldRow, KeptRecord};
+pub(crate) use retention::KeptRecord;
 use rusqlite::Connection;
 pub(crate) use scope::{GrantRow, Grantee, ScopedRecord};
 
