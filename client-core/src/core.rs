@@ -144,7 +144,10 @@ impl Core {
 
     /// Drives what was destroyed out of the index and the journal. What does not go now goes after the next reply.
     pub(crate) fn scrub(&self) {
-        let done = self.store.read(destroyed::is_scrub_due).and_then(|due| if due { self.store.scrub() } else { Ok(true) });
+        let done = self
+            .store
+            .read(destroyed::is_scrub_due)
+            .and_then(|due| if due { self.store.scrub() } else { Ok(true) });
         match done {
             Ok(true) => {}
             Ok(false) => tracing::info!("what was destroyed stays in the journal until a long read has ended"),

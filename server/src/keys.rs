@@ -139,7 +139,11 @@ pub(crate) fn loose_permissions(dir: &Path) -> Vec<String> {
         .into_iter()
         .chain([CHECKPOINT, RECEIPT, BOOK, SEALING, COLUMN, LOG].map(|name| (dir.join(name), 0o600)))
         // There is none before the first destruction.
-        .chain([(dir.join(destruction::LOGBOOK), 0o600)].into_iter().filter(|(path, _)| path.exists()))
+        .chain(
+            [(dir.join(destruction::LOGBOOK), 0o600)]
+                .into_iter()
+                .filter(|(path, _)| path.exists()),
+        )
     {
         match fs::metadata(&path) {
             Ok(meta) if meta.permissions().mode() & 0o777 & !allowed != 0 => {

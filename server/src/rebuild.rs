@@ -23,8 +23,7 @@ pub(crate) fn rebuild(tx: &WriteTx<'_>, kinds: &Kinds) -> Result<RebuildReport, 
         let bytes = tx.leaf(number)?.ok_or_else(|| damaged("it is missing".into()))?;
         let leaf: Leaf = codec::from_bytes("leaf", &bytes).map_err(|fault| damaged(fault.to_string()))?;
         let rows = tx.entries_of(number)?;
-        let destroyed: BTreeMap<u32, DestroyedRow> =
-            tx.destroyed_in(number)?.into_iter().map(|row| (row.place.1, row)).collect();
+        let destroyed: BTreeMap<u32, DestroyedRow> = tx.destroyed_in(number)?.into_iter().map(|row| (row.place.1, row)).collect();
         let entries = rows
             .iter()
             .map(|row| {

@@ -118,7 +118,9 @@ mod tests {
             seal.seal_kept("content", b"entry", b"13800000001").unwrap(),
             seal.seal_kept("content", b"entr", b"y13800000000").unwrap(),
             seal.seal_kept("snapshot", b"entry", b"13800000000").unwrap(),
-            ColumnSeal::new([8; 32]).seal_kept("content", b"entry", b"13800000000").unwrap(),
+            ColumnSeal::new([8; 32])
+                .seal_kept("content", b"entry", b"13800000000")
+                .unwrap(),
         ] {
             assert_ne!(nonce(&other), nonce(&sealed));
         }

@@ -97,7 +97,10 @@ impl Records<'_> {
             return Ok(0);
         };
         let (code, text) = if private_only {
-            (PRIVATE_DESTROYED, "the record's private document was destroyed before this reached the station")
+            (
+                PRIVATE_DESTROYED,
+                "the record's private document was destroyed before this reached the station",
+            )
         } else {
             (DESTROYED, "the record was destroyed before this reached the station")
         };
@@ -142,11 +145,7 @@ impl Records<'_> {
 }
 
 /// Own entries on a record that wait or came back: when, and of an act its bytes.
-fn own_work(
-    tx: &Tx<'_>,
-    record: RecordId,
-    private_only: bool,
-) -> Result<Vec<(Hash, UnixMillis, Option<Vec<u8>>)>, StoreError> {
+fn own_work(tx: &Tx<'_>, record: RecordId, private_only: bool) -> Result<Vec<(Hash, UnixMillis, Option<Vec<u8>>)>, StoreError> {
     let mut rows = tx.prepare_cached(
         "SELECT entry, at, NULL, n FROM change WHERE record = ?1 AND status IN (1, 2) AND document >= ?2
          UNION ALL SELECT entry, at, bytes, n FROM act WHERE record = ?1 AND status IN (1, 2) AND ?2 = 0 ORDER BY 2, 4",
@@ -173,7 +172,8 @@ fn blank(tx: &Tx<'_>) -> Result<(), StoreError> {
             continue;
         }
         tx.prepare_cached("DELETE FROM queue WHERE n = ?1")?.execute([n])?;
-        tx.prepare_cached("UPDATE outbox SET bytes = x'' WHERE n = ?1")?.execute([n])?;
+        tx.prepare_cached("UPDATE outbox SET bytes = x'' WHERE n = ?1")?
+            .execute([n])?;
         tx.prepare_cached("DELETE FROM outbox WHERE n = ?1 AND NOT EXISTS (SELECT 1 FROM page_entry WHERE n = ?1)")?
             .execute([n])?;
     }

@@ -571,7 +571,10 @@ why = "A test."
             assert!(matches!(fault, KindFault::OutOfRange { max: 1824, .. }), "{fault}");
         }
         let visit = include_str!("../../kinds/visit.toml").replacen("days = 1095", "days = 1095\nprivate_days = 30", 1);
-        assert!(matches!(refused_text(&visit).1, KindFault::Missing(_)), "it has no private field");
+        assert!(
+            matches!(refused_text(&visit).1, KindFault::Missing(_)),
+            "it has no private field"
+        );
     }
 
     #[test]

@@ -100,7 +100,10 @@ pub(crate) fn hold(order: Hold) -> Result<(), CommandError> {
 pub(crate) fn destroy(order: Destroy) -> Result<(), CommandError> {
     let (out, station) = open(order.common)?;
     let entries = station.destroy(None, order.record, order.private_only, order.request, order.ground.as_deref())?;
-    out.fields(&[("record", order.record.to_string()), ("entries destroyed", entries.to_string())])
+    out.fields(&[
+        ("record", order.record.to_string()),
+        ("entries destroyed", entries.to_string()),
+    ])
 }
 
 /// Lists what was destroyed.

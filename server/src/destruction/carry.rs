@@ -82,7 +82,10 @@ pub(crate) fn carry_out(hand: Hand<'_>, tx: &WriteTx<'_>, orders: &[Order]) -> R
     let gone: BTreeSet<RecordId> = orders.iter().map(|order| order.record).collect();
     let set_aside = tx.drop_quarantined(|bytes| holds_any(bytes, &gone))?;
     if set_aside > 0 {
-        tracing::info!(pages = set_aside, "pages set aside held something of what was destroyed, and went with it");
+        tracing::info!(
+            pages = set_aside,
+            "pages set aside held something of what was destroyed, and went with it"
+        );
     }
     tx.ask_scrub()?;
     Ok(entries)
@@ -98,7 +101,11 @@ pub(crate) fn again(hand: Hand<'_>, tx: &WriteTx<'_>, logbook: &Logbook) -> Resu
         } else {
             known.whole
         };
-        if is_known || orders.iter().any(|order| order.record == line.record && order.private_only == line.private_only) {
+        if is_known
+            || orders
+                .iter()
+                .any(|order| order.record == line.record && order.private_only == line.private_only)
+        {
             continue;
         }
         orders.push(Order {
@@ -110,7 +117,11 @@ pub(crate) fn again(hand: Hand<'_>, tx: &WriteTx<'_>, logbook: &Logbook) -> Resu
         });
     }
     // What went as a whole needs no destruction of a part.
-    let whole: BTreeSet<RecordId> = orders.iter().filter(|order| !order.private_only).map(|order| order.record).collect();
+    let whole: BTreeSet<RecordId> = orders
+        .iter()
+        .filter(|order| !order.private_only)
+        .map(|order| order.record)
+        .collect();
     orders.retain(|order| !order.private_only || !whole.contains(&order.record));
     if !orders.is_empty() {
         carry_out(hand, tx, &orders)?;
@@ -119,7 +130,11 @@ pub(crate) fn again(hand: Hand<'_>, tx: &WriteTx<'_>, logbook: &Logbook) -> Resu
 }
 
 fn line(order: &Order, event: &DestructionEvent) -> Line {
-    let what = if order.private_only { "record.private_destroyed" } else { "record.destroyed" };
+    let what = if order.private_only {
+        "record.private_destroyed"
+    } else {
+        "record.destroyed"
+    };
     Line {
         user: order.by,
         what,
@@ -200,5 +215,7 @@ fn holds_any(page: &[u8], records: &BTreeSet<RecordId>) -> bool {
         return false;
     };
     let of = |entry: &[u8]| Entry::parse(entry).ok().and_then(|entry| entry.record());
-    page.entries.iter().any(|entry| of(entry).is_some_and(|record| records.contains(&record)))
+    page.entries
+        .iter()
+        .any(|entry| of(entry).is_some_and(|record| records.contains(&record)))
 }

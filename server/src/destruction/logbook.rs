@@ -61,7 +61,10 @@ impl Logbook {
             ))
         };
         let lines = text.get(..whole).unwrap_or_default().lines();
-        (1..).zip(lines).map(|(number, line)| parse(line).ok_or_else(|| damaged(number))).collect()
+        (1..)
+            .zip(lines)
+            .map(|(number, line)| parse(line).ok_or_else(|| damaged(number)))
+            .collect()
     }
 
     /// Adds what is not there yet; on the disk when this returns.
@@ -69,8 +72,11 @@ impl Logbook {
         if rows.is_empty() {
             return Ok(());
         }
-        let known: BTreeSet<(RecordId, bool)> =
-            self.lines()?.into_iter().map(|line| (line.record, line.private_only)).collect();
+        let known: BTreeSet<(RecordId, bool)> = self
+            .lines()?
+            .into_iter()
+            .map(|line| (line.record, line.private_only))
+            .collect();
         let new: String = rows
             .iter()
             .filter(|row| !known.contains(&(row.said.record, row.said.document.is_some())))
@@ -103,7 +109,10 @@ impl Logbook {
 fn write(row: &DestructionRow) -> String {
     let said = &row.said;
     let what = if said.document.is_some() { "private" } else { "whole" };
-    format!("{} {what} {} {} {} {}\n", said.record, said.entries, said.root, row.at.0, said.why)
+    format!(
+        "{} {what} {} {} {} {}\n",
+        said.record, said.entries, said.root, row.at.0, said.why
+    )
 }
 
 fn parse(line: &str) -> Option<LogLine> {
@@ -159,7 +168,10 @@ mod tests {
         log.catch_up(&[row(1, false), row(1, true), row(2, false)]).unwrap();
         let lines = log.lines().unwrap();
         assert_eq!(lines.len(), 3);
-        assert_eq!((lines[1].private_only, lines[2].record), (true, RecordId::from_bytes([2; 16])));
+        assert_eq!(
+            (lines[1].private_only, lines[2].record),
+            (true, RecordId::from_bytes([2; 16]))
+        );
         fs::write(&file, "whatever\n").unwrap();
         assert!(matches!(log.lines(), Err(StationError::Keys(_))));
     }

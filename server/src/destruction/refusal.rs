@@ -54,7 +54,10 @@ impl Destroyed {
     /// The refusal of what concerns it.
     pub(crate) fn refuses(self, what: &impl Concerns) -> Option<Verdict> {
         let (code, text) = if self.whole {
-            (DESTROYED, "the record was destroyed: what is still needed belongs into a new one")
+            (
+                DESTROYED,
+                "the record was destroyed: what is still needed belongs into a new one",
+            )
         } else if self.private && what.is_of_private() {
             (
                 PRIVATE_DESTROYED,

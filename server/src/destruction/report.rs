@@ -64,7 +64,10 @@ impl Station {
         self.store.read(|tx| {
             let rows = tx.destructions(after, limit)?;
             let is_full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-            let next = rows.last().filter(|_| is_full).map(|row| format!("{}-{}", row.place.0, row.place.1));
+            let next = rows
+                .last()
+                .filter(|_| is_full)
+                .map(|row| format!("{}-{}", row.place.0, row.place.1));
             let rows = rows.into_iter().map(|row| view(tx, row)).collect::<Result<_, _>>()?;
             Ok(DestructionPage { rows, next })
         })
@@ -91,7 +94,12 @@ fn view(tx: &ReadTx<'_>, row: DestructionRow) -> Result<DestructionView, Station
         Some(state) => Some(state.opening.opens.kind),
         None => tx.gone(said.record)?.and_then(|gone| gone.kind).map(|(kind, _)| kind),
     };
-    let by_name = said.on_behalf.map(|user| tx.user(user)).transpose()?.flatten().map(|user| user.name);
+    let by_name = said
+        .on_behalf
+        .map(|user| tx.user(user))
+        .transpose()?
+        .flatten()
+        .map(|user| user.name);
     Ok(DestructionView {
         event: row.event,
         leaf: row.place.0,

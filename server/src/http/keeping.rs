@@ -148,7 +148,8 @@ pub(crate) async fn hold(
     Named(record): Named<RecordId>,
     Sent(body): Sent<GroundBody>,
 ) -> Result<StatusCode, Fault> {
-    app.call(move |station| station.hold(Some(&session), record, &body.ground)).await??;
+    app.call(move |station| station.hold(Some(&session), record, &body.ground))
+        .await??;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -162,7 +163,8 @@ pub(crate) async fn release(
     Named(record): Named<RecordId>,
     Sent(body): Sent<GroundBody>,
 ) -> Result<StatusCode, Fault> {
-    app.call(move |station| station.release(Some(&session), record, &body.ground)).await??;
+    app.call(move |station| station.release(Some(&session), record, &body.ground))
+        .await??;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -177,7 +179,15 @@ pub(crate) async fn destroy(
     Sent(body): Sent<DestroyBody>,
 ) -> Result<Json<DestroyedBody>, Fault> {
     let entries = app
-        .call(move |station| station.destroy(Some(&session), record, body.private_only, body.request, body.ground.as_deref()))
+        .call(move |station| {
+            station.destroy(
+                Some(&session),
+                record,
+                body.private_only,
+                body.request,
+                body.ground.as_deref(),
+            )
+        })
         .await??;
     Ok(Json(DestroyedBody { entries }))
 }
@@ -199,7 +209,9 @@ pub(crate) async fn extract(
 }
 
 fn table(rows: &[DestructionView]) -> Result<Vec<u8>, csv::Error> {
-    let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut table = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
     table.write_record([
         "event", "leaf", "at_ms", "record", "document", "kind", "why", "rule", "entries", "root", "by", "by_name",
     ])?;
@@ -220,7 +232,9 @@ fn table(rows: &[DestructionView]) -> Result<Vec<u8>, csv::Error> {
             plain(row.by_name.as_deref().unwrap_or_default()),
         ])?;
     }
-    table.into_inner().map_err(|fault| csv::Error::from(std::io::Error::other(fault.to_string())))
+    table
+        .into_inner()
+        .map_err(|fault| csv::Error::from(std::io::Error::other(fault.to_string())))
 }
 
 /// A cell that no spreadsheet takes for a formula.

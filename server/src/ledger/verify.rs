@@ -204,7 +204,9 @@ impl Walk {
     fn gone(&mut self, number: u64, row: &EntryRow, stays: Option<&DestroyedRow>) {
         let Some(stays) = stays else {
             let position = row.position;
-            return self.check(false, || format!("leaf {number}, entry {position}: it is gone, and no destruction names it"));
+            return self.check(false, || {
+                format!("leaf {number}, entry {position}: it is gone, and no destruction names it")
+            });
         };
         let named = self.destroyed.entry(stays.event).or_default();
         if stays.late {
@@ -235,7 +237,10 @@ impl Walk {
             if event.document.is_none() {
                 let left = tx.undestroyed(event.record)?;
                 self.check(left == 0, || {
-                    format!("leaf {leaf}: {left} entries of record {} are still there after its destruction", event.record)
+                    format!(
+                        "leaf {leaf}: {left} entries of record {} are still there after its destruction",
+                        event.record
+                    )
                 });
             }
             lines.push(DestroyedLine {
@@ -248,7 +253,9 @@ impl Walk {
         }
         for (event, found) in named {
             let gone = found.hashes.len() as u64 + found.late;
-            self.check(false, || format!("{gone} entries are gone under a destruction {event} that is not on the ledger"));
+            self.check(false, || {
+                format!("{gone} entries are gone under a destruction {event} that is not on the ledger")
+            });
         }
         Ok(lines)
     }

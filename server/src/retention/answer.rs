@@ -108,7 +108,11 @@ impl Station {
             let documents = Documents::open(tx, &self.kinds, &state)?;
             let broken = |fault| damaged(&state, &fault);
             let facts = documents.facts.view().map_err(broken)?.facts;
-            let private = documents.private.as_ref().map(|document| document.view().map_err(broken)).transpose()?;
+            let private = documents
+                .private
+                .as_ref()
+                .map(|document| document.view().map_err(broken))
+                .transpose()?;
             let private = private.map(|view| view.facts).unwrap_or_default();
             let unit = tx.units()?.into_iter().find(|unit| unit.unit == state.opening.opens.unit);
             audit::append(
@@ -219,7 +223,11 @@ impl Station {
             return wrong("it is no request of a resident");
         };
         if !states.contains(&state.state.as_str()) {
-            return wrong(&format!("it is in state {}, and is to be in {} first", state.state, states.join(" or ")));
+            return wrong(&format!(
+                "it is in state {}, and is to be in {} first",
+                state.state,
+                states.join(" or ")
+            ));
         }
         let kind = self.kinds.kind_of(&state)?;
         let view = self.kinds.document(tx, &state, DocumentName::Facts)?.view();
@@ -231,7 +239,9 @@ impl Station {
         let group = group_of(tx, record)?;
         let names = |field: &Field| {
             field.field_type == FieldType::Reference
-                && text(&field.code).and_then(|text| text.parse().ok()).is_some_and(|named| group.contains(&named))
+                && text(&field.code)
+                    .and_then(|text| text.parse().ok())
+                    .is_some_and(|named| group.contains(&named))
         };
         if kind.fields.iter().any(names) {
             Ok(())
@@ -254,7 +264,12 @@ pub(super) fn check_unit(tx: &ReadTx<'_>, by: Option<&Session>, record: RecordId
 fn lines<'k>(kind: &'k CheckedKind, facts: &Facts, private: bool) -> impl Iterator<Item = ExtractLine> + use<'k> {
     places(facts).into_iter().map(move |(place, value)| {
         let field = field_of(kind, &place);
-        let chosen = field.and_then(|field| field.choices.iter().find(|choice| value.as_str() == Some(choice.code.as_str())));
+        let chosen = field.and_then(|field| {
+            field
+                .choices
+                .iter()
+                .find(|choice| value.as_str() == Some(choice.code.as_str()))
+        });
         ExtractLine {
             label: field.map(|field| field.label.clone()),
             chosen: chosen.map(|choice| choice.label.clone()),
@@ -277,9 +292,13 @@ fn field_of<'k>(kind: &'k CheckedKind, place: &str) -> Option<&'k Field> {
 }
 
 fn files(facts: &Facts) -> impl Iterator<Item = ExtractFile> {
-    facts.files.iter().filter(|(_, file)| !file.removed).map(|(hash, file)| ExtractFile {
-        sha256: hash.to_string(),
-        media_type: file.media_type.clone(),
-        bytes: file.bytes,
-    })
+    facts
+        .files
+        .iter()
+        .filter(|(_, file)| !file.removed)
+        .map(|(hash, file)| ExtractFile {
+            sha256: hash.to_string(),
+            media_type: file.media_type.clone(),
+            bytes: file.bytes,
+        })
 }

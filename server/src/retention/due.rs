@@ -125,7 +125,12 @@ impl Station {
         }
         let report = report(rows, true, entries);
         if report.due > 0 {
-            tracing::info!(due = report.due, entries, held = report.held, "what was due by its retention was destroyed");
+            tracing::info!(
+                due = report.due,
+                entries,
+                held = report.held,
+                "what was due by its retention was destroyed"
+            );
         }
         Ok(report)
     }
@@ -161,7 +166,9 @@ impl Station {
 
 /// Whether there was news of a record since it was looked at: of itself, of one about it, a hold, a merge.
 fn has_moved(tx: &ReadTx<'_>, row: &DueView) -> Result<bool, StationError> {
-    let Some(state) = tx.record(row.record)? else { return Ok(true) };
+    let Some(state) = tx.record(row.record)? else {
+        return Ok(true);
+    };
     Ok(state.received > row.last_at
         || tx.hold(row.record)?.is_some()
         || tx.newest_about(row.record)?.is_some_and(|newest| newest > row.last_at))
@@ -181,7 +188,9 @@ fn report(rows: Vec<DueView>, applied: bool, entries: u64) -> RetentionReport {
 
 /// Everything that is due, the oldest records first.
 fn things(tx: &ReadTx<'_>, kinds: &Kinds, settings: &RetentionSettings, now: UnixMillis) -> Result<Vec<Thing>, StationError> {
-    let Some(least) = kinds.days_least() else { return Ok(Vec::new()) };
+    let Some(least) = kinds.days_least() else {
+        return Ok(Vec::new());
+    };
     if !tx.any_older(now.plus(-i64::from(least) * DAY_MS))? {
         return Ok(Vec::new());
     }
@@ -207,7 +216,11 @@ fn things(tx: &ReadTx<'_>, kinds: &Kinds, settings: &RetentionSettings, now: Uni
     for (root, group) in groups {
         let thing = thing(kinds, settings, &group, now)?;
         if let Some(thing) = thing {
-            debug_assert_eq!(group_of(tx, root)?.len(), group.members.len(), "merges and their groups agree");
+            debug_assert_eq!(
+                group_of(tx, root)?.len(),
+                group.members.len(),
+                "merges and their groups agree"
+            );
             found.push(thing);
         }
     }
@@ -223,7 +236,11 @@ fn thing(kinds: &Kinds, settings: &RetentionSettings, group: &Group<'_>, now: Un
         let (counts, text) = match longer {
             Some(longer) => (
                 longer.days,
-                format!("{code} {version}: {own} days after the last news, here {}: {}", longer.days, longer.ground.trim()),
+                format!(
+                    "{code} {version}: {own} days after the last news, here {}: {}",
+                    longer.days,
+                    longer.ground.trim()
+                ),
             ),
             None => (own, format!("{code} {version}: {own} days after the last news")),
         };
@@ -233,7 +250,10 @@ fn thing(kinds: &Kinds, settings: &RetentionSettings, group: &Group<'_>, now: Un
     }
     let due_at = |days: u32| group.last.plus(i64::from(days) * DAY_MS);
     if due_at(days) <= now {
-        let rows = group.members.iter().map(|member| view(group, member, false, due_at(days), &rule));
+        let rows = group
+            .members
+            .iter()
+            .map(|member| view(group, member, false, due_at(days), &rule));
         return Ok(Some(Thing {
             rows: rows.collect(),
             private_only: false,

@@ -36,7 +36,9 @@ impl RetentionSettings {
         for (code, longer) in &self.longer {
             let least = kinds.days_of(code).max();
             let Some(least) = least else {
-                return Err(StationError::Invalid(format!("[retention.longer.{code}]: there is no kind {code}")));
+                return Err(StationError::Invalid(format!(
+                    "[retention.longer.{code}]: there is no kind {code}"
+                )));
             };
             if longer.days < least {
                 return Err(StationError::Invalid(format!(

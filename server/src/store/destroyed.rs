@@ -223,13 +223,7 @@ impl WriteTx<'_> {
     ) -> Result<(), StoreError> {
         self.run(
             "INSERT INTO entry (leaf, position, id, record, verdict, salt) VALUES (?1, ?2, ?3, ?4, ?5, x'')",
-            params![
-                int(row.place.0),
-                row.place.1,
-                salted.as_bytes(),
-                record.as_bytes(),
-                verdict
-            ],
+            params![int(row.place.0), row.place.1, salted.as_bytes(), record.as_bytes(), verdict],
         )?;
         self.put_destroyed(row)
     }

@@ -24,7 +24,12 @@ impl ReadTx<'_> {
             |row| Ok((uint(row.get(0)?), row.get(1)?)),
         )?;
         found
-            .map(|(leaf, bytes)| Ok((leaf, self.opened(SNAPSHOT, record.as_bytes(), bytes, document == DocumentName::Private)?)))
+            .map(|(leaf, bytes)| {
+                Ok((
+                    leaf,
+                    self.opened(SNAPSHOT, record.as_bytes(), bytes, document == DocumentName::Private)?,
+                ))
+            })
             .transpose()
     }
 

@@ -95,8 +95,7 @@ pub(crate) struct ContentRow {
 
 const ACCEPTED: &str = "(0, 4)";
 
-const FEED: &str =
-    "SELECT e.leaf, e.position, e.verdict, r.number, r.kind, r.kind_version, r.opener_user, c.bytes, p.book, p.received, c.id, c.sealed";
+const FEED: &str = "SELECT e.leaf, e.position, e.verdict, r.number, r.kind, r.kind_version, r.opener_user, c.bytes, p.book, p.received, c.id, c.sealed";
 
 /// A row of the feed, its bytes still sealed where they are; and by which name and whether.
 fn read_feed(row: &Row<'_>) -> rusqlite::Result<(FeedRow, Hash, bool)> {

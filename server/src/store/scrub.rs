@@ -79,9 +79,10 @@ impl WriteTx<'_> {
             self.run("UPDATE unsealed SET after = ?1", [last])?;
             return Ok(true);
         }
-        let pages: Vec<(i64, Hash, Vec<u8>)> = self.all("SELECT number, hash, bytes FROM quarantine WHERE sealed = 0", [], |row| {
-            Ok((row.get(0)?, id!(row, 1, Hash), row.get(2)?))
-        })?;
+        let pages: Vec<(i64, Hash, Vec<u8>)> =
+            self.all("SELECT number, hash, bytes FROM quarantine WHERE sealed = 0", [], |row| {
+                Ok((row.get(0)?, id!(row, 1, Hash), row.get(2)?))
+            })?;
         for (number, hash, bytes) in &pages {
             let (sealed, _) = self.sealed(QUARANTINE, hash.as_bytes(), bytes, true)?;
             self.run(
@@ -101,10 +102,11 @@ impl WriteTx<'_> {
 
     /// Visits the pages that were set aside; those of which the visitor says so are taken away.
     pub(crate) fn drop_quarantined(&self, mut goes: impl FnMut(&[u8]) -> bool) -> Result<u64, StoreError> {
-        let rows: Vec<(i64, Hash, Vec<u8>, bool)> =
-            self.all("SELECT number, hash, bytes, sealed FROM quarantine ORDER BY number", [], |row| {
-                Ok((row.get(0)?, id!(row, 1, Hash), row.get(2)?, row.get(3)?))
-            })?;
+        let rows: Vec<(i64, Hash, Vec<u8>, bool)> = self.all(
+            "SELECT number, hash, bytes, sealed FROM quarantine ORDER BY number",
+            [],
+            |row| Ok((row.get(0)?, id!(row, 1, Hash), row.get(2)?, row.get(3)?)),
+        )?;
         let mut gone = 0;
         for (number, hash, bytes, sealed) in rows {
             if goes(&self.opened(QUARANTINE, hash.as_bytes(), bytes, sealed)?) {

@@ -30,6 +30,12 @@ pub(crate) struct Held {
     pub(crate) roles: BTreeMap<UserId, Vec<Who>>,
     /// Records in the order in which fills brought them.
     pub(crate) filled: Vec<RecordId>,
+    /// Records of whose destruction it was told.
+    pub(crate) destroyed: Vec<RecordId>,
+}
+
+fn is_private(entry: &Entry) -> bool {
+    matches!(entry, Entry::Change(change) if change.document.name() == Some(DocumentName::Private))
 }
 
 impl Held {
@@ -65,6 +71,14 @@ impl Held {
                 Entry::Registry(RegistryEvent::User(event)) => {
                     let roles = event.roles.iter().filter_map(|code| Who::from_code(code)).collect();
                     self.roles.insert(event.user, roles);
+                }
+                Entry::Registry(RegistryEvent::Destruction(event)) => {
+                    self.destroyed.push(event.record);
+                    if event.document.is_none() {
+                        self.records.remove(&event.record);
+                    } else if let Some(entries) = self.records.get_mut(&event.record) {
+                        entries.retain(|_, held| !is_private(&held.entry));
+                    }
                 }
                 Entry::Recovered(recovered) => {
                     records.extend(self.put(place, recovered.book, recovered.received, recovered.entry.clone()));

@@ -1,8 +1,10 @@
 //! Tests of the whole station through its one door, with phones made by hand.
 
+mod at_rest;
 mod batches;
 mod blobs;
 mod bounds;
+mod destruction;
 mod intake;
 mod merges;
 mod moves;
@@ -10,4 +12,5 @@ mod operations;
 mod parcels;
 mod reconcile;
 mod restore;
+mod retention;
 mod review;
