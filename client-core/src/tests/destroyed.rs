@@ -93,6 +93,7 @@ fn own_work_on_a_destroyed_record_comes_back_in_words_and_drafts_stand_for_thems
     let order = ActOrder {
         code: "comment".into(),
         comment: Some("看过".into()),
+        version: phone.core.record(records[0]).unwrap().row.version,
         ..ActOrder::default()
     };
     phone.core.act(records[0], &order).unwrap();
@@ -136,6 +137,7 @@ fn a_phone_that_missed_the_word_learns_it_when_it_sends_something_of_the_record(
     let mut station = Station::new();
     let (phone, records) = written(&mut station, 2);
     phone.core.edit(records[0], &address("on its way"), None).unwrap();
+    station.destroy_unsaid(records[0]);
     let report = refused_of(&phone, &mut station, records[0], CODE);
     assert!(report.events.contains(&told(records[0], false, 1)), "{report:?}");
     assert_eq!((count(&phone), phone.core.refused().unwrap().len()), (1, 1));

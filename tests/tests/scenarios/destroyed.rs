@@ -35,14 +35,19 @@ fn marked(phone: &Phone, number: u64, mark: &str) -> RecordId {
     let record = household(phone, number);
     let item = ItemId::from_bytes([7; 16]);
     let contact = [("name", "王".into()), ("phone", format!("PHONE-{mark}").as_str().into())];
-    let edit = Edit::new().note("notes", format!("NOTE-{mark}")).item("contacts", item, contact);
+    let edit = Edit::new()
+        .note("notes", format!("NOTE-{mark}"))
+        .item("contacts", item, contact);
     write(phone, record, edit).unwrap();
     record
 }
 
 async fn destroy(post: &Post, record: RecordId) -> Json {
     let path = format!("/api/v1/records/{record}/destroy");
-    post.desk.post(&path, &json!({ "ground": "法院判决第7号" }), None).await.unwrap()
+    post.desk
+        .post(&path, &json!({ "ground": "法院判决第7号" }), None)
+        .await
+        .unwrap()
 }
 
 fn verified(places: &Places) -> Json {
@@ -72,13 +77,20 @@ async fn what_the_chief_has_destroyed_goes_from_every_phone_and_from_every_file(
         };
         assert!(report.events.contains(&gone), "{report:?}");
         assert_eq!(all(phone), [kept]);
-        assert_eq!(phone.core.refused().unwrap().len() as u64, stranded, "his own work is there in words");
+        assert_eq!(
+            phone.core.refused().unwrap().len() as u64,
+            stranded,
+            "his own work is there in words"
+        );
         let told = status(&phone.core).unwrap();
         assert!(told.synced && told.differs_since.is_none(), "{told:?}");
     }
     for words in ["NOTE-DOOMED", "PHONE-DOOMED"] {
         assert!(!stands_in(&post.places.data, words), "{words} at the station");
-        assert!(phones.iter().all(|phone| !on_phone(&post, phone, words)), "{words} on a phone");
+        assert!(
+            phones.iter().all(|phone| !on_phone(&post, phone, words)),
+            "{words} on a phone"
+        );
     }
     assert!(stands_in(&post.places.data, "NOTE-KEPT") && !stands_in(&post.places.data, "PHONE-KEPT"));
     // The old copy is switched on: it begins a new life, and nothing of that record comes in.
@@ -88,12 +100,19 @@ async fn what_the_chief_has_destroyed_goes_from_every_phone_and_from_every_file(
     copy.sync().await.unwrap();
     assert_eq!(all(&copy), [kept]);
     assert!(status(&copy.core).unwrap().synced);
-    let (status_code, _) = post.desk.call("GET", &format!("/api/v1/records/{doomed}"), None, None).await.unwrap();
+    let (status_code, _) = post
+        .desk
+        .call("GET", &format!("/api/v1/records/{doomed}"), None, None)
+        .await
+        .unwrap();
     assert_eq!(status_code, 404);
     let told = post.desk.get("/api/v1/destructions").await.unwrap();
     assert_eq!(told["rows"][0]["record"], json!(doomed.to_string()));
     let report = verified(&post.places);
-    assert_eq!((&report["faults"], &report["destroyed"][0]["entries"]), (&json!([]), &json!(3)));
+    assert_eq!(
+        (&report["faults"], &report["destroyed"][0]["entries"]),
+        (&json!([]), &json!(3))
+    );
     let (_, places, _folder) = post.stop();
     assert_eq!(verified(&places)["faults"], json!([]));
 }
@@ -167,7 +186,10 @@ async fn the_operator_sees_what_is_due_holds_and_destroys_by_command() {
     let record = marked(&phones[0], 1, "COMMAND");
     sync_both(&mut phones).await;
     let (_, places, _folder) = post.stop();
-    let (data, keys) = (places.data.to_string_lossy().into_owned(), places.keys.to_string_lossy().into_owned());
+    let (data, keys) = (
+        places.data.to_string_lossy().into_owned(),
+        places.keys.to_string_lossy().into_owned(),
+    );
     let ask = |words: &[&str]| run(&[words, &["--json", "--data", &data, "--keys", &keys]].concat());
     let report: Json = serde_json::from_str(&ask(&["retention"]).unwrap()).unwrap();
     assert_eq!((&report["applied"], &report["due"]), (&json!(false), &json!(0)));
@@ -183,6 +205,8 @@ async fn the_operator_sees_what_is_due_holds_and_destroys_by_command() {
     // Settings that would keep something shorter than its kind says stop the program before it does anything.
     let config = places.data.with_file_name("short.toml");
     std::fs::write(&config, "[retention.longer.visit]\ndays = 30\nground = \"none\"\n").unwrap();
-    let refused = ask(&["retention", "--config", &config.to_string_lossy()]).unwrap_err().to_string();
+    let refused = ask(&["retention", "--config", &config.to_string_lossy()])
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("fewer than the 1095"), "{refused}");
 }

@@ -19,7 +19,9 @@ type Folded = (BTreeSet<Hash>, BTreeSet<Hash>, Option<Hash>);
 impl Station {
     /// Destroys a record, or its private document: of the whole one nothing is in what the station says from here on.
     pub(crate) fn destroy(&mut self, record: RecordId, private_only: bool) {
-        if !private_only {
+        if private_only {
+            self.drop_private(record);
+        } else {
             self.destroyed.insert(record);
         }
         let event = RegistryEvent::Destruction(DestructionEvent {
@@ -39,6 +41,25 @@ impl Station {
             verdicts: vec![Verdict::Accepted],
             entries: vec![Entry::Registry(event).to_bytes()],
         });
+    }
+
+    /// Destroys a record, and the word of it does not reach the phone.
+    pub(crate) fn destroy_unsaid(&mut self, record: RecordId) {
+        self.destroyed.insert(record);
+    }
+
+    /// The station has the private document no longer.
+    fn drop_private(&mut self, record: RecordId) {
+        for leaf in &mut self.leaves {
+            for (entry, verdict) in leaf.entries.iter().zip(&mut leaf.verdicts) {
+                if let Ok(Entry::Change(change)) = Entry::parse(entry)
+                    && change.record == record
+                    && change.document.name() == Some(DocumentName::Private)
+                {
+                    *verdict = Verdict::Duplicate;
+                }
+            }
+        }
     }
 
     pub(super) fn is_out(&self, record: RecordId) -> bool {
