@@ -10,7 +10,7 @@ use beatbook_protocol::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::{Blobs, FOLDER, kept, remove_destroyed};
-use crate::destruction::{Hand, again};
+use crate::destruction::{Hand, again, scrub};
 use crate::environment::Environment;
 use crate::error::StationError;
 use crate::keys::{Keys, io, refuse_filled, refuse_nested, sync_dir};
@@ -123,7 +123,7 @@ pub(crate) fn restore(backup: &Path, data: &Path, keys_dir: &Path, env: &Environ
     report.blobs = blobs.blobs;
     report.blobs_damaged = blobs.damaged;
     remove_destroyed(&store, &Blobs::open(data)?)?;
-    store.scrub()?;
+    scrub(&store);
     let named = store.read(|tx| Ok::<_, StationError>(tx.named_blobs()?))?;
     let is_missing = |hash: &&Hash| !kept::place(&data.join(FOLDER), hash).is_file();
     report.blobs_missing = named.iter().filter(is_missing).count() as u64;

@@ -114,8 +114,7 @@ impl Station {
     /// When the database is damaged, or behind what the keys directory's log says was signed, or a kind file is faulty.
     pub fn open(data: &Path, keys: &Path, kind_files: &[(String, String)], env: Environment) -> Result<Self, StationError> {
         let parts = setup::open(data, keys, kind_files, &env)?;
-        let blobs = Blobs::open(data)?;
-        destruction::resume(&parts.store, &blobs)?;
+        let blobs = destruction::resume(&parts.store, Blobs::open(data)?)?;
         Ok(Self {
             store: parts.store,
             keys: parts.keys,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -86,21 +86,18 @@ impl Logbook {
             return Ok(());
         }
         let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
+            .append(true)
             .create(true)
-            .truncate(false)
             .mode(0o600)
             .open(&self.path)
             .map_err(io(&self.path))?;
         let text = fs::read(&self.path).map_err(io(&self.path))?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let end = u64::try_from(whole).unwrap_or(0);
-        let written = file
-            .set_len(end)
-            .and_then(|()| file.seek(SeekFrom::Start(end)))
-            .and_then(|_| file.write_all(new.as_bytes()))
-            .and_then(|()| file.sync_all());
+        if whole < text.len() {
+            file.set_len(u64::try_from(whole).unwrap_or(0)).map_err(io(&self.path))?;
+        }
+        // Another process that notes the same at the same time makes a line stand twice, which is no harm.
+        let written = file.write_all(new.as_bytes()).and_then(|()| file.sync_all());
         written.map_err(io(&self.path))?;
         self.path.parent().map_or(Ok(()), sync_dir)
     }

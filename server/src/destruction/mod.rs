@@ -87,17 +87,26 @@ pub(crate) fn settle(station: &Station) -> Result<(), StationError> {
     station.env.steps.passes("destruction logged");
     blobs::remove_destroyed(&station.store, &station.blobs)?;
     station.env.steps.passes("blobs of the destroyed removed");
-    if !station.store.scrub()? {
-        tracing::info!("deleted bytes wait in the journal for a long read to end: they are driven out at the next occasion");
-    }
+    scrub(&station.store);
     Ok(())
 }
 
 /// What a destruction left to do when the process ended.
-pub(crate) fn resume(store: &Store, blobs: &Blobs) -> Result<(), StationError> {
-    blobs::remove_destroyed(store, blobs)?;
-    store.scrub()?;
-    Ok(())
+pub(crate) fn resume(store: &Store, blobs: Blobs) -> Result<Blobs, StationError> {
+    blobs::remove_destroyed(store, &blobs)?;
+    scrub(store);
+    Ok(blobs)
+}
+
+/// Drives deleted bytes out of the file. What does not succeed stays noted, and keeps nobody from working.
+pub(crate) fn scrub(store: &Store) {
+    match store.scrub() {
+        Ok(true) => {}
+        Ok(false) => tracing::info!("deleted bytes wait in the journal for a long read to end: they go at the next occasion"),
+        Err(fault) => {
+            tracing::warn!(%fault, "deleted bytes are still in the database's free pages or journal: make as much room as it is large")
+        }
+    }
 }
 
 /// Whether somebody may have records destroyed or held: the chief and the administrator, and the operator at the machine itself.

@@ -4,6 +4,7 @@ mod at_rest;
 mod batches;
 mod blobs;
 mod bounds;
+mod destroyed;
 mod destruction;
 mod intake;
 mod merges;
