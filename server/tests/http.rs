@@ -10,6 +10,8 @@ mod described;
 mod desk;
 #[path = "http/hints.rs"]
 mod hints;
+#[path = "http/keeping.rs"]
+mod keeping;
 #[path = "http/moves.rs"]
 mod moves;
 #[path = "http/phone.rs"]
