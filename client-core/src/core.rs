@@ -12,7 +12,7 @@ use crate::error::{CoreError, Fault};
 use crate::office::{Office, Pen};
 use crate::platform::Platform;
 use crate::store::records::Records;
-use crate::store::{Outcome, Store, StoreError, Tx, ended, identity, open_or_set_aside, suspect};
+use crate::store::{Outcome, Store, StoreError, Tx, destroyed, ended, identity, open_or_set_aside, suspect};
 use crate::sync::APP;
 
 /// How a file is opened.
@@ -175,6 +175,19 @@ impl Core {
             Fault::Told(error) => error,
             Fault::Store(error) => self.fault(error),
         })
+    }
+
+    /// Drives what was destroyed out of the index and the journal. What does not go now goes after the next reply.
+    pub(crate) fn scrub(&self) {
+        let done = self
+            .store
+            .read(destroyed::is_scrub_due)
+            .and_then(|due| if due { self.store.scrub() } else { Ok(true) });
+        match done {
+            Ok(true) => {}
+            Ok(false) => tracing::info!("what was destroyed stays in the journal until a long read has ended"),
+            Err(error) => tracing::warn!(%error, "what was destroyed is not out of the journal yet"),
+        }
     }
 
     /// Runs work that reads one state of the file.

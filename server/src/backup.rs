@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use beatbook_protocol::id::{Hash, IncarnationId};
 use beatbook_protocol::ledger::Position;
@@ -9,11 +10,13 @@ use beatbook_protocol::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{self, Line};
-use crate::blobs::{FOLDER, kept};
+use crate::blobs::{Blobs, FOLDER, kept, remove_destroyed};
+use crate::destruction::{Hand, again, scrub};
 use crate::ended;
 use crate::environment::Environment;
 use crate::error::StationError;
 use crate::keys::{Keys, io, refuse_filled, refuse_nested, sync_dir};
+use crate::kinds::Kinds;
 use crate::ledger;
 use crate::registry::tokens::random;
 use crate::report::{BackupReport, RestoreReport};
@@ -52,6 +55,22 @@ pub(crate) fn backup(station: &Station, to: &Path) -> Result<BackupReport, Stati
     fs::rename(&draft, &file).map_err(io(&file))?;
     // After the database: what it names and what had arrived by then is there to be copied.
     let blobs = kept::copy(&station.data.join(FOLDER), &to.join(FOLDER))?;
+    // Of the copies made before, the database is the operator's to delete; what was destroyed since is not kept beside them.
+    for hash in station.store.read(|tx| {
+        let gone = tx.blobs_destroyed(true)?;
+        let mut unnamed = Vec::new();
+        for hash in gone {
+            if !tx.is_named(&hash)? {
+                unnamed.push(hash);
+            }
+        }
+        Ok::<_, StationError>(unnamed)
+    })? {
+        let copy = kept::place(&to.join(FOLDER), &hash);
+        if copy.is_file() {
+            fs::remove_file(&copy).map_err(io(&copy))?;
+        }
+    }
     let manifest = Manifest {
         version: 1,
         origin: station.origin.clone(),
@@ -100,15 +119,18 @@ pub(crate) fn restore(backup: &Path, data: &Path, keys_dir: &Path, env: &Environ
     let file = data.join(DATABASE);
     fs::copy(backup, &file).map_err(io(&file))?;
     File::open(&file).and_then(|file| file.sync_all()).map_err(io(&file))?;
-    let store = Store::open(&file)?;
+    let store = Store::open(&file, Some(Arc::clone(&keys.column)))?;
     let mut report = begin_epoch(&store, &keys, env)?;
-    // First of all: what ended since the backup must not come back with it.
+    // First of all: what ended since the backup must not come back with it, nor what was destroyed.
     report.books_ended_again = ended::replay(&store, &keys, env, &setup::kinds_of(&store)?)?;
-    store.read(|tx| ledger::note(tx, &keys))?;
+    report.destroyed_again = destroy_again(&store, &keys, env)?;
+    report.position = store.read(|tx| ledger::note(tx, &keys))?;
     let shelves = backup.parent().unwrap_or(Path::new(".")).join(FOLDER);
     let blobs = kept::copy(&shelves, &data.join(FOLDER))?;
     report.blobs = blobs.blobs;
     report.blobs_damaged = blobs.damaged;
+    remove_destroyed(&store, &Blobs::open(data)?)?;
+    scrub(&store);
     let named = store.read(|tx| Ok::<_, StationError>(tx.named_blobs()?))?;
     let is_missing = |hash: &&Hash| !kept::place(&data.join(FOLDER), hash).is_file();
     report.blobs_missing = named.iter().filter(is_missing).count() as u64;
@@ -151,6 +173,7 @@ fn begin_epoch(store: &Store, keys: &Keys, env: &Environment) -> Result<RestoreR
             follows,
             audit_lost,
             blobs: 0,
+            destroyed_again: 0,
             blobs_missing: 0,
             blobs_damaged: Vec::new(),
             books_ended_again: 0,
@@ -158,6 +181,21 @@ fn begin_epoch(store: &Store, keys: &Keys, env: &Environment) -> Result<RestoreR
     })?;
     keys.note(report.position)?;
     Ok(report)
+}
+
+/// What was destroyed after the backup was made is in it still: the keys directory remembers, and it goes again before anybody sees it.
+fn destroy_again(store: &Store, keys: &Keys, env: &Environment) -> Result<u64, StationError> {
+    if keys.destroyed.lines()?.is_empty() {
+        return Ok(0);
+    }
+    let kinds = Kinds::of(store.read(|tx| setup::catalogue(tx, &[]))?)?;
+    setup::freshen(store, &kinds)?;
+    let hand = Hand {
+        keys,
+        kinds: &kinds,
+        env,
+    };
+    store.write(|tx| again(hand, tx, &keys.destroyed))
 }
 
 fn manifest_path(file: &Path) -> PathBuf {

@@ -17,6 +17,8 @@ pub use tls::{PlainHttp, TlsConfig, TlsSettings};
 
 pub use enrolment::{AttestationRule, EnrolmentRules, EnrolmentSettings};
 
+use crate::retention::RetentionSettings;
+
 /// Configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -211,6 +213,8 @@ pub struct Config {
     pub app_min: Option<AppVersion>,
     /// Milliseconds that a phone may work without seeing the station.
     pub lease_ms: u64,
+    /// What it keeps longer, and whether what is due goes by itself.
+    pub retention: RetentionSettings,
     /// How the station is reached.
     pub http: HttpConfig,
     /// How people sign in.
@@ -288,6 +292,7 @@ impl Settings {
             kinds: station.kinds.or(file.station.kinds),
             app_min: app_min(station.app_min.or(file.station.app_min))?,
             lease_ms: lease_ms(station.lease_days.or(file.station.lease_days))?,
+            retention: file.retention,
             http: self.http.over(file.http)?,
             sign_in: file.sign_in.resolve(file.provider)?,
             enrolment: self.enrolment.over(file.enrolment)?,
@@ -306,6 +311,7 @@ struct FileSettings {
     log: LogSettings,
     sign_in: SignInSettings,
     provider: Option<ProviderSettings>,
+    retention: RetentionSettings,
 }
 
 impl FileSettings {

@@ -1,6 +1,7 @@
 //! `doctor`: looks at a station that is not running, changes nothing, and says of each thing whether it is in order.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use beatbook_protocol::id::Hash;
 
@@ -78,7 +79,7 @@ pub(crate) fn doctor(data: &Path, keys_dir: &Path) -> Vec<Check> {
 
 /// The ledger, and the audit log that it fixes.
 fn ledger_checks(file: &Path, keys: &Keys) -> Vec<Check> {
-    let verified = Store::open(file)
+    let verified = Store::open(file, Some(Arc::clone(&keys.column)))
         .map_err(StationError::from)
         .and_then(|store| store.read(|tx| ledger::verify(tx, keys)));
     let report = match verified {
@@ -134,7 +135,7 @@ fn ledger_checks(file: &Path, keys: &Keys) -> Vec<Check> {
 fn blobs_check(data: &Path, file: &Path) -> Check {
     let folder = data.join(FOLDER);
     let looked = kept::inspect(&folder).and_then(|found| {
-        let named = Store::open(file)?.read(|tx| Ok::<_, StationError>(tx.named_blobs()?))?;
+        let named = Store::open(file, None)?.read(|tx| Ok::<_, StationError>(tx.named_blobs()?))?;
         let missing = named.iter().filter(|hash| !kept::place(&folder, hash).is_file()).count();
         Ok((found, missing))
     });
@@ -164,7 +165,7 @@ fn blobs_check(data: &Path, file: &Path) -> Check {
 
 /// What the station has been shown or given since a restore.
 fn word_checks(file: &Path) -> Vec<Check> {
-    let found = Store::open(file).and_then(|store| store.read(|tx| Ok((tx.alarm()?, tx.recovered_records()?))));
+    let found = Store::open(file, None).and_then(|store| store.read(|tx| Ok((tx.alarm()?, tx.recovered_records()?))));
     match found {
         Ok((alarm, recovered)) => vec![
             check(

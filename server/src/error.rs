@@ -56,6 +56,14 @@ pub enum StationError {
     /// The person may not do it.
     #[error("{0}")]
     Forbidden(String),
+    /// A record that is to be destroyed is held.
+    #[error("record {record} is held ({ground}): release it first, if that ground is gone")]
+    Held {
+        /// The record.
+        record: beatbook_protocol::id::RecordId,
+        /// On what ground.
+        ground: String,
+    },
     /// What was asked for does not make sense; the text says why.
     #[error("{0}")]
     Invalid(String),

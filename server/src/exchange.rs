@@ -94,6 +94,7 @@ pub(crate) fn refusal_of(fault: &StationError) -> Refusal {
         | StationError::Kind(_)
         | StationError::NotFound(_)
         | StationError::Forbidden(_)
+        | StationError::Held { .. }
         | StationError::Invalid(_)
         | StationError::Io { .. } => (RefusalCode::Internal, "a fault of the station"),
     };

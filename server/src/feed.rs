@@ -1,7 +1,7 @@
 //! The feed: what the ledger holds for a book since its cursor. Accepted entries in its scope only; leaves with nothing in it are passed
 //! over, and the cursor moves across them. Records that a fill has still to bring are passed over too: it brings them whole.
 
-use beatbook_protocol::entry::{Entry, RegistryEvent};
+use beatbook_protocol::entry::{DestructionEvent, Entry, RegistryEvent};
 use beatbook_protocol::id::{BookId, IncarnationId, UnitId, UserId};
 use beatbook_protocol::kind::{CheckedKind, DocumentName, Who};
 use beatbook_protocol::wire::{FeedEntry, FeedLeaf};
@@ -50,6 +50,11 @@ pub(crate) fn feed(
         Some(_) if scope.is_blocked => (UserId::from_bytes([0; 16]), UnitId::from_bytes([0; 16])),
         Some(unit) => (scope.user, unit),
     };
+    let mut before = Before {
+        user: scope.user,
+        size: from,
+        scope: None,
+    };
     tx.each_in_feed((from, to), asker, own, |row| {
         let is_new = feed.leaves.last().is_none_or(|last| last.leaf != row.leaf);
         // Whole leaves only, and at least one, so that a small budget still gets on.
@@ -57,7 +62,7 @@ pub(crate) fn feed(
             feed.reaches = row.leaf;
             return Ok::<bool, StationError>(false);
         }
-        if !is_for(tx, kinds, scope, filling, &row)? {
+        if !is_for(tx, kinds, (scope, &mut before), filling, &row)? {
             return Ok(true);
         }
         feed.bytes += row.bytes.len();
@@ -97,7 +102,52 @@ pub(crate) fn reads_private(kind: &CheckedKind, roles: &[Who], opened_it: bool) 
             .any(|who| roles.contains(who))
 }
 
-fn is_for(tx: &ReadTx<'_>, kinds: &Kinds, scope: &Scope, filling: &mut Filling<'_>, row: &FeedRow) -> Result<bool, StationError> {
+/// Whose scope it was at the cursor; looked up when it is asked for.
+struct Before {
+    user: UserId,
+    size: u64,
+    scope: Option<Scope>,
+}
+
+impl Before {
+    /// Whether what was destroyed may lie on his phone: it was in his scope at his cursor, and he read that document.
+    fn held(&mut self, tx: &ReadTx<'_>, kinds: &Kinds, event: &DestructionEvent) -> Result<bool, StationError> {
+        let scope = match self.scope.take() {
+            Some(scope) => scope,
+            None => Scope::at(tx, self.user, self.size)?,
+        };
+        let held = match event.document {
+            None => match tx.gone(event.record)?.and_then(|gone| gone.unit) {
+                Some(unit) => scope.holds(tx, event.record, unit)?,
+                // Nobody here knows whose it was: who has it is told when he sends something of it.
+                None => false,
+            },
+            Some(_) => match tx.record(event.record)? {
+                Some(state) => {
+                    let opens = state.opening.opens;
+                    let about = About {
+                        record: event.record,
+                        unit: opens.unit,
+                        kind: &(opens.kind, opens.version),
+                        opener: state.opening.user,
+                    };
+                    scope.holds(tx, event.record, opens.unit)? && scope.reads(tx, kinds, &about)?
+                }
+                None => false,
+            },
+        };
+        self.scope = Some(scope);
+        Ok(held)
+    }
+}
+
+fn is_for(
+    tx: &ReadTx<'_>,
+    kinds: &Kinds,
+    (scope, before): (&Scope, &mut Before),
+    filling: &mut Filling<'_>,
+    row: &FeedRow,
+) -> Result<bool, StationError> {
     if let Some(record) = &row.record {
         return Ok(scope.has(tx, record)?
             && !filling.will_bring(tx, kinds, record.number)?
@@ -114,6 +164,10 @@ fn is_for(tx: &ReadTx<'_>, kinds: &Kinds, scope: &Scope, filling: &mut Filling<'
             },
             None => false,
         },
+        // A destruction names a record as well: it is for those who may hold it.
+        Ok(Entry::Registry(RegistryEvent::Destruction(event))) => before.held(tx, kinds, &event)?,
+        // Why a record is kept is the station's to know.
+        Ok(Entry::Registry(RegistryEvent::Hold(_))) => false,
         Ok(_) | Err(_) => true,
     })
 }

@@ -315,11 +315,16 @@ fn registry(tx: &ReadTx<'_>, job: &mut Job, basket: &mut Basket) -> Result<bool,
             is_done = false;
             return Ok::<_, StationError>(false);
         }
-        // Kinds go their own way, grants along with their record, and what fixes the audit log to no phone.
+        // Kinds go their own way, grants along with their record, and what fixes the audit log to no phone; what was destroyed or is held
+        // says nothing to who holds nothing yet.
         let goes = !matches!(
             Entry::parse(&row.bytes),
             Ok(Entry::Registry(
-                RegistryEvent::Kind(_) | RegistryEvent::Grant(_) | RegistryEvent::AuditAnchor(_)
+                RegistryEvent::Kind(_)
+                    | RegistryEvent::Grant(_)
+                    | RegistryEvent::AuditAnchor(_)
+                    | RegistryEvent::Destruction(_)
+                    | RegistryEvent::Hold(_)
             ))
         );
         if goes {

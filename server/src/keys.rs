@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::ledger::{Position, StationKey};
@@ -17,6 +17,7 @@ use beatbook_protocol::parcel::SealingKey;
 
 use audited::{AUDITED, Audited};
 
+use crate::destruction::{self, Logbook};
 use crate::environment::Environment;
 use crate::error::StationError;
 use crate::seal::ColumnSeal;
@@ -42,9 +43,11 @@ pub(crate) struct Keys {
     /// Opens parcels.
     pub(crate) sealing: SealingKey,
     /// Seals sensitive columns of the database.
-    pub(crate) column: ColumnSeal,
+    pub(crate) column: Arc<ColumnSeal>,
     /// What must not come back.
     pub(crate) gone: GoneLog,
+    /// What was destroyed, for a restore.
+    pub(crate) destroyed: Logbook,
     log: Mutex<SignedLog>,
     audited: Mutex<Audited>,
 }
@@ -122,7 +125,8 @@ impl Keys {
             checkpoint: StationKey::from_bytes(&secret(&dir.join(CHECKPOINT))?),
             receipt: StationKey::from_bytes(&secret(&dir.join(RECEIPT))?),
             sealing: SealingKey::from_bytes(&secret(&dir.join(SEALING))?),
-            column: ColumnSeal::new(secret(&dir.join(COLUMN))?),
+            column: Arc::new(ColumnSeal::new(secret(&dir.join(COLUMN))?)),
+            destroyed: Logbook::at(dir),
             book,
             gone: GoneLog::open(&dir.join(GONE))?,
             log: Mutex::new(SignedLog::open(&dir.join(LOG))?),
@@ -162,6 +166,12 @@ pub(crate) fn loose_permissions(dir: &Path) -> Vec<String> {
     for (path, allowed) in [(dir.to_owned(), 0o700)]
         .into_iter()
         .chain([CHECKPOINT, RECEIPT, BOOK, SEALING, COLUMN, LOG, AUDITED, GONE].map(|name| (dir.join(name), 0o600)))
+        // There is none before the first destruction.
+        .chain(
+            [(dir.join(destruction::LOGBOOK), 0o600)]
+                .into_iter()
+                .filter(|(path, _)| path.exists()),
+        )
     {
         match fs::metadata(&path) {
             Ok(meta) if meta.permissions().mode() & 0o777 & !allowed != 0 => {

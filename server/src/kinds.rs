@@ -68,6 +68,20 @@ impl Kinds {
         self.catalogue.iter().map(file).collect()
     }
 
+    /// The days that each version of a kind is kept.
+    pub(crate) fn days_of(&self, code: &str) -> impl Iterator<Item = u32> {
+        self.catalogue
+            .iter()
+            .filter(move |kind| kind.code == code)
+            .map(|kind| kind.retention.days)
+    }
+
+    /// The fewest days after which anything of any kind may be over.
+    pub(crate) fn days_least(&self) -> Option<u32> {
+        let days = |kind: &CheckedKind| kind.retention.private_days.unwrap_or(kind.retention.days);
+        self.catalogue.iter().map(days).min()
+    }
+
     /// Whether a record waits for review.
     pub(crate) fn in_review(&self, kind: &CheckedKind, state: &RecordState) -> bool {
         kind.state(&state.state).is_some_and(|found| found.review) || state.offered.is_some()

@@ -1,6 +1,6 @@
 //! Folding the projections again from the ledger alone, and the readings that both live acts and a rebuild put.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use beatbook_protocol::codec;
 use beatbook_protocol::id::{Hash, RecordId};
@@ -9,10 +9,10 @@ use beatbook_protocol::ledger::Leaf;
 use crate::error::StationError;
 use crate::kinds::Kinds;
 use crate::projection::reading::{self, Documents};
-use crate::projection::{self, Folded};
+use crate::projection::{self, Folded, Matter};
 use crate::report::RebuildReport;
 use crate::scope::author_roles;
-use crate::store::{ReadTx, WriteTx};
+use crate::store::{DestroyedRow, Kept, ReadTx, WriteTx};
 
 /// Drops all projections and folds them again, in one step: readers see the old ones until the new ones are whole.
 pub(crate) fn rebuild(tx: &WriteTx<'_>, kinds: &Kinds) -> Result<RebuildReport, StationError> {
@@ -24,18 +24,26 @@ pub(crate) fn rebuild(tx: &WriteTx<'_>, kinds: &Kinds) -> Result<RebuildReport, 
         let bytes = tx.leaf(number)?.ok_or_else(|| damaged("it is missing".into()))?;
         let leaf: Leaf = codec::from_bytes("leaf", &bytes).map_err(|fault| damaged(fault.to_string()))?;
         let rows = tx.entries_of(number)?;
-        let entries: Vec<Folded<'_>> = rows
+        let destroyed: BTreeMap<u32, DestroyedRow> = tx.destroyed_in(number)?.into_iter().map(|row| (row.place.1, row)).collect();
+        let entries = rows
             .iter()
-            .filter_map(|row| {
-                let bytes = row.bytes.as_deref()?;
-                Some(Folded {
+            .map(|row| {
+                let matter = match &row.kept {
+                    Kept::Whole(_, bytes) => Matter::Bytes(bytes),
+                    Kept::Destroyed => match destroyed.get(&row.position) {
+                        Some(row) => Matter::Destroyed(row),
+                        None => return Err(damaged(format!("nothing says why entry {} is gone", row.position))),
+                    },
+                    Kept::Missing => return Err(damaged(format!("the bytes of entry {} are missing", row.position))),
+                };
+                Ok(Folded {
                     position: row.position,
                     id: row.id,
                     verdict: row.verdict,
-                    bytes,
+                    matter,
                 })
             })
-            .collect();
+            .collect::<Result<Vec<_>, _>>()?;
         let touched: BTreeSet<RecordId> = projection::fold_leaf(tx, kinds, number, &leaf, &entries)?;
         for record in touched {
             refresh(tx, kinds, record)?;

@@ -1,6 +1,6 @@
 //! What the station says about itself: status, verification, rebuild, backup, health. Plain records, ready for JSON.
 
-use beatbook_protocol::id::{BookId, Hash};
+use beatbook_protocol::id::{BookId, Hash, RecordId};
 use beatbook_protocol::ledger::Position;
 use beatbook_protocol::time::UnixMillis;
 use serde::Serialize;
@@ -31,6 +31,8 @@ pub struct StationStatus {
     pub quarantined: u64,
     /// Records with conflicts.
     pub conflicts: u64,
+    /// Records, or private documents, whose retention is over and that nothing keeps: see `retention`.
+    pub due: u64,
     /// Records with entries that rest on a colleague's word since a restore, until their author's page returns.
     pub recovered: u64,
     /// Why nothing is signed any more, and what to do; none while all is well.
@@ -81,6 +83,8 @@ pub struct LedgerReport {
     pub audit_fixed: u64,
     /// Lines that restores lost, as the log itself tells.
     pub audit_lost: u64,
+    /// What was destroyed, in the ledger's order: the rest of each page still proves.
+    pub destroyed: Vec<DestroyedLine>,
     /// Every fault found; empty when all holds.
     pub faults: Vec<String>,
 }
@@ -91,6 +95,21 @@ impl LedgerReport {
     pub fn holds(&self) -> bool {
         self.faults.is_empty()
     }
+}
+
+/// What a destruction took from the ledger's bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DestroyedLine {
+    /// The event, by its entry.
+    pub event: Hash,
+    /// Its leaf.
+    pub leaf: u64,
+    /// The record.
+    pub record: RecordId,
+    /// Entries that lost salt and bytes under it.
+    pub entries: u64,
+    /// Entries that came of the record afterwards, and were refused and not kept.
+    pub late: u64,
 }
 
 /// What a rebuild of the projections came to.
@@ -138,6 +157,8 @@ pub struct RestoreReport {
     pub blobs: u64,
     /// Blobs that records name and that are not there: phones that still have them bring them, others are lost.
     pub blobs_missing: u64,
+    /// Destructions that the backup did not know of, carried out again.
+    pub destroyed_again: u64,
     /// Blobs of the backup that are not what their name says, and were left.
     pub blobs_damaged: Vec<Hash>,
     /// Books that had ended since the backup, by the keys' log: ended again before anybody is answered.

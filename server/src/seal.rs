@@ -1,6 +1,8 @@
 //! The seal on sensitive columns: what a copy of the database must not give away is in it only under a key of the keys directory, which
 //! lies outside the data directory and its backups. Knows no rows: callers say what a value is and whose, and get bytes.
 
+use beatbook_protocol::entry::Entry;
+use beatbook_protocol::kind::DocumentName;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
@@ -38,6 +40,22 @@ impl ColumnSeal {
         let nonce = env
             .bytes::<NONCE_BYTES>()
             .map_err(|fault| StationError::Keys(format!("no randomness: {fault}")))?;
+        self.seal_under(nonce, column, whose, value)
+    }
+
+    /// Seals a value that is named by its content and never changes: the same value of the same row gives the same bytes, so that a write
+    /// that is repeated is the same write. The nonce is a keyed hash over both, as in SIV (RFC 5297): it cannot come twice for two values.
+    pub(crate) fn seal_kept(&self, column: &str, whose: &[u8], value: &[u8]) -> Result<Vec<u8>, StationError> {
+        let length = u64::try_from(whose.len()).unwrap_or(u64::MAX).to_be_bytes();
+        let message = Zeroizing::new([b"beatbook/nonce/1\0", column.as_bytes(), b"\0", &length, whose, value].concat());
+        // HKDF-Extract is HMAC-SHA256 with the salt as its key.
+        let (hash, _) = Hkdf::<Sha256>::extract(Some(self.key.as_slice()), &message);
+        let mut nonce = [0; NONCE_BYTES];
+        nonce.copy_from_slice(hash.as_slice().get(..NONCE_BYTES).unwrap_or(&[0; NONCE_BYTES]));
+        self.seal_under(nonce, column, whose, value)
+    }
+
+    fn seal_under(&self, nonce: [u8; NONCE_BYTES], column: &str, whose: &[u8], value: &[u8]) -> Result<Vec<u8>, StationError> {
         let sealed = self
             .cipher(column)?
             .encrypt(&XNonce::from(nonce), Payload { msg: value, aad: whose })
@@ -75,9 +93,38 @@ impl ColumnSeal {
     }
 }
 
+/// Whether an entry's bytes are kept sealed: changes of other documents than `facts`, given back or not, and whatever cannot be read here.
+pub(crate) fn is_sensitive(entry: &[u8]) -> bool {
+    match Entry::parse(entry) {
+        Ok(Entry::Change(change)) => change.document.name() != Some(DocumentName::Facts),
+        Ok(Entry::Recovered(recovered)) => is_sensitive(&recovered.entry),
+        Ok(Entry::Act(_) | Entry::Registry(_)) => false,
+        Ok(Entry::Other(_)) | Err(_) => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_is_sealed_alike_in_its_row_and_unlike_in_any_other() {
+        let seal = ColumnSeal::new([7; 32]);
+        let sealed = seal.seal_kept("content", b"entry", b"13800000000").unwrap();
+        assert_eq!(sealed, seal.seal_kept("content", b"entry", b"13800000000").unwrap());
+        assert_eq!(seal.open("content", b"entry", &sealed).unwrap().as_slice(), b"13800000000");
+        let nonce = |bytes: &[u8]| bytes[1..=NONCE_BYTES].to_vec();
+        for other in [
+            seal.seal_kept("content", b"entry", b"13800000001").unwrap(),
+            seal.seal_kept("content", b"entr", b"y13800000000").unwrap(),
+            seal.seal_kept("snapshot", b"entry", b"13800000000").unwrap(),
+            ColumnSeal::new([8; 32])
+                .seal_kept("content", b"entry", b"13800000000")
+                .unwrap(),
+        ] {
+            assert_ne!(nonce(&other), nonce(&sealed));
+        }
+    }
 
     #[test]
     fn a_sealed_value_opens_only_in_its_row_and_column_under_its_key() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use beatbook_protocol::entry::{BookEvent, KindEvent, RegistryEvent, UnitEvent, UserEvent};
 use beatbook_protocol::id::{BookId, IncarnationId, UnitId, UserId};
@@ -35,7 +36,7 @@ pub(crate) fn init(data: &Path, keys_dir: &Path, options: &InitOptions, env: &En
     let kinds = Kinds::of(Catalogue::builtin().map_err(|fault| StationError::Kind(fault.to_string()))?)?;
     let keys = Keys::create(keys_dir, env)?;
     fs::create_dir_all(data).map_err(io(data))?;
-    let store = Store::create(&data.join(DATABASE))?;
+    let store = Store::create(&data.join(DATABASE), Arc::clone(&keys.column))?;
     let now = env.clock.now();
     let first = First {
         unit: UnitId::from_parts(now, tokens::random(env)?),
@@ -141,7 +142,7 @@ pub(crate) fn open(data: &Path, keys_dir: &Path, files: &[(String, String)], env
     }
     Keys::complete(keys_dir, env)?;
     let keys = Keys::open(keys_dir)?;
-    let store = Store::open(&file)?;
+    let store = Store::open(&file, Some(Arc::clone(&keys.column)))?;
     let (row, kinds, new) = store.read(|tx| {
         let row = tx.station()?.ok_or_else(|| StationError::NoStation(data.to_owned()))?;
         refuse_other_history(tx, &keys)?;
@@ -157,13 +158,7 @@ pub(crate) fn open(data: &Path, keys_dir: &Path, files: &[(String, String)], env
             .collect();
         Ok((row, kinds, new))
     })?;
-    if store.read(|tx| Ok::<_, StationError>(tx.is_stale()?))? {
-        tracing::info!("the projections were made by an older version: folding them again");
-        store.write(|tx| {
-            rebuild::rebuild(tx, &kinds)?;
-            Ok::<_, StationError>(tx.clear_stale()?)
-        })?;
-    }
+    freshen(&store, &kinds)?;
     if !new.is_empty() {
         let event = |file: beatbook_protocol::wire::KindFile| {
             RegistryEvent::Kind(KindEvent {
@@ -176,7 +171,11 @@ pub(crate) fn open(data: &Path, keys_dir: &Path, files: &[(String, String)], env
     }
     ended::replay(&store, &keys, env, &kinds)?;
     // A crash between commit and log leaves the log behind: it catches up here.
-    store.read(|tx| ledger::note(tx, &keys))?;
+    let destroyed = store.read(|tx| {
+        ledger::note(tx, &keys)?;
+        Ok::<_, StationError>(tx.destructions(None, u32::MAX)?)
+    })?;
+    keys.destroyed.catch_up(&destroyed)?;
     Ok(Parts { store, keys, kinds, row })
 }
 
@@ -185,8 +184,24 @@ pub(crate) fn kinds_of(store: &Store) -> Result<Kinds, StationError> {
     store.read(|tx| Kinds::of(catalogue(tx, &[])?))
 }
 
+/// Seals what an earlier version wrote in the clear, and folds again what it folded otherwise.
+pub(crate) fn freshen(store: &Store, kinds: &Kinds) -> Result<(), StationError> {
+    if store.read(|tx| Ok::<_, StationError>(tx.has_unsealed()?))? {
+        tracing::info!("sealing what an earlier version wrote in the clear");
+        while store.write(|tx| Ok::<_, StationError>(tx.seal_some()?))? {}
+    }
+    if store.read(|tx| Ok::<_, StationError>(tx.is_stale()?))? {
+        tracing::info!("the projections were made by an older version: folding them again");
+        store.write(|tx| {
+            rebuild::rebuild(tx, kinds)?;
+            Ok::<_, StationError>(tx.clear_stale()?)
+        })?;
+    }
+    Ok(())
+}
+
 /// The kinds of the ledger, those of this program, and the station's own files.
-fn catalogue(tx: &ReadTx<'_>, files: &[(String, String)]) -> Result<Catalogue, StationError> {
+pub(crate) fn catalogue(tx: &ReadTx<'_>, files: &[(String, String)]) -> Result<Catalogue, StationError> {
     let faulty = |fault: beatbook_protocol::kind::KindError| StationError::Kind(fault.to_string());
     let stored = tx.kinds()?;
     let named: Vec<(String, &str)> = stored

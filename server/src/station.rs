@@ -16,10 +16,11 @@ use crate::keys::Keys;
 use crate::kinds::Kinds;
 use crate::registry::enrol::{self, Door};
 use crate::registry::people;
+use crate::retention::RetentionSettings;
 use crate::sign_in::SignIn;
 use crate::store::Store;
 use crate::tls::Shown;
-use crate::{backup, doctor, exchange, ledger, rebuild, review, setup, status};
+use crate::{backup, destruction, doctor, exchange, ledger, rebuild, review, setup, status};
 
 mod desk;
 mod phones;
@@ -135,6 +136,7 @@ pub struct Station {
     pub(crate) sign_in: SignIn,
     pub(crate) lease_ms: u64,
     pub(crate) door: Door,
+    pub(crate) retention: RetentionSettings,
 }
 
 /// The database's file in the data directory.
@@ -156,13 +158,14 @@ impl Station {
     pub fn open(data: &Path, keys: &Path, kind_files: &[(String, String)], env: Environment) -> Result<Self, StationError> {
         let parts = setup::open(data, keys, kind_files, &env)?;
         let sign_in = SignIn::open(SignInConfig::default(), &parts.store)?;
+        let blobs = destruction::resume(&parts.store, Blobs::open(data)?)?;
         Ok(Self {
             store: parts.store,
             keys: parts.keys,
             kinds: parts.kinds,
             env,
             data: data.to_owned(),
-            blobs: Blobs::open(data)?,
+            blobs,
             name: parts.row.name,
             origin: parts.row.origin,
             book: parts.row.book,
@@ -172,6 +175,7 @@ impl Station {
             sign_in,
             lease_ms: LEASE_MS,
             door: Door::default(),
+            retention: RetentionSettings::default(),
         })
     }
 

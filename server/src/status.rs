@@ -8,6 +8,7 @@ use crate::station::Station;
 
 /// Counts everything on one look.
 pub(crate) fn status(station: &Station) -> Result<StationStatus, StationError> {
+    let due = station.due_count()?;
     station.store.read(|tx| {
         let position = ledger::position(tx)?;
         let totals = tx.totals()?;
@@ -38,6 +39,7 @@ pub(crate) fn status(station: &Station) -> Result<StationStatus, StationError> {
             pages: tx.pages()?,
             quarantined: tx.quarantined(None)?,
             conflicts: totals.conflicted,
+            due,
             recovered: tx.recovered_records()?,
             alarm: tx.alarm()?.as_ref().map(alarm::text),
             backed_up_to: tx.station()?.map_or(0, |row| row.backed_up_to),

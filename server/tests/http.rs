@@ -12,6 +12,8 @@ mod desk;
 mod ended;
 #[path = "http/hints.rs"]
 mod hints;
+#[path = "http/keeping.rs"]
+mod keeping;
 #[path = "http/members.rs"]
 mod members;
 #[path = "http/moves.rs"]

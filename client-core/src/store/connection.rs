@@ -102,6 +102,8 @@ impl Store {
         writer.pragma_update(None, "journal_mode", "WAL")?;
         writer.pragma_update(None, "synchronous", "FULL")?;
         writer.pragma_update(None, "foreign_keys", "ON")?;
+        // What was destroyed is not to be found in free pages, even by who has the key.
+        writer.pragma_update(None, "secure_delete", true)?;
         if let Some(pages) = pages_max {
             writer.pragma_update(None, "max_page_count", pages)?;
         }
@@ -138,6 +140,19 @@ impl Store {
         let done = work(&tx)?;
         tx.commit().map_err(StoreError::from)?;
         Ok(done)
+    }
+
+    /// Drives deleted bytes out of the search index and the journal; whether nothing is left to do.
+    pub(crate) fn scrub(&self) -> Result<bool, StoreError> {
+        let writer = lock(&self.writer);
+        // Words that were deleted stay in the index's segments until these are merged.
+        writer.execute_batch("INSERT INTO search (search) VALUES ('optimize')")?;
+        let busy: bool = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy {
+            return Ok(false);
+        }
+        writer.execute("UPDATE destroyed SET done = 3 WHERE done = 2", [])?;
+        Ok(true)
     }
 
     /// Runs work that reads one state of the file.

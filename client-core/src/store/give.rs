@@ -175,6 +175,14 @@ impl Records<'_> {
     }
 }
 
+/// The record of an entry that is here.
+pub(crate) fn record_of(tx: &Tx<'_>, entry: &Hash) -> Result<Option<RecordId>, StoreError> {
+    Ok(tx
+        .prepare_cached("SELECT record FROM change WHERE entry = ?1 UNION ALL SELECT record FROM act WHERE entry = ?1 LIMIT 1")?
+        .query_row([entry.as_bytes()], |row| Ok(RecordId::from_bytes(row.get(0)?)))
+        .optional()?)
+}
+
 /// The bytes of a change's entry, out of what its row says.
 pub(super) fn made_again(
     record: RecordId,

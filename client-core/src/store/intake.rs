@@ -121,7 +121,8 @@ impl Records<'_> {
             // Whose scope a record is in shows by its coming and going; what somebody is over it, by whom it is granted to.
             RegistryEvent::Grant(grant) => registry::put_grant(self.tx, grant, leaf)?,
             RegistryEvent::BookEnd(end) => ended::put_book_end(self.tx, end.book, &end.why, leaf)?,
-            RegistryEvent::Hold(_) | RegistryEvent::Destruction(_) | RegistryEvent::AuditAnchor(_) => {}
+            RegistryEvent::Destruction(event) => self.destroy(event.record, event.document.is_some())?,
+            RegistryEvent::Hold(_) | RegistryEvent::AuditAnchor(_) => {}
             RegistryEvent::UnitKey(key) => lock::put_unit_key(self.tx, key, leaf)?,
             RegistryEvent::Other(event) => tracing::info!(event, "a registry event of a newer version"),
         }

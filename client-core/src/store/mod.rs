@@ -5,6 +5,7 @@
 //!  change    changes of documents: accepted, pending, parked      act   signed steps, likewise
 //!  outbox, queue, page, incarnation   own entries in order, until the station has them
 //!  own_book, vault, exchange, receipt  the file's book and where the exchange stands
+//!  destroyed, stranded     what the station destroyed, and own work on it that it had not taken in
 //!  digest, wanted, give    what both ends must hold, what differs, what a restored station lost
 //!  pins      the keys of the station's certificate, as it announced them
 //!  sealing, parcel_made, parcel_carried   files for others to carry, and those of others
@@ -18,6 +19,7 @@
 
 pub(crate) mod blobs;
 mod connection;
+pub(crate) mod destroyed;
 pub(crate) mod digests;
 pub(crate) mod drafts;
 pub(crate) mod ended;

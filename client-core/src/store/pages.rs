@@ -273,6 +273,24 @@ pub(super) fn send_again_from(tx: &Tx<'_>, size: u64) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Of the pages that are to be sent, those that lack bytes which were destroyed: what is left of them, and all that follows in their lives,
+/// goes into new pages, in a new life where `fresh` is written in.
+pub(super) fn reseal_broken(tx: &Tx<'_>, fresh: IncarnationId) -> Result<(), StoreError> {
+    let broken: Vec<Hash> = tx
+        .prepare_cached(
+            "SELECT p.hash FROM page AS p WHERE p.state = 'sealed' AND EXISTS (
+               SELECT 1 FROM page_entry AS e JOIN outbox AS o ON o.n = e.n
+               WHERE e.life = p.life AND e.sequence = p.sequence AND length(o.bytes) = 0)
+             ORDER BY p.life, p.sequence",
+        )?
+        .query_map([], |row| Ok(Hash::from_bytes(row.get(0)?)))?
+        .collect::<Result<_, _>>()?;
+    for page in broken {
+        quarantine(tx, &page, super::destroyed::DESTROYED, fresh)?;
+    }
+    Ok(())
+}
+
 /// Lets go of pages that the station has in a backup, and of their entries when no other page and no queue needs them.
 pub(crate) fn retire(tx: &Tx<'_>, backed_up_to: u64) -> Result<(), StoreError> {
     let mut pages =
@@ -356,8 +374,8 @@ fn waiting_page(tx: &Tx<'_>, page: &Hash) -> Result<Option<(i64, i64)>, StoreErr
 fn give_up(tx: &Tx<'_>, life: i64, sequence: i64, fault: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO queue (n, tries, held_until)
-         SELECT e.n, 0, 0 FROM page p JOIN page_entry e ON e.life = p.life AND e.sequence = p.sequence
-         WHERE p.life = ?1 AND p.sequence >= ?2 AND p.state = 'sealed' ORDER BY e.n ON CONFLICT DO NOTHING",
+         SELECT e.n, 0, 0 FROM page p JOIN page_entry e ON e.life = p.life AND e.sequence = p.sequence JOIN outbox o ON o.n = e.n
+         WHERE p.life = ?1 AND p.sequence >= ?2 AND p.state = 'sealed' AND length(o.bytes) > 0 ORDER BY e.n ON CONFLICT DO NOTHING",
     )?
     .execute((life, sequence))?;
     tx.prepare_cached(

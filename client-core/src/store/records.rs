@@ -10,6 +10,7 @@ use beatbook_protocol::kind::{CheckedKind, DocumentName};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::Verdict;
 
+use super::destroyed::{self, Destruction};
 use super::identity::Identity;
 use super::rows::{self, ChangeRow, Status};
 use super::{StoreError, Tx, identity};
@@ -30,6 +31,8 @@ pub(crate) struct Records<'a> {
     pub(super) documents: BTreeMap<(RecordId, DocumentName), Document>,
     /// Records of which accepted entries moved: their digests are counted anew.
     pub(super) moved: BTreeSet<RecordId>,
+    /// What was destroyed.
+    pub(super) destroyed: Vec<Destruction>,
 }
 
 impl<'a> Records<'a> {
@@ -42,6 +45,7 @@ impl<'a> Records<'a> {
             touched: BTreeMap::new(),
             documents: BTreeMap::new(),
             moved: BTreeSet::new(),
+            destroyed: Vec::new(),
         }
     }
 
@@ -102,7 +106,7 @@ impl<'a> Records<'a> {
 
     /// Marks a parked entry as dealt with; tells whether there was one.
     pub(crate) fn answer(&mut self, entry: &Hash) -> Result<bool, StoreError> {
-        let mut found = false;
+        let mut found = destroyed::settle_stranded(self.tx, entry)?;
         for sql in [
             "UPDATE change SET status = 5 WHERE entry = ?1 AND status = 2 RETURNING record, at",
             "UPDATE act SET status = 5 WHERE entry = ?1 AND status = 2 RETURNING record, at",

@@ -1,6 +1,8 @@
 //! A station that was restored has lost the end of its ledger: what this phone had there waits for a verdict once more. Knows nothing of
 //! requests and replies.
 
+use beatbook_protocol::id::IncarnationId;
+
 use super::records::Records;
 use super::{StoreError, pages};
 
@@ -12,7 +14,7 @@ const LOST: &str = "status = 0 AND leaf >= ?1 AND entry IN (
 impl Records<'_> {
     /// The station's ledger has lost all from `size` on: own pages from there are sent again, as they were, and their entries are
     /// pending, since the station may decide otherwise now. What others wrote there is to be given back.
-    pub(crate) fn send_again_from(&mut self, size: u64) -> Result<(), StoreError> {
+    pub(crate) fn send_again_from(&mut self, size: u64, fresh: IncarnationId) -> Result<(), StoreError> {
         let size = size.cast_signed();
         // A snapshot cannot give a change back: it is made anew once the verdict is there.
         let folded: Vec<([u8; 16], u8)> = self
@@ -38,6 +40,7 @@ impl Records<'_> {
             }
         }
         self.lose_from(size.cast_unsigned())?;
-        pages::send_again_from(self.tx, size.cast_unsigned())
+        pages::send_again_from(self.tx, size.cast_unsigned())?;
+        pages::reseal_broken(self.tx, fresh)
     }
 }

@@ -3,10 +3,11 @@
 use beatbook_protocol::document::{Document, Edit, FieldPath, Said, Write};
 use beatbook_protocol::entry::Entry;
 use beatbook_protocol::id::{Hash, RecordId};
-use beatbook_protocol::kind::CheckedKind;
+use beatbook_protocol::kind::{CheckedKind, Label};
 use beatbook_protocol::time::UnixMillis;
 use rusqlite::OptionalExtension;
 
+use super::destroyed::{self, DESTROYED};
 use super::papers::WRITTEN;
 use super::rows::{self, code_of};
 use super::views::{DOCUMENTS, READER, author_of_step, ids, kind_of};
@@ -42,8 +43,14 @@ pub(crate) fn came_back(tx: &Tx<'_>, office: &Office) -> Result<Vec<CameBack>, S
         });
     }
     for refused in refused(tx, office)? {
-        let Some(row) = lists::one(tx, refused.record)? else {
-            continue;
+        let title = match lists::one(tx, refused.record)? {
+            Some(row) => row.title,
+            // What its record was called is destroyed with it.
+            None if refused.code == DESTROYED => Label {
+                zh: "已销毁的记录".into(),
+                en: "a record that was destroyed".into(),
+            },
+            None => continue,
         };
         let RefusedEntry {
             entry,
@@ -55,7 +62,7 @@ pub(crate) fn came_back(tx: &Tx<'_>, office: &Office) -> Result<Vec<CameBack>, S
         } = refused;
         all.push(CameBack {
             record,
-            title: row.title,
+            title,
             why: CameBackWhy::Refused { entry, code, text },
             by: None,
             at,
@@ -101,7 +108,13 @@ pub(crate) fn refused(tx: &Tx<'_>, office: &Office) -> Result<Vec<RefusedEntry>,
             at,
         });
     }
+    all.extend(destroyed::stranded(tx)?);
     Ok(all)
+}
+
+/// What an own change says that waits or came back.
+pub(super) fn values_of(tx: &Tx<'_>, office: &Office, entry: &Hash) -> Result<Vec<(FieldPath, Said)>, StoreError> {
+    Ok(written(tx, office, entry, "status IN (1, 2)")?.map_or_else(Vec::new, |parked| parked.said()))
 }
 
 /// The values of a parked change as an edit, with its record and kind.
@@ -139,8 +152,13 @@ impl Parked {
 }
 
 fn parked_writes(tx: &Tx<'_>, office: &Office, entry: &Hash) -> Result<Option<Parked>, StoreError> {
+    written(tx, office, entry, "status = 2")
+}
+
+fn written(tx: &Tx<'_>, office: &Office, entry: &Hash, standing: &str) -> Result<Option<Parked>, StoreError> {
+    let sql = format!("SELECT record, document, change_hash FROM change WHERE entry = ?1 AND {standing}");
     let row: Option<([u8; 16], u8, Option<[u8; 32]>)> = tx
-        .prepare_cached("SELECT record, document, change_hash FROM change WHERE entry = ?1 AND status = 2")?
+        .prepare_cached(&sql)?
         .query_row([entry.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((record, document, Some(change))) = row else {

@@ -229,7 +229,7 @@ impl Records<'_> {
         Ok(true)
     }
 
-    fn drop_record(&mut self, record: RecordId) -> Result<(), StoreError> {
+    pub(super) fn drop_record(&mut self, record: RecordId) -> Result<(), StoreError> {
         self.hide(record)?;
         blobs::leave(self.tx, record)?;
         for sql in [

@@ -7,11 +7,12 @@ use beatbook_protocol::digest::SetDigest;
 use beatbook_protocol::entry::Entry;
 use beatbook_protocol::id::RecordId;
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{ExchangeResponse, verdict_of};
+use beatbook_protocol::wire::{ExchangeResponse, Verdict, verdict_of};
 
 use super::SyncEvent;
 use super::apply::Applied;
 use super::ask::Said;
+use crate::store::destroyed::{DESTROYED, PRIVATE_DESTROYED};
 use crate::store::records::Records;
 use crate::store::scope::{Left, placeless};
 use crate::store::{StoreError, digests, give};
@@ -28,6 +29,29 @@ pub(super) fn take_left(records: &mut Records<'_>, left: &[RecordId], applied: &
         applied.events.push(SyncEvent::LeftScope {
             record: *record,
             is_kept,
+        });
+    }
+    Ok(())
+}
+
+/// The station says of an own entry that its record is destroyed: it goes here too, should this phone not have heard of it.
+pub(super) fn take_refusal(records: &mut Records<'_>, record: Option<RecordId>, verdict: &Verdict) -> Result<(), StoreError> {
+    match (record, verdict) {
+        (Some(record), Verdict::Refused { code, .. }) if code == DESTROYED => records.destroy(record, false),
+        (Some(record), Verdict::Refused { code, .. }) if code == PRIVATE_DESTROYED => records.destroy(record, true),
+        _ => Ok(()),
+    }
+}
+
+/// Carries out what is still to be destroyed, and tells of what was.
+pub(super) fn take_destroyed(records: &mut Records<'_>, applied: &mut Applied) -> Result<(), StoreError> {
+    records.destroy_due()?;
+    for gone in records.take_destroyed() {
+        applied.moved = true;
+        applied.events.push(SyncEvent::Destroyed {
+            record: gone.record,
+            private_only: gone.private_only,
+            stranded: gone.stranded,
         });
     }
     Ok(())
@@ -98,8 +122,10 @@ pub(super) fn take_given(
     for (position, entry) in (0_u32..).zip(&said.given) {
         let Some(verdict) = verdict_of(runs, position) else { break };
         applied.moved = true;
+        let of = give::record_of(records.tx(), entry)?;
+        take_refusal(records, of, &verdict)?;
         if let Some(record) = records.settle_given(entry, &verdict, now)?
-            && let beatbook_protocol::wire::Verdict::Refused { code, text, .. } = verdict
+            && let Verdict::Refused { code, text, .. } = verdict
         {
             let entry = *entry;
             applied.events.push(SyncEvent::NotTakenBack {

@@ -111,6 +111,7 @@ pub(super) fn apply(
         applied.events.push(SyncEvent::KindsChanged);
     }
     tell_changed(&mut applied);
+    core.scrub();
     Ok(applied)
 }
 
@@ -161,6 +162,7 @@ pub(super) fn apply_parcel(core: &Core, parcel: &ParcelAnswer<'_>, now: UnixMill
                 blobs::set_sent(tx, &stands.blob, stands.bytes)?;
             }
         }
+        agree::take_destroyed(records, &mut applied)?;
         Ok::<_, StoreError>((applied, parcels::note_answered(tx, &content.parcel, now)?))
     })?;
     tell_changed(&mut applied);
@@ -181,7 +183,8 @@ pub(super) fn begin_again(
         draft_all(core, tx, book, now)?;
         let before = sync_state::exchanged(tx)?;
         keep_witness(tx, book, before.checkpoint.as_deref())?;
-        records.send_again_from(common.map_or(0, |common| common.size))?;
+        let fresh = IncarnationId::from_parts(now, core.platform().bytes());
+        records.send_again_from(common.map_or(0, |common| common.size), fresh)?;
         let was_filling = before.cursor.is_some_and(|cursor| cursor.fill.is_some());
         let cursor = common
             .filter(|_| !was_filling)
@@ -252,6 +255,7 @@ fn apply_in(
     }
     records.fold_touched()?;
     agree::drop_left(records, &mut applied)?;
+    agree::take_destroyed(records, &mut applied)?;
     applied.differs = agree::compare(records, reply, said, now, &mut applied)?;
     let waiting = outbox::waiting(tx)?;
     applied.to_send = waiting.pages > 0 || waiting.queued > waiting.held;
@@ -283,6 +287,7 @@ fn take_answers(
         applied.pages += u64::from(!settled.is_empty());
         for settled in settled {
             records.settle_own(&settled.entry, settled.leaf, settled.position, &settled.verdict)?;
+            agree::take_refusal(records, settled.record, &settled.verdict)?;
             count(settled, applied);
         }
     }

@@ -109,6 +109,15 @@ pub enum SyncEvent {
         /// Why, for people.
         text: String,
     },
+    /// The station destroyed a record, or its private document alone: it is gone from this phone too.
+    Destroyed {
+        /// Which.
+        record: RecordId,
+        /// Whether the private document alone.
+        private_only: bool,
+        /// Own entries on it that the station had not taken in: they are among what came back, in words.
+        stranded: u64,
+    },
     /// This phone and the station hold different records, and comparing them did not help: tell the operator.
     DigestsDiffer,
 }

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod capture;
+mod destroyed;
 mod faults;
 mod left;
 mod lists;

@@ -49,6 +49,7 @@ pub(crate) fn kind() -> Kind {
         legal_basis: "none".into(),
         retention: Retention {
             days: 1,
+            private_days: None,
             why: "tests".into(),
         },
         title: vec!["purpose".into()],

@@ -235,7 +235,8 @@ pub struct DestructionEvent {
     /// How many entries lost their bytes.
     #[n(4)]
     pub entries: u32,
-    /// RFC 6962 root over the identities of these entries in the ledger's order.
+    /// RFC 6962 root whose leaf hashes are the salted hashes of these entries under their pages' roots, in the ledger's order. They stay
+    /// when salt and bytes are gone and say nothing of what was written, as an identity would of a short entry.
     #[n(5)]
     pub root: Hash,
     /// Who ordered it; none where the rule alone did.

@@ -1,4 +1,4 @@
-//! The kinds in force: the four embedded ones, and what a city adds. Older versions stay, since records stay under the version they were
+//! The kinds in force: the five embedded ones, and what a city adds. Older versions stay, since records stay under the version they were
 //! made with. Knows nothing of where files come from.
 
 use std::collections::BTreeMap;
@@ -11,10 +11,11 @@ use crate::codec::domain;
 use crate::id::Hash;
 
 /// The embedded kind files, by name.
-const BUILTIN: [(&str, &str); 4] = [
+const BUILTIN: [(&str, &str); 5] = [
     ("kinds/household.toml", include_str!("../../kinds/household.toml")),
     ("kinds/incident.toml", include_str!("../../kinds/incident.toml")),
     ("kinds/patrol.toml", include_str!("../../kinds/patrol.toml")),
+    ("kinds/request.toml", include_str!("../../kinds/request.toml")),
     ("kinds/visit.toml", include_str!("../../kinds/visit.toml")),
 ];
 
@@ -28,7 +29,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The embedded kinds: household, incident, patrol, visit. Parsed once.
+    /// The embedded kinds: household, incident, patrol, request, visit. Parsed once.
     ///
     /// # Errors
     /// When an embedded file is faulty, which a test rules out.
@@ -183,7 +184,7 @@ mod tests {
     fn the_embedded_kinds_are_sound_and_sorted() {
         let catalogue = builtin();
         let codes: Vec<&str> = catalogue.iter().map(|kind| kind.code.as_str()).collect();
-        assert_eq!(codes, ["household", "incident", "patrol", "visit"]);
+        assert_eq!(codes, ["household", "incident", "patrol", "request", "visit"]);
         assert_eq!(catalogue.get("visit", 1), catalogue.newest("visit"));
         assert!(catalogue.get("visit", 99).is_none() && catalogue.newest("dispute").is_none());
     }
@@ -203,6 +204,7 @@ mod tests {
         assert_eq!(settled("visit"), ["approved"]);
         assert_eq!(settled("patrol"), ["approved"]);
         assert_eq!(settled("incident"), ["closed", "evaluated"]);
+        assert_eq!(settled("request"), ["closed"]);
         for kind in builtin().iter() {
             for act in &kind.workflow.acts {
                 let leads_out = act.from.iter().any(|from| kind.state(from).unwrap().settled) && (act.to.is_some() || act.pins);
@@ -284,6 +286,7 @@ mod tests {
         };
         assert_eq!(private("household"), ["contacts"]);
         assert_eq!(private("incident"), ["people_involved"]);
+        assert_eq!(private("request"), ["requester", "statement"]);
         for kind in builtin().iter() {
             let phones = kind
                 .fields
@@ -349,7 +352,7 @@ mod tests {
     #[test]
     fn the_form_that_travels_is_the_one_that_was_hashed() {
         let digests: BTreeSet<Hash> = builtin().iter().map(CheckedKind::digest).collect();
-        assert_eq!(digests.len(), 4);
+        assert_eq!(digests.len(), 5);
         for kind in builtin().iter() {
             let again = Kind::parse(kind.source(), "elsewhere.toml").unwrap();
             assert_eq!(again.digest(), kind.digest());

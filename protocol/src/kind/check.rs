@@ -81,10 +81,34 @@ impl<'k> Checker<'k> {
                 },
             );
         }
+        self.private_retention()?;
         self.label(&self.kind.label, &[Key("label")])?;
         self.said(&self.kind.purpose, "purpose", &[Key("purpose")])?;
         self.said(&self.kind.legal_basis, "legal_basis", &[Key("legal_basis")])?;
         self.said(&self.kind.retention.why, "why", &[Key("retention"), Key("why")])
+    }
+
+    /// A time of its own makes the private document go before the rest, never after it, and there must be one.
+    fn private_retention(&self) -> Result<(), Fault> {
+        let Some(days) = self.kind.retention.private_days else {
+            return Ok(());
+        };
+        let way = [Key("retention"), Key("private_days")];
+        if self.kind.fields_of(DocumentName::Private).next().is_none() {
+            return self.fault(&way, KindFault::Missing("private field that private_days speaks of"));
+        }
+        let max = self.kind.retention.days.saturating_sub(1);
+        if days == 0 || days > max {
+            return self.fault(
+                &way,
+                KindFault::OutOfRange {
+                    what: "private_days, which must be shorter than days:",
+                    min: 1,
+                    max: u64::from(max),
+                },
+            );
+        }
+        Ok(())
     }
 
     fn duplicates(&self) -> Result<(), Fault> {

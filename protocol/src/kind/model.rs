@@ -53,6 +53,9 @@ pub struct Label {
 pub struct Retention {
     /// Days; destruction itself is carried out by the station.
     pub days: u32,
+    /// Days that the `private` document is kept, where it goes sooner than the rest: destruction is per document, whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_days: Option<u32>,
     /// Where the period comes from.
     pub why: String,
 }

@@ -581,6 +581,24 @@ why = "A test."
     }
 
     #[test]
+    fn a_time_of_its_own_makes_private_go_sooner_and_never_later() {
+        let household = include_str!("../../kinds/household.toml");
+        let with = |days: &str| household.replacen("days = 1825", &format!("days = 1825\nprivate_days = {days}"), 1);
+        let kept = Kind::parse(&with("365"), "household.toml").unwrap().retention.clone();
+        assert_eq!((kept.days, kept.private_days), (1825, Some(365)));
+        for days in ["0", "1825", "9000"] {
+            let (line, fault) = refused_text(&with(days));
+            assert_eq!(line, format!("private_days = {days}"));
+            assert!(matches!(fault, KindFault::OutOfRange { max: 1824, .. }), "{fault}");
+        }
+        let visit = include_str!("../../kinds/visit.toml").replacen("days = 1095", "days = 1095\nprivate_days = 30", 1);
+        assert!(
+            matches!(refused_text(&visit).1, KindFault::Missing(_)),
+            "it has no private field"
+        );
+    }
+
+    #[test]
     fn settled_and_pinned_states_bind_the_acts() {
         let reopen = |by: &str| {
             let act = "[[workflow.act]]\ncode = \"reopen\"\nlabel = { zh = \"重开\", en = \"reopen\" }\nfrom = [\"closed\"]\nto = \"open\"";

@@ -204,6 +204,30 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_examined_and_answered_or_refused_with_a_ground_and_may_be_taken_up_again() {
+        let request = kind("request");
+        walk(
+            &request,
+            &[
+                ("comment", AUTHOR, "received"),
+                ("examine", AUTHOR, "examining"),
+                ("answer", CHIEF, "answered"),
+                ("close", &[Who::Officer], "closed"),
+                ("reopen", CHIEF, "examining"),
+                ("refuse", CHIEF, "refused"),
+                ("close", CHIEF, "closed"),
+            ],
+        );
+        for act in ["answer", "refuse"] {
+            assert_eq!(judge(&request, "examining", act, &[Who::Officer]), Judgement::Forbidden);
+        }
+        let refusal = request.act("refuse").unwrap();
+        assert!(check_comment(refusal, None).is_some(), "who asked is told why");
+        let clock = request.workflow.clocks.iter().find(|clock| clock.code == "answer").unwrap();
+        assert_eq!((clock.runs_in.len(), clock.minutes), (2, 21 * 24 * 60));
+    }
+
+    #[test]
     fn a_quick_visit_is_finish_and_submit() {
         walk(
             &kind("visit"),
@@ -354,7 +378,7 @@ mod tests {
 
     #[test]
     fn from_the_first_report_on_everything_is_pinned() {
-        for (code, open) in [("visit", 5), ("patrol", 3), ("incident", 1), ("household", 3)] {
+        for (code, open) in [("visit", 5), ("patrol", 3), ("incident", 1), ("household", 3), ("request", 5)] {
             let kind = kind(code);
             assert_eq!(
                 kind.workflow.states.iter().filter(|state| !state.pinned).count(),
@@ -380,7 +404,7 @@ mod tests {
     #[test]
     fn nobody_but_the_chief_leads_out_of_settled_states_or_writes_in_them() {
         let others: Vec<Who> = Who::ALL.into_iter().filter(|who| *who != Who::Chief).collect();
-        for code in ["household", "visit", "patrol", "incident"] {
+        for code in ["household", "visit", "patrol", "incident", "request"] {
             let kind = kind(code);
             for state in kind.workflow.states.iter().filter(|state| state.settled) {
                 for act in &kind.workflow.acts {

@@ -23,7 +23,7 @@ use beatbook_protocol::wire::BlobRefusal;
 
 pub(crate) use access::{Answered, Asker, Bearer, Readable, bearer_of, readable};
 pub(crate) use carried::take_pieces;
-pub(crate) use sweep::sweep_when_due;
+pub(crate) use sweep::{remove_destroyed, sweep_when_due};
 pub(crate) use turn::Turn;
 pub(crate) use upload::{Checksum, Progress, Writing, begin, checked, end, resume, standing, terminate, write};
 

@@ -4,9 +4,11 @@ use std::sync::{Mutex, PoisonError};
 
 use beatbook_protocol::time::UnixMillis;
 
+use super::Blobs;
 use super::upload::remove;
 use crate::error::StationError;
 use crate::station::Station;
+use crate::store::Store;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// A part that nobody went on with: a phone that comes back later begins anew.
@@ -60,6 +62,24 @@ fn sweep(station: &Station, now: UnixMillis) -> Result<(), StationError> {
                 tracing::info!(blob = %row.hash, "swept: no record named it in its time");
             }
             Ok::<_, StationError>(tx.drop_upload(row.book, &row.hash)?)
+        })?;
+    }
+    Ok(())
+}
+
+/// Removes the files of blobs that a destruction left without a name, and their uploads. One that is named again since stays.
+pub(crate) fn remove_destroyed(store: &Store, blobs: &Blobs) -> Result<(), StationError> {
+    let hashes = store.read(|tx| Ok::<_, StationError>(tx.blobs_destroyed(false)?))?;
+    for hash in hashes {
+        store.write(|tx| {
+            if !tx.is_named(&hash)? {
+                for book in tx.uploaders(&hash)? {
+                    remove(&blobs.part(book, &hash))?;
+                    tx.drop_upload(book, &hash)?;
+                }
+                remove(&blobs.file(&hash))?;
+            }
+            Ok::<_, StationError>(tx.put_blob_removed(&hash)?)
         })?;
     }
     Ok(())

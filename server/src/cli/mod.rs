@@ -1,8 +1,10 @@
 //! The command line: one command for each thing that an operator does. Exit codes: 0 done, 1 not done, 2 asked wrongly.
 
 mod book;
+mod daily;
 mod demo;
 mod error;
+mod keeping;
 mod logs;
 mod output;
 mod people;
@@ -76,6 +78,15 @@ enum Command {
     Export(registry::Export),
     /// Assigns a record to a person or unit, or shares it, or ends that
     Grant(people::Grant),
+    /// Lists what is due by its retention, or destroys it
+    Retention(keeping::Retention),
+    /// Keeps a record beyond its time on a legal ground, or no longer
+    #[command(subcommand)]
+    Hold(keeping::Hold),
+    /// Destroys a record, or its private document, because a request was granted or an order says so
+    Destroy(keeping::Destroy),
+    /// Lists what was destroyed
+    Destructions(Common),
     /// Prints a one-time code that makes a person's phone a book
     EnrolCode(people::OfUser),
     /// Prints a one-time code that lets a person into his phone again, when its PIN is gone
@@ -178,6 +189,10 @@ fn obey(command: Command) -> Result<ExitCode, CommandError> {
         Command::Import(import) => registry::import(import),
         Command::Export(export) => registry::export(export).map(done),
         Command::Grant(grant) => people::grant(grant).map(done),
+        Command::Retention(order) => keeping::retention(order).map(done),
+        Command::Hold(order) => keeping::hold(order).map(done),
+        Command::Destroy(order) => keeping::destroy(order).map(done),
+        Command::Destructions(common) => keeping::destructions(common).map(done),
         Command::EnrolCode(of_user) => book::enrolment_code(of_user).map(done),
         Command::Book(command) => book::book(command).map(done),
         Command::UnlockCode(of_user) => unlock::unlock_code(of_user).map(done),

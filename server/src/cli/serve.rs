@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::CommandError;
-use super::{logs, output};
+use super::{daily, logs, output};
 use crate::config::{Config, HttpConfig, PlainHttp};
 use crate::environment::Environment;
 use crate::http::{Listener, OpenConnections, router};
@@ -35,6 +35,7 @@ pub(crate) fn serve(config: Config) -> Result<(), CommandError> {
         .signing_in_by(config.sign_in.clone())?
         .enrolling_by(config.enrolment.clone())
         .leasing(config.lease_ms)
+        .keeping(config.retention.clone())?
         .showing(Arc::clone(&shown));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -105,11 +106,14 @@ async fn answer(station: Arc<Station>, shown: Arc<Shown>, config: Config) -> Res
     if let Some(path) = &http.address_file {
         write_address(path, &address).map_err(CommandError::io("writing the address file"))?;
     }
-    let noticing = tokio::spawn(notice_others(Arc::clone(&station)));
-    let time = tokio::spawn(keep_time(Arc::clone(&station)));
-    let anchoring = tokio::spawn(anchor_now_and_then(station));
+    let tasks = [
+        tokio::spawn(notice_others(Arc::clone(&station))),
+        tokio::spawn(keep_time(Arc::clone(&station))),
+        tokio::spawn(anchor_now_and_then(Arc::clone(&station))),
+        tokio::spawn(daily::keep(station)),
+    ];
     listener.serve(router, &http, open, stop).await;
-    for task in [noticing, time, anchoring] {
+    for task in tasks {
         task.abort();
     }
     tracing::info!("stopped");

@@ -278,6 +278,7 @@ mod tests {
             quarantined: 0,
             recovered: 0,
             alarm: None,
+            due: 0,
             conflicts: 1,
             backed_up_to: 4,
             tls: None,

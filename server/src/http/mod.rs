@@ -21,6 +21,7 @@ mod download;
 mod fault;
 mod hints;
 mod imports;
+mod keeping;
 mod listen;
 mod members;
 mod merges;

@@ -5,8 +5,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    about, account, audit, blobs, books, download, hints, imports, members, merges, moves, provider, records, registry, review,
-    sign_in, sync, unlock,
+    about, account, audit, blobs, books, download, hints, imports, keeping, members, merges, moves, provider, records, registry,
+    review, sign_in, sync, unlock,
 };
 
 #[derive(Debug, OpenApi)]
@@ -96,6 +96,14 @@ use super::{
         books::quarantine,
         books::admit,
         books::refuse,
+        keeping::retention,
+        keeping::destructions,
+        keeping::destructions_csv,
+        keeping::held,
+        keeping::hold,
+        keeping::release,
+        keeping::destroy,
+        keeping::extract,
         about::status,
         about::kinds,
         about::checkpoint,

@@ -195,6 +195,7 @@ fn of_station(error: StationError) -> Problem {
     match error {
         StationError::NotFound(_) => Problem::new(StatusCode::NOT_FOUND, "not_found", "It is not there", error.to_string()),
         StationError::Forbidden(_) => Problem::new(StatusCode::FORBIDDEN, "forbidden", "This person may not", error.to_string()),
+        StationError::Held { .. } => Problem::new(StatusCode::CONFLICT, "held", "The record is held", error.to_string()),
         StationError::Invalid(_) | StationError::Ended(_) => Problem::new(
             StatusCode::BAD_REQUEST,
             "invalid",

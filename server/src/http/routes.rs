@@ -14,8 +14,8 @@ use super::fault::Fault;
 use super::listen::OpenConnections;
 use super::metrics::Metrics;
 use super::{
-    about, access, account, audit, blobs, books, download, hints, imports, members, merges, moves, observe, openapi, provider,
-    records, registry, review, sign_in, sync, unlock,
+    about, access, account, audit, blobs, books, download, hints, imports, keeping, members, merges, moves, observe, openapi,
+    provider, records, registry, review, sign_in, sync, unlock,
 };
 use crate::config::HttpConfig;
 use crate::policy::Permission;
@@ -92,6 +92,15 @@ pub fn routes() -> Vec<Route> {
         read("/api/v1/audit",                               Person(P::ReadAudit),     audit::lines),
         read("/api/v1/audit/export",                        Person(P::ReadAudit),     audit::export),
         read("/api/v1/audit/glass",                         Person(P::ReadAudit),     audit::glass),
+        // What is kept and what goes
+        read("/api/v1/retention",                           Person(P::SeeKeeping),    keeping::retention),
+        read("/api/v1/destructions",                        Person(P::SeeKeeping),    keeping::destructions),
+        read("/api/v1/destructions.csv",                    Person(P::SeeKeeping),    keeping::destructions_csv),
+        read("/api/v1/records/{id}/hold",                   Person(P::SeeKeeping),    keeping::held),
+        send("/api/v1/records/{id}/hold",                   Person(P::Keep),          keeping::hold),
+        send("/api/v1/records/{id}/release",                Person(P::Keep),          keeping::release),
+        send("/api/v1/records/{id}/destroy",                Person(P::Keep),          keeping::destroy),
+        read("/api/v1/records/{id}/extract",                Person(P::Keep),          keeping::extract),
         // Registry
         read("/api/v1/units",                               Person(P::SeeDirectory),moves::units),
         send("/api/v1/units",                               Person(P::Register),    moves::add_unit),

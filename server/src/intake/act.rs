@@ -8,6 +8,7 @@ use beatbook_protocol::wire::Verdict;
 
 use super::desk::{Desk, refused, verdict_of_unopened};
 use super::merge;
+use crate::destruction::Destroyed;
 use crate::error::StationError;
 use crate::projection::record::ActEffect;
 
@@ -31,7 +32,9 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
     if !desk.might_hold(&state)? {
         return Ok(refused("out_of_scope", "the record's unit is not the author's".into()));
     }
-    let private = act.private_heads.as_deref().unwrap_or_default();
+    // Of a private document that is destroyed nobody asks for more than that it was there.
+    let is_gone = act.private_heads.is_some() && Destroyed::of(desk.look.tx, desk.id)?.private;
+    let private = act.private_heads.as_deref().filter(|_| !is_gone).unwrap_or_default();
     for (name, heads) in [(DocumentName::Facts, act.heads.as_slice()), (DocumentName::Private, private)] {
         if heads.is_empty() {
             continue;

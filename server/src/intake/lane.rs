@@ -12,6 +12,7 @@ use beatbook_protocol::wire::Verdict;
 use super::desk::{Desk, Look, refused};
 use super::merge::{Board, looks_beyond};
 use super::{act, change};
+use crate::destruction::{Concerns, Destroyed};
 use crate::error::StationError;
 use crate::projection::reading;
 use crate::scope::author_roles;
@@ -33,6 +34,12 @@ pub(super) enum Matter {
     Change(ChangeEntry),
     /// An act.
     Act(ActEntry),
+}
+
+impl Concerns for Matter {
+    fn is_of_private(&self) -> bool {
+        matches!(self, Self::Change(change) if change.document.name() != Some(DocumentName::Facts))
+    }
 }
 
 /// One entry of a lane.
@@ -112,13 +119,17 @@ impl Lane {
     fn verdicts(&self, desk: &mut Desk<'_>) -> Result<Vec<(Place, Verdict)>, StationError> {
         let mut seen: BTreeMap<Hash, (usize, Verdict)> = BTreeMap::new();
         let mut verdicts = Vec::with_capacity(self.items.len());
+        let destroyed = Destroyed::of(desk.look.tx, self.record)?;
         for item in &self.items {
             desk.turn_to(item.place.page, item.known);
             let verdict = match seen.get(&item.id) {
                 Some((_, Verdict::Accepted | Verdict::Offered)) => Verdict::Duplicate,
                 // Twice in one page it is the same twice; in another page it is judged anew.
                 Some((page, verdict)) if *page == item.place.page => verdict.clone(),
-                Some(_) | None => judge(desk, item)?,
+                Some(_) | None => match destroyed.refuses(&item.matter) {
+                    Some(verdict) => verdict,
+                    None => judge(desk, item)?,
+                },
             };
             seen.insert(item.id, (item.place.page, verdict.clone()));
             verdicts.push((item.place, verdict));

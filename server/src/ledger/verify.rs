@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use beatbook_protocol::codec::{self, domain};
-use beatbook_protocol::entry::{Entry, RegistryEvent, identity};
+use beatbook_protocol::entry::{DestructionEvent, Entry, RegistryEvent, identity};
 use beatbook_protocol::id::{BookId, Hash, IncarnationId};
 use beatbook_protocol::ledger::merkle::{self, Node, Nodes};
 use beatbook_protocol::ledger::{Leaf, Position};
@@ -15,11 +15,12 @@ use beatbook_protocol::wire::VerdictRun;
 use crate::audit::{self, Fixed};
 use crate::error::StationError;
 use crate::keys::Keys;
-use crate::report::LedgerReport;
-use crate::store::{EntryRow, ReadTx};
+use crate::report::{DestroyedLine, LedgerReport};
+use crate::store::{DestroyedRow, EntryRow, Kept, ReadTx};
 
 /// Faults that are listed; a ledger that is wholly broken need not fill the screen.
 const FAULTS_MAX: usize = 100;
+const REFUSED: u32 = 2;
 
 /// Verifies the whole ledger.
 pub(crate) fn verify(tx: &ReadTx<'_>, keys: &Keys) -> Result<LedgerReport, StationError> {
@@ -33,6 +34,8 @@ pub(crate) fn verify(tx: &ReadTx<'_>, keys: &Keys) -> Result<LedgerReport, Stati
         nodes: 0,
         entries: 0,
         anchors: Vec::new(),
+        destroyed: BTreeMap::new(),
+        destructions: Vec::new(),
         faults: Vec::new(),
     };
     let size = tx.size()?;
@@ -63,6 +66,7 @@ pub(crate) fn verify(tx: &ReadTx<'_>, keys: &Keys) -> Result<LedgerReport, Stati
         });
         Ok::<(), StationError>(())
     })?;
+    let destroyed = walk.destructions(tx)?;
     let position = Position {
         epoch: tx.epoch()?.epoch,
         size,
@@ -75,6 +79,7 @@ pub(crate) fn verify(tx: &ReadTx<'_>, keys: &Keys) -> Result<LedgerReport, Stati
         leaves: size,
         entries: walk.entries,
         books: u64::try_from(books.len()).unwrap_or(u64::MAX),
+        destroyed,
         audit_lines: audited.lines,
         audit_fixed: audited.fixed,
         audit_lost: audited.lost,
@@ -91,7 +96,21 @@ struct Walk {
     entries: u64,
     /// What the ledger fixed of the audit log.
     anchors: Vec<Fixed>,
+    /// What stays of destroyed entries, by the destruction that they say names them; late ones apart.
+    destroyed: BTreeMap<Hash, Named>,
+    /// Destructions on the ledger: entry, leaf, and what they say.
+    destructions: Vec<(Hash, u64, DestructionEvent)>,
     faults: Vec<String>,
+}
+
+/// The entries that say of themselves that a destruction names them.
+#[derive(Default)]
+struct Named {
+    hashes: Vec<Hash>,
+    last: u64,
+    late: u64,
+    /// Leaf of the first that came late.
+    first_late: Option<u64>,
 }
 
 impl Walk {
@@ -117,7 +136,8 @@ impl Walk {
         };
         self.page(number, &leaf, &header);
         let rows = tx.entries_of(number)?;
-        self.rows(number, &leaf, &header, &rows);
+        let stays = tx.destroyed_in(number)?.into_iter().map(|row| (row.place.1, row)).collect();
+        self.rows((number, &leaf), &header, &rows, &stays);
         Ok(())
     }
 
@@ -140,7 +160,7 @@ impl Walk {
         });
     }
 
-    fn rows(&mut self, number: u64, leaf: &Leaf, header: &Header, rows: &[EntryRow]) {
+    fn rows(&mut self, (number, leaf): (u64, &Leaf), header: &Header, rows: &[EntryRow], stays: &BTreeMap<u32, DestroyedRow>) {
         let codes: Vec<u32> = leaf
             .verdicts
             .iter()
@@ -154,11 +174,21 @@ impl Walk {
         for ((expected, row), code) in (0_u32..).zip(rows).zip(&codes) {
             let at = || format!("leaf {number}, entry {expected}");
             self.entries += 1;
-            let Some(bytes) = &row.bytes else {
-                self.check(false, || format!("{}: its bytes are missing", at()));
-                continue;
+            let (salt, bytes) = match &row.kept {
+                Kept::Whole(salt, bytes) => (salt, bytes),
+                Kept::Destroyed => {
+                    hashes.push(row.id);
+                    let fits = row.position == expected && row.verdict == *code;
+                    self.check(fits, || format!("{}: its row does not fit its leaf", at()));
+                    self.gone(number, row, stays.get(&expected));
+                    continue;
+                }
+                Kept::Missing => {
+                    self.check(false, || format!("{}: its bytes are missing", at()));
+                    continue;
+                }
             };
-            hashes.push(salted_hash(&row.salt, bytes));
+            hashes.push(salted_hash(salt, bytes));
             let parsed = Entry::parse(bytes).ok();
             let named = row.position == expected && row.id == identity(bytes) && row.verdict == *code;
             let about = parsed.as_ref().and_then(Entry::record) == row.record;
@@ -170,6 +200,9 @@ impl Walk {
             {
                 self.keys.entry(event.book).or_insert(key);
             }
+            if let (0, Some(Entry::Registry(RegistryEvent::Destruction(event)))) = (row.verdict, parsed) {
+                self.destructions.push((row.id, number, event));
+            }
         }
         self.fixed(number, rows);
         self.check(merkle::root_of(&hashes) == header.root, || {
@@ -179,11 +212,71 @@ impl Walk {
 
     fn fixed(&mut self, leaf: u64, rows: &[EntryRow]) {
         for row in rows.iter().filter(|row| row.verdict == 0) {
-            let bytes = row.bytes.as_deref().unwrap_or_default();
+            let Kept::Whole(_, bytes) = &row.kept else { continue };
             if let Ok(Entry::Registry(RegistryEvent::AuditAnchor(event))) = Entry::parse(bytes) {
                 self.anchors.push(Fixed { leaf, event });
             }
         }
+    }
+
+    /// An entry without salt and bytes: some destruction must name it.
+    fn gone(&mut self, number: u64, row: &EntryRow, stays: Option<&DestroyedRow>) {
+        let Some(stays) = stays else {
+            let position = row.position;
+            return self.check(false, || {
+                format!("leaf {number}, entry {position}: it is gone, and no destruction names it")
+            });
+        };
+        let named = self.destroyed.entry(stays.event).or_default();
+        if stays.late {
+            named.late += 1;
+            named.first_late.get_or_insert(number);
+            let position = row.position;
+            return self.check(row.verdict == REFUSED, || {
+                format!("leaf {number}, entry {position}: it is said to have come late, and was taken in")
+            });
+        }
+        named.hashes.push(row.id);
+        named.last = number;
+    }
+
+    /// Holds what is gone against the destructions on the ledger, and these against what is still there.
+    fn destructions(&mut self, tx: &ReadTx<'_>) -> Result<Vec<DestroyedLine>, StationError> {
+        let mut lines = Vec::new();
+        let mut named = std::mem::take(&mut self.destroyed);
+        for (entry, leaf, event) in std::mem::take(&mut self.destructions) {
+            let found = named.remove(&entry).unwrap_or_default();
+            let fits = found.hashes.len() == usize::try_from(event.entries).unwrap_or(usize::MAX)
+                && merkle::root_of(&found.hashes) == event.root
+                && (found.hashes.is_empty() || found.last < leaf)
+                && found.first_late.is_none_or(|late| late > leaf);
+            self.check(fits, || {
+                format!("leaf {leaf}: the entries that are gone are not those that this destruction names")
+            });
+            if event.document.is_none() {
+                let left = tx.undestroyed(event.record)?;
+                self.check(left == 0, || {
+                    format!(
+                        "leaf {leaf}: {left} entries of record {} are still there after its destruction",
+                        event.record
+                    )
+                });
+            }
+            lines.push(DestroyedLine {
+                event: entry,
+                leaf,
+                record: event.record,
+                entries: found.hashes.len() as u64,
+                late: found.late,
+            });
+        }
+        for (event, found) in named {
+            let gone = found.hashes.len() as u64 + found.late;
+            self.check(false, || {
+                format!("{gone} entries are gone under a destruction {event} that is not on the ledger")
+            });
+        }
+        Ok(lines)
     }
 
     /// Puts a leaf's hash into the tree and compares the nodes that it completes with those that are kept.

@@ -33,15 +33,17 @@ pub enum Permission {
     AdmitSetAside,
     /// To read emergency notes.
     ReadNotes,
-    /// To hold records beyond their time, to see what is due for destruction, to answer residents' requests.
+    /// To hold records beyond their time, to have them destroyed, to answer residents' requests.
     Keep,
+    /// To see what is due for destruction, what was destroyed and what is held.
+    SeeKeeping,
     /// To read and export the audit log.
     ReadAudit,
 }
 
 impl Permission {
     /// Every one, in the order of this enum.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::OwnSession,
         Self::SeeStation,
         Self::SeeDirectory,
@@ -58,6 +60,7 @@ impl Permission {
         Self::AdmitSetAside,
         Self::ReadNotes,
         Self::Keep,
+        Self::SeeKeeping,
         Self::ReadAudit,
     ];
 
@@ -81,6 +84,7 @@ impl Permission {
             Self::AdmitSetAside => "admit_set_aside",
             Self::ReadNotes => "read_notes",
             Self::Keep => "keep",
+            Self::SeeKeeping => "see_keeping",
             Self::ReadAudit => "read_audit",
         }
     }
@@ -105,6 +109,7 @@ impl Permission {
             Self::AdmitSetAside => "admit what an ended book had still to send",
             Self::ReadNotes => "read emergency notes",
             Self::Keep => "hold records and see to their destruction",
+            Self::SeeKeeping => "see what is due, held and destroyed",
             Self::ReadAudit => "read the audit log",
         }
     }

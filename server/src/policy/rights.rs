@@ -48,6 +48,7 @@ pub const fn permits(role: Who, permission: Permission) -> bool {
                 | P::AdmitSetAside
                 | P::ReadNotes
                 | P::Keep
+                | P::SeeKeeping
         ),
         // Reads; the kinds let him comment, which is an act, and name him for nothing else.
         Who::Supervisor => matches!(
@@ -57,7 +58,7 @@ pub const fn permits(role: Who, permission: Permission) -> bool {
         // Reads what others read, and so no records.
         Who::Auditor => matches!(
             permission,
-            P::OwnSession | P::SeeStation | P::SeeDirectory | P::SeeStatus | P::ReadAudit
+            P::OwnSession | P::SeeStation | P::SeeDirectory | P::SeeStatus | P::SeeKeeping | P::ReadAudit
         ),
         // Looks after the registry, and reads nothing of what people wrote.
         Who::Admin => matches!(
@@ -71,6 +72,8 @@ pub const fn permits(role: Who, permission: Permission) -> bool {
                 | P::Register
                 | P::IssueCodes
                 | P::EndBooks
+                | P::Keep
+                | P::SeeKeeping
         ),
         // A relation to one record, and the station itself: nobody signs in as these.
         Who::Author | Who::Station => false,

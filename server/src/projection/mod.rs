@@ -7,10 +7,12 @@
 //!                 ─► records   (state, versions, changes, acts)  ─► touched records
 //!                    merges    (which record stands for which)
 //!                 ─► recovered (what was given back, as what it is, with a mark)
+//!                 ─► destroyed (what is gone, and what stays of it)
 //!  touched record ─► digests   (its digest, and the sums)
 //!                 ─► reading   (title, words, conflicts, findings; opens the documents)
 //! ```
 
+pub(crate) mod destroyed;
 pub(crate) mod digests;
 pub(crate) mod merges;
 pub(crate) mod pages;
@@ -23,7 +25,7 @@ pub(crate) mod registry;
 use std::collections::BTreeSet;
 
 use beatbook_protocol::codec;
-use beatbook_protocol::entry::Entry;
+use beatbook_protocol::entry::{Entry, RegistryEvent};
 use beatbook_protocol::id::{BookId, Hash, RecordId, UserId};
 use beatbook_protocol::ledger::Leaf;
 use beatbook_protocol::page::Header;
@@ -31,7 +33,7 @@ use beatbook_protocol::time::UnixMillis;
 
 use crate::error::StationError;
 use crate::kinds::Kinds;
-use crate::store::WriteTx;
+use crate::store::{DestroyedRow, WriteTx};
 
 /// An entry of a leaf, for folding.
 #[derive(Debug)]
@@ -42,8 +44,17 @@ pub(crate) struct Folded<'a> {
     pub(crate) id: Hash,
     /// Verdict by number: 0 accepted, 2 refused, 4 offered.
     pub(crate) verdict: u32,
+    /// What there is of it.
+    pub(crate) matter: Matter<'a>,
+}
+
+/// What there is of an entry, for folding.
+#[derive(Debug)]
+pub(crate) enum Matter<'a> {
     /// Its bytes.
-    pub(crate) bytes: &'a [u8],
+    Bytes(&'a [u8]),
+    /// What stays of it since it was destroyed.
+    Destroyed(&'a DestroyedRow),
 }
 
 /// Where an entry stands: what a projection may know besides the entry.
@@ -76,10 +87,17 @@ pub(crate) fn fold_leaf(
     pages::fold(tx, number, leaf, &header)?;
     let mut touched = BTreeSet::new();
     for folded in entries {
+        let bytes = match &folded.matter {
+            Matter::Bytes(bytes) => bytes,
+            Matter::Destroyed(row) => {
+                destroyed::fold_entry(tx, folded.verdict, row)?;
+                continue;
+            }
+        };
         // What could not be read was refused as such and moves nothing.
-        let Ok(entry) = Entry::parse(folded.bytes) else { continue };
+        let Ok(entry) = Entry::parse(bytes) else { continue };
         if let (0, Entry::Registry(event)) = (folded.verdict, &entry) {
-            registry::fold(tx, event, (number, folded.position))?;
+            registry::fold(tx, event, (number, folded.position), leaf.received)?;
         }
         // The station's own book is enrolled by the first entry of its first page.
         let user = tx.book(header.book)?.map_or(UserId::from_bytes([0; 16]), |book| book.user);
@@ -92,6 +110,7 @@ pub(crate) fn fold_leaf(
             received: leaf.received,
         };
         let moved = match (folded.verdict, &entry) {
+            (0, Entry::Registry(RegistryEvent::Destruction(event))) => destroyed::fold(tx, kinds, &place, event)?,
             (0 | 4, Entry::Recovered(inner)) => recovered::fold(tx, kinds, &place, folded.verdict, inner)?,
             _ => records::fold(tx, kinds, &place, folded.verdict, &entry)?,
         };

@@ -1,12 +1,18 @@
 //! Units, people, memberships, books, kinds and grants as the ledger's newest word has them, and where people and units stood before.
 
 use beatbook_protocol::entry::RegistryEvent;
+use beatbook_protocol::time::UnixMillis;
 
 use crate::error::StationError;
 use crate::store::{Grantee, WriteTx};
 
 /// Folds an event that stands at a place of the ledger.
-pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u64, u32)) -> Result<(), StationError> {
+pub(crate) fn fold(
+    tx: &WriteTx<'_>,
+    event: &RegistryEvent,
+    (leaf, position): (u64, u32),
+    received: UnixMillis,
+) -> Result<(), StationError> {
     match event {
         RegistryEvent::Unit(unit) => {
             tx.put_unit(unit)?;
@@ -31,7 +37,9 @@ pub(crate) fn fold(tx: &WriteTx<'_>, event: &RegistryEvent, (leaf, position): (u
             tx.drop_unlock_share(end.book)?;
         }
         RegistryEvent::UnitKey(key) => tx.put_unit_key(key)?,
-        RegistryEvent::Hold(_) | RegistryEvent::Destruction(_) | RegistryEvent::Other(_) => {}
+        RegistryEvent::Hold(hold) => tx.put_hold(hold, leaf, received)?,
+        // It has a fold of its own, which looks into records.
+        RegistryEvent::Destruction(_) | RegistryEvent::Other(_) => {}
     }
     Ok(())
 }

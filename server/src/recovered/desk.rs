@@ -10,6 +10,7 @@ use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{GivenEntry, Verdict};
 
 use super::{Giver, Planned};
+use crate::destruction::Destroyed;
 use crate::error::StationError;
 use crate::intake::OwnEntry;
 use crate::kinds::Kinds;
@@ -104,6 +105,11 @@ impl Desk<'_> {
             Ok(entry) => entry,
             Err(fault) => return Ok(Err(refused("malformed", fault.to_string()))),
         };
+        if let Some(record) = entry.record()
+            && let Some(verdict) = Destroyed::of(self.tx, record)?.refuses(&entry)
+        {
+            return Ok(Err(verdict));
+        }
         if given.book == self.giver.book {
             let text = "what this book wrote itself comes in its own pages";
             return Ok(Err(refused("forbidden", text.into())));
@@ -280,7 +286,8 @@ impl Desk<'_> {
         act: &ActEntry,
         documents: &Documents,
     ) -> Result<Verdict, StationError> {
-        let private = act.private_heads.iter().flatten();
+        let is_gone = Destroyed::of(self.tx, state.id)?.private;
+        let private = act.private_heads.iter().flatten().filter(|_| !is_gone);
         let absent = |hash: &&Hash| !documents.private.as_ref().is_some_and(|private| private.contains(hash));
         let missing: Vec<Hash> = act
             .heads

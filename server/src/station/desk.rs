@@ -9,6 +9,7 @@ use beatbook_protocol::wire::{AppVersion, PinsOffer};
 use super::{DuplicatePair, PhoneStatus, Session, Station};
 use crate::error::StationError;
 use crate::registry::tokens;
+use crate::retention::RetentionSettings;
 use crate::scope::Scope;
 use crate::tls::Shown;
 use crate::{phones, review};
@@ -59,6 +60,15 @@ impl Station {
     pub(crate) fn pins_offer(&self) -> Option<PinsOffer> {
         let pins = self.shown.announced()?;
         Some(PinsOffer::sign(&pins, &self.origin, self.env.clock.now(), &self.keys.receipt))
+    }
+
+    /// Puts the station's own settings about retention in force.
+    ///
+    /// # Errors
+    /// When they would keep something shorter than its kind says, or give no ground.
+    pub fn keeping(self, retention: RetentionSettings) -> Result<Self, StationError> {
+        retention.check(&self.kinds)?;
+        Ok(Self { retention, ..self })
     }
 
     /// Asks phones for at least this version of the app; none asks for nothing. What older ones send is taken all the same.

@@ -126,6 +126,34 @@ impl ReadTx<'_> {
              OR EXISTS (SELECT 1 FROM blob_upload WHERE hash = ?1 AND touched_at >= ?2)";
         Ok(self.one(sql, params![hash.as_bytes(), since.0], |_| Ok(()))?.is_some())
     }
+
+    /// The blobs that a record names, as a file or a small picture; those of its private document alone, or all.
+    pub(crate) fn named_by(&self, record: RecordId, private: bool) -> Result<Vec<Hash>, StoreError> {
+        self.all(
+            "SELECT hash FROM record_file WHERE record = ?1 AND document >= ?2
+             UNION SELECT thumbnail FROM record_file WHERE record = ?1 AND document >= ?2 AND thumbnail IS NOT NULL ORDER BY 1",
+            params![record.as_bytes(), private],
+            |row| Ok(id!(row, 0, Hash)),
+        )
+    }
+
+    /// Blobs that destructions left without a name: those whose files are still to be removed, or all.
+    pub(crate) fn blobs_destroyed(&self, removed_too: bool) -> Result<Vec<Hash>, StoreError> {
+        self.all(
+            "SELECT hash FROM blob_destroyed WHERE removed <= ?1 ORDER BY hash",
+            [removed_too],
+            |row| Ok(id!(row, 0, Hash)),
+        )
+    }
+
+    /// The books that have an upload of a blob.
+    pub(crate) fn uploaders(&self, hash: &Hash) -> Result<Vec<BookId>, StoreError> {
+        self.all(
+            "SELECT book FROM blob_upload WHERE hash = ?1 ORDER BY book",
+            [hash.as_bytes()],
+            |row| Ok(id!(row, 0, BookId)),
+        )
+    }
 }
 
 impl WriteTx<'_> {
@@ -173,6 +201,21 @@ impl WriteTx<'_> {
             "DELETE FROM blob_upload WHERE book = ?1 AND hash = ?2",
             params![book.as_bytes(), hash.as_bytes()],
         )?;
+        Ok(())
+    }
+
+    /// Notes a blob that nothing names any more.
+    pub(crate) fn put_blob_destroyed(&self, hash: &Hash) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO blob_destroyed (hash, removed) VALUES (?1, 0) ON CONFLICT (hash) DO UPDATE SET removed = 0",
+            [hash.as_bytes()],
+        )?;
+        Ok(())
+    }
+
+    /// Notes that its file is removed.
+    pub(crate) fn put_blob_removed(&self, hash: &Hash) -> Result<(), StoreError> {
+        self.run("UPDATE blob_destroyed SET removed = 1 WHERE hash = ?1", [hash.as_bytes()])?;
         Ok(())
     }
 }

@@ -28,7 +28,10 @@ const BUSY_MS: u64 = 10_000;
 pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
     let conn = Connection::open(path)?;
     prepare(&conn)?;
-    migrate(conn)
+    let conn = migrate(conn)?;
+    // Nothing was ever written here in the clear.
+    conn.execute_batch("DELETE FROM unsealed; DELETE FROM scrub;")?;
+    Ok(conn)
 }
 
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
@@ -57,6 +60,8 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "trusted_schema", false)?;
+    // What is deleted is overwritten, so that it cannot be read out of free pages of a copied file.
+    conn.pragma_update(None, "secure_delete", true)?;
     // 4 MB a connection: lists and feeds touch few pages, and the system caches the rest.
     conn.pragma_update(None, "cache_size", -4_000)?;
     conn.set_prepared_statement_cache_capacity(128);

@@ -163,4 +163,16 @@ impl WriteTx<'_> {
         )?;
         Ok(())
     }
+
+    /// Takes a record that is gone out of a sum; a sum of nothing goes with it.
+    pub(crate) fn take_from_digest_sum(&self, group: &DigestGroup, taken: DigestParts) -> Result<(), StoreError> {
+        self.add_to_digest_sum(group, 0, DigestParts::default(), taken)?;
+        let key = params![group.unit.as_bytes(), group.kind.0, group.kind.1, group.opener.as_bytes()];
+        self.run(
+            "UPDATE digest_sum SET records = records - 1 WHERE unit = ?1 AND kind = ?2 AND kind_version = ?3 AND opener = ?4",
+            key,
+        )?;
+        self.run("DELETE FROM digest_sum WHERE records <= 0", [])?;
+        Ok(())
+    }
 }

@@ -5,6 +5,7 @@ use beatbook_protocol::kind::DocumentName;
 use rusqlite::params;
 
 use super::connection::{id, int, uint};
+use super::scrub::{CONTENT, SNAPSHOT};
 use super::{ReadTx, StoreError, WriteTx};
 
 fn code(document: DocumentName) -> u8 {
@@ -17,11 +18,19 @@ fn code(document: DocumentName) -> u8 {
 impl ReadTx<'_> {
     /// The snapshot of a document and the leaf up to which it reaches.
     pub(crate) fn snapshot(&self, record: RecordId, document: DocumentName) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
-        self.one(
+        let found: Option<(u64, Vec<u8>)> = self.one(
             "SELECT leaf, bytes FROM snapshot WHERE record = ?1 AND document = ?2",
             params![record.as_bytes(), code(document)],
             |row| Ok((uint(row.get(0)?), row.get(1)?)),
-        )
+        )?;
+        found
+            .map(|(leaf, bytes)| {
+                Ok((
+                    leaf,
+                    self.opened(SNAPSHOT, record.as_bytes(), bytes, document == DocumentName::Private)?,
+                ))
+            })
+            .transpose()
     }
 
     /// The bytes of the change entries of a document after a leaf (or all), in the ledger's order.
@@ -31,12 +40,15 @@ impl ReadTx<'_> {
         document: DocumentName,
         after: Option<u64>,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.all(
-            "SELECT c.bytes FROM change AS h JOIN content AS c ON c.id = h.entry
+        let rows: Vec<(Hash, Vec<u8>, bool)> = self.all(
+            "SELECT c.id, c.bytes, c.sealed FROM change AS h JOIN content AS c ON c.id = h.entry
              WHERE h.record = ?1 AND h.document = ?2 AND h.leaf > ?3 ORDER BY h.leaf, h.position",
             params![record.as_bytes(), code(document), after.map_or(-1, int)],
-            |row| row.get(0),
-        )
+            |row| Ok((id!(row, 0, Hash), row.get(1)?, row.get(2)?)),
+        )?;
+        rows.into_iter()
+            .map(|(id, bytes, sealed)| self.opened(CONTENT, id.as_bytes(), bytes, sealed))
+            .collect()
     }
 
     /// Who wrote the changes of a document, by change.
@@ -136,6 +148,7 @@ impl WriteTx<'_> {
         leaf: u64,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
+        let (bytes, _) = self.sealed(SNAPSHOT, record.as_bytes(), bytes, document == DocumentName::Private)?;
         self.run(
             "INSERT INTO snapshot (record, document, leaf, bytes) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (record, document) DO UPDATE SET leaf = excluded.leaf, bytes = excluded.bytes",

@@ -42,6 +42,9 @@ pub(crate) const PROJECTIONS: &[(&str, &str)] = &[
     ("unit_key", "unit, key"),
     ("book_end", "book"),
     ("admitted", "entry"),
+    ("destruction", "event"),
+    ("gone", "record"),
+    ("hold", "record"),
     ("snapshot", "record, document"),
 ];
 

@@ -5,7 +5,9 @@ use beatbook_protocol::time::UnixMillis;
 use rusqlite::{Row, params};
 
 use super::connection::{id, int, maybe_id, uint};
+use super::scrub::{CONTENT, QUARANTINE};
 use super::{ReadTx, StoreError, WriteTx};
+use crate::seal::is_sensitive;
 
 /// An entry as it is put in.
 #[derive(Debug)]
@@ -37,10 +39,19 @@ pub(crate) struct EntryRow {
     pub(crate) record: Option<RecordId>,
     /// Verdict by number.
     pub(crate) verdict: u32,
-    /// Its salt.
-    pub(crate) salt: [u8; 16],
-    /// Its bytes; none when they are missing.
-    pub(crate) bytes: Option<Vec<u8>>,
+    /// What there is of it.
+    pub(crate) kept: Kept,
+}
+
+/// What there is of an entry.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// Its salt and its bytes.
+    Whole([u8; 16], Vec<u8>),
+    /// Salt and bytes were destroyed; its id is the salted hash that stands under its page's root.
+    Destroyed,
+    /// Its bytes are missing, and nothing says why.
+    Missing,
 }
 
 /// An accepted entry in scope.
@@ -89,9 +100,10 @@ pub(crate) struct ContentRow {
 const ACCEPTED: &str = "(0, 4)";
 
 const FEED: &str = "SELECT e.leaf, e.position, e.verdict, r.number, r.kind, r.kind_version, r.opener_user, c.bytes, p.book, p.received, \
-     r.id, r.unit";
+     r.id, r.unit, c.id, c.sealed";
 
-fn read_feed(row: &Row<'_>) -> rusqlite::Result<FeedRow> {
+/// A row of the feed, its bytes still sealed where they are; and by which name and whether.
+fn read_feed(row: &Row<'_>) -> rusqlite::Result<(FeedRow, Hash, bool)> {
     let record = match (row.get::<_, Option<i64>>(3)?, row.get(4)?, row.get(5)?, row.get(6)?) {
         (Some(number), Some(kind), Some(version), Some(opener)) => Some(FeedRecord {
             id: id!(row, 10, RecordId),
@@ -102,7 +114,7 @@ fn read_feed(row: &Row<'_>) -> rusqlite::Result<FeedRow> {
         }),
         _ => None,
     };
-    Ok(FeedRow {
+    let found = FeedRow {
         leaf: uint(row.get(0)?),
         position: row.get(1)?,
         offered: row.get::<_, u32>(2)? == 4,
@@ -110,27 +122,49 @@ fn read_feed(row: &Row<'_>) -> rusqlite::Result<FeedRow> {
         bytes: row.get(7)?,
         book: id!(row, 8, BookId),
         received: UnixMillis(row.get(9)?),
-    })
+    };
+    Ok((found, id!(row, 12, Hash), row.get(13)?))
 }
 
 impl ReadTx<'_> {
     /// The entries of a leaf, in their order.
     pub(crate) fn entries_of(&self, leaf: u64) -> Result<Vec<EntryRow>, StoreError> {
-        self.all(
-            "SELECT e.position, e.id, e.record, e.verdict, e.salt, c.bytes FROM entry AS e LEFT JOIN content AS c ON c.id = e.id
-             WHERE e.leaf = ?1 ORDER BY e.position",
+        type Read = (u32, Hash, Option<RecordId>, u32, Vec<u8>, Option<Vec<u8>>, Option<bool>);
+        let rows: Vec<Read> = self.all(
+            "SELECT e.position, e.id, e.record, e.verdict, e.salt, c.bytes, c.sealed
+             FROM entry AS e LEFT JOIN content AS c ON c.id = e.id WHERE e.leaf = ?1 ORDER BY e.position",
             [int(leaf)],
             |row| {
-                Ok(EntryRow {
-                    position: row.get(0)?,
-                    id: id!(row, 1, Hash),
-                    record: maybe_id!(row, 2, RecordId),
-                    verdict: row.get(3)?,
-                    salt: row.get(4)?,
-                    bytes: row.get(5)?,
-                })
+                Ok((
+                    row.get(0)?,
+                    id!(row, 1, Hash),
+                    maybe_id!(row, 2, RecordId),
+                    row.get(3)?,
+                    row.get(4)?,
+                    row.get(5)?,
+                    row.get(6)?,
+                ))
             },
-        )
+        )?;
+        rows.into_iter()
+            .map(|(position, id, record, verdict, salt, bytes, sealed)| {
+                let kept = match (<[u8; 16]>::try_from(salt.as_slice()), bytes) {
+                    (Ok(salt), Some(bytes)) => {
+                        let sealed = sealed.unwrap_or_default();
+                        Kept::Whole(salt, self.opened(CONTENT, id.as_bytes(), bytes, sealed)?)
+                    }
+                    (Err(_), None) if salt.is_empty() => Kept::Destroyed,
+                    (Ok(_) | Err(_), _) => Kept::Missing,
+                };
+                Ok(EntryRow {
+                    position,
+                    id,
+                    record,
+                    verdict,
+                    kept,
+                })
+            })
+            .collect()
     }
 
     /// The accepted entries about a record, in the ledger's order: identity, leaf, position.
@@ -156,9 +190,19 @@ impl ReadTx<'_> {
 
     /// The bytes of an entry.
     pub(crate) fn content(&self, entry: &Hash) -> Result<Option<Vec<u8>>, StoreError> {
-        self.one("SELECT bytes FROM content WHERE id = ?1", [entry.as_bytes()], |row| {
-            row.get(0)
-        })
+        let found: Option<(Vec<u8>, bool)> =
+            self.one("SELECT bytes, sealed FROM content WHERE id = ?1", [entry.as_bytes()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        found
+            .map(|(bytes, sealed)| self.opened(CONTENT, entry.as_bytes(), bytes, sealed))
+            .transpose()
+    }
+
+    fn feed_row(&self, row: &Row<'_>) -> Result<FeedRow, StoreError> {
+        let (found, id, sealed) = read_feed(row)?;
+        let bytes = self.opened(CONTENT, id.as_bytes(), found.bytes, sealed)?;
+        Ok(FeedRow { bytes, ..found })
     }
 
     /// Visits the accepted entries of a range of leaves that are about records of the unit, of the person's memberships and below them, or
@@ -182,7 +226,7 @@ impl ReadTx<'_> {
         );
         let own = (own_book.as_bytes(), own_incarnation.as_bytes());
         let values = params![int(from), int(to), unit.as_bytes(), own.0, own.1, user.as_bytes()];
-        self.each(&sql, values, |row| visit(read_feed(row).map_err(StoreError::from)?))
+        self.each(&sql, values, |row| visit(self.feed_row(row)?))
     }
 
     /// Visits the accepted entries about a record in the first leaves, grants of it included, in the ledger's order.
@@ -201,7 +245,7 @@ impl ReadTx<'_> {
              ORDER BY w.leaf, w.position"
         );
         self.each(&sql, params![record.as_bytes(), int(to)], |row| {
-            visit(read_feed(row).map_err(StoreError::from)?).map(|()| true)
+            visit(self.feed_row(row)?).map(|()| true)
         })
     }
 
@@ -216,9 +260,7 @@ impl ReadTx<'_> {
                LEFT JOIN record AS r ON 0
              WHERE e.record IS NULL AND e.leaf >= ?1 AND e.leaf < ?2 AND e.verdict IN {ACCEPTED} ORDER BY e.leaf, e.position"
         );
-        self.each(&sql, params![int(from), int(to)], |row| {
-            visit(read_feed(row).map_err(StoreError::from)?)
-        })
+        self.each(&sql, params![int(from), int(to)], |row| visit(self.feed_row(row)?))
     }
 
     /// Entries accepted, and refused.
@@ -229,14 +271,11 @@ impl ReadTx<'_> {
 
     /// Visits every entry's bytes, by identity.
     pub(crate) fn each_content<E: From<StoreError>>(&self, mut visit: impl FnMut(ContentRow) -> Result<(), E>) -> Result<(), E> {
-        self.each("SELECT id, bytes FROM content ORDER BY id", [], |row| {
-            let read = || -> rusqlite::Result<ContentRow> {
-                Ok(ContentRow {
-                    id: id!(row, 0, Hash),
-                    bytes: row.get(1)?,
-                })
-            };
-            visit(read().map_err(StoreError::from)?).map(|()| true)
+        self.each("SELECT id, bytes, sealed FROM content ORDER BY id", [], |row| {
+            let read = || -> rusqlite::Result<(Hash, Vec<u8>, bool)> { Ok((id!(row, 0, Hash), row.get(1)?, row.get(2)?)) };
+            let (id, bytes, sealed) = read().map_err(StoreError::from)?;
+            let bytes = self.opened(CONTENT, id.as_bytes(), bytes, sealed)?;
+            visit(ContentRow { id, bytes }).map(|()| true)
         })
     }
 
@@ -252,10 +291,7 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Puts an entry of a leaf in.
     pub(crate) fn put_entry(&self, entry: &PutEntry<'_>) -> Result<(), StoreError> {
-        self.run(
-            "INSERT INTO content (id, bytes) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING",
-            params![entry.id.as_bytes(), entry.bytes],
-        )?;
+        self.put_content(&entry.id, entry.bytes)?;
         self.run(
             "INSERT INTO entry (leaf, position, id, record, verdict, salt) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
@@ -270,7 +306,17 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Sets a page aside as it came; the same page twice is kept once.
+    /// Keeps an entry's bytes, once, sealed when they are sensitive.
+    pub(super) fn put_content(&self, id: &Hash, bytes: &[u8]) -> Result<(), StoreError> {
+        let (bytes, sealed) = self.sealed(CONTENT, id.as_bytes(), bytes, is_sensitive(bytes))?;
+        self.run(
+            "INSERT INTO content (id, bytes, sealed) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING",
+            params![id.as_bytes(), bytes.as_ref(), sealed],
+        )?;
+        Ok(())
+    }
+
+    /// Sets a page aside as it came, sealed: what is in it nobody has looked at; the same page twice is kept once.
     pub(crate) fn put_quarantine(
         &self,
         book: BookId,
@@ -279,9 +325,10 @@ impl WriteTx<'_> {
         fault: &str,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
+        let (bytes, sealed) = self.sealed(QUARANTINE, hash.as_bytes(), bytes, true)?;
         self.run(
-            "INSERT INTO quarantine (book, hash, received, fault, bytes) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-            params![book.as_bytes(), hash.as_bytes(), received.0, fault, bytes],
+            "INSERT INTO quarantine (book, hash, received, fault, bytes, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+            params![book.as_bytes(), hash.as_bytes(), received.0, fault, bytes.as_ref(), sealed],
         )?;
         Ok(())
     }

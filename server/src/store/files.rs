@@ -25,7 +25,7 @@ pub(crate) fn look<T, E: From<StoreError>>(path: &Path, look: impl FnOnce(&ReadT
         .replace('#', "%23");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let conn = Connection::open_with_flags(format!("file:{plain}?immutable=1"), flags).map_err(StoreError::from)?;
-    look(&ReadTx { conn: &conn })
+    look(&ReadTx { conn: &conn, seal: None })
 }
 
 /// Asks SQLite whether a file is whole: `ok`, or its first fault.

@@ -8,6 +8,7 @@ mod access;
 mod audit;
 mod blobs;
 mod connection;
+mod destroyed;
 mod digests;
 mod documents;
 mod dump;
@@ -24,7 +25,9 @@ mod owed;
 mod records;
 mod recovered;
 mod registry;
+mod retention;
 mod scope;
+mod scrub;
 mod sessions;
 mod sign_in;
 #[cfg(test)]
@@ -35,15 +38,16 @@ use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use access::{Contact, StationRow, TokenRow};
 pub(crate) use audit::{AuditQuery, AuditedLine};
 pub(crate) use blobs::{FileRow, NamedBlob, UploadRow};
+pub(crate) use destroyed::{AboutRow, DestroyedRow, DestructionRow, GoneRow};
 pub(crate) use digests::{DigestGroup, DigestParts, DigestRow};
 pub(crate) use ended::{BookEndRow, Decision, HeldEntryRow, HeldPageRow, HeldState};
 pub(crate) use enrolments::{EnrolledRow, EnrolmentRow};
-pub(crate) use entries::{EntryRow, FeedRecord, FeedRow, PutEntry};
+pub(crate) use entries::{EntryRow, FeedRecord, FeedRow, Kept, PutEntry};
 pub(crate) use files::{copy_into, inspect, look};
 pub(crate) use glass::GlassRow;
 pub(crate) use ledger::EpochRow;
@@ -52,6 +56,7 @@ pub(crate) use members::{ENDED, IN_FORCE, MembershipRow, PLANNED};
 pub(crate) use records::{ActRow, ReadingRow};
 pub(crate) use recovered::{AlarmRow, RecoveredRow};
 pub(crate) use registry::{BookRow, UserRow};
+pub(crate) use retention::KeptRecord;
 use rusqlite::Connection;
 pub(crate) use scope::{GrantRow, Grantee, ScopedRecord, UserAt};
 pub(crate) use sessions::{ProgramTokenRow, SessionRow};
@@ -60,6 +65,7 @@ pub(crate) use unlock::NoteRow;
 
 use crate::error::StationError;
 use crate::news::{Growth, News};
+use crate::seal::ColumnSeal;
 
 /// What the database did not do.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +113,8 @@ pub(crate) struct Store {
     path: PathBuf,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
+    /// Seals and opens what is sensitive; without it that cannot be read.
+    seal: Option<Arc<ColumnSeal>>,
     /// Told after each commit that appended.
     pub(crate) news: News,
     /// Leaves that were there when the news were told last.
@@ -118,20 +126,21 @@ const READERS_KEPT: usize = 4;
 
 impl Store {
     /// Makes a new database.
-    pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
-        Self::with(path, connection::create(path)?)
+    pub(crate) fn create(path: &Path, seal: Arc<ColumnSeal>) -> Result<Self, StoreError> {
+        Self::with(path, connection::create(path)?, Some(seal))
     }
 
-    /// Opens a database and brings it to this version's schema.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::with(path, connection::open(path)?)
+    /// Opens a database and brings it to this version's schema. Without a seal, as `doctor` looks, what is sensitive stays closed.
+    pub(crate) fn open(path: &Path, seal: Option<Arc<ColumnSeal>>) -> Result<Self, StoreError> {
+        Self::with(path, connection::open(path)?, seal)
     }
 
-    fn with(path: &Path, writer: Connection) -> Result<Self, StoreError> {
+    fn with(path: &Path, writer: Connection, seal: Option<Arc<ColumnSeal>>) -> Result<Self, StoreError> {
         Ok(Self {
             path: path.to_owned(),
             writer: Mutex::new(writer),
             readers: Mutex::new(Vec::new()),
+            seal,
             news: News::default(),
             told: AtomicU64::new(u64::MAX),
         })
@@ -146,7 +155,10 @@ impl Store {
         };
         let result = {
             let tx = conn.transaction().map_err(StoreError::from)?;
-            look(&ReadTx { conn: &tx })
+            look(&ReadTx {
+                conn: &tx,
+                seal: self.seal.as_deref(),
+            })
         };
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.len() < READERS_KEPT {
@@ -162,7 +174,10 @@ impl Store {
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .map_err(StoreError::from)?;
         let write = WriteTx {
-            read: ReadTx { conn: &tx },
+            read: ReadTx {
+                conn: &tx,
+                seal: self.seal.as_deref(),
+            },
             growth: RefCell::default(),
         };
         let result = step(&write)?;
@@ -201,6 +216,7 @@ impl Store {
 #[derive(Debug)]
 pub(crate) struct ReadTx<'c> {
     conn: &'c Connection,
+    seal: Option<&'c ColumnSeal>,
 }
 
 /// One step that happens wholly or not at all.

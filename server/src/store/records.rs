@@ -56,6 +56,10 @@ pub(crate) struct ReadingRow {
     pub(crate) files: Vec<FileRow>,
 }
 
+/// The number of the next record: above all that are there and all that were.
+pub(super) const NEXT_NUMBER: &str =
+    "(SELECT max(coalesce((SELECT max(number) FROM record), 0), coalesce((SELECT max(number) FROM gone), 0)) + 1)";
+
 fn read_state(row: &Row<'_>) -> rusqlite::Result<RecordState> {
     let heads = |bytes: Option<Vec<u8>>| bytes.map(|bytes| split(&bytes));
     Ok(RecordState {
@@ -165,13 +169,15 @@ impl WriteTx<'_> {
         self.growth.borrow_mut().units.insert(state.opening.opens.unit);
         let version = state.version();
         self.run(
-            "INSERT INTO record (id, kind, kind_version, unit, opener_book, opener_user, opened_at, last_at, state, state_since,
+            &format!(
+                "INSERT INTO record (number, id, kind, kind_version, unit, opener_book, opener_user, opened_at, last_at, state, state_since,
                heads, private_heads, pinned, offered, last_act, received, leaf, version, review, title, pending, conflicts, findings)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, '', 0, 0, 0)
+             VALUES ({NEXT_NUMBER}, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, '', 0, 0, 0)
              ON CONFLICT (id) DO UPDATE SET last_at = excluded.last_at, state = excluded.state, state_since = excluded.state_since,
                heads = excluded.heads, private_heads = excluded.private_heads, pinned = excluded.pinned, offered = excluded.offered,
                last_act = excluded.last_act, received = excluded.received, leaf = excluded.leaf, version = excluded.version,
-               review = excluded.review",
+               review = excluded.review"
+            ),
             params![
                 state.id.as_bytes(),
                 state.opening.opens.kind,

@@ -80,10 +80,7 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Notes an entry that was given back, and keeps its bytes under its own name.
     pub(crate) fn put_recovered(&self, row: &RecoveredRow, bytes: &[u8]) -> Result<(), StoreError> {
-        self.run(
-            "INSERT INTO content (id, bytes) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING",
-            params![row.entry.as_bytes(), bytes],
-        )?;
+        self.put_content(&row.entry, bytes)?;
         self.run(
             "INSERT INTO recovered (entry, record, leaf, position, book, giver) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![

@@ -236,7 +236,10 @@ impl ReadTx<'_> {
 
     /// The highest number of a record, 0 when there is none.
     pub(crate) fn newest_number(&self) -> Result<u64, StoreError> {
-        self.count("SELECT coalesce(max(number), 0) FROM record", [])
+        self.count(
+            "SELECT max(coalesce((SELECT max(number) FROM record), 0), coalesce((SELECT max(number) FROM gone), 0))",
+            [],
+        )
     }
 
     /// All units with their parents, by name.

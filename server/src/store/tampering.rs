@@ -101,4 +101,56 @@ impl Store {
         let done = self.write(|tx| tx.run(statement, []));
         done.map_err(|fault: StoreError| fault.to_string())
     }
+
+    /// Takes salt and bytes of an entry away as a thief would, with or without a word on a destruction.
+    pub(crate) fn rob(&self, (leaf, position): (u64, u32), event: Option<beatbook_protocol::id::Hash>, late: bool) {
+        let robbed = self.write(|tx| {
+            let salted: Vec<u8> = tx
+                .entries_of(leaf)?
+                .into_iter()
+                .find(|row| row.position == position)
+                .map(|row| match row.kept {
+                    super::Kept::Whole(salt, bytes) => beatbook_protocol::page::salted_hash(&salt, &bytes).as_bytes().to_vec(),
+                    super::Kept::Destroyed | super::Kept::Missing => Vec::new(),
+                })
+                .unwrap_or_default();
+            let at = rusqlite::params![leaf.cast_signed(), position];
+            tx.run(
+                "DELETE FROM content WHERE id = (SELECT id FROM entry WHERE leaf = ?1 AND position = ?2)",
+                at,
+            )?;
+            tx.run(
+                "UPDATE entry SET salt = x'', id = ?3 WHERE leaf = ?1 AND position = ?2",
+                rusqlite::params![leaf.cast_signed(), position, salted],
+            )?;
+            if let Some(event) = event {
+                tx.run(
+                    "INSERT INTO destroyed_entry (leaf, position, event, book, late) VALUES (?1, ?2, ?3, zeroblob(16), ?4)",
+                    rusqlite::params![leaf.cast_signed(), position, event.as_bytes(), late],
+                )?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        robbed.unwrap();
+    }
+
+    /// Opens every seal, as a database of an earlier version was.
+    pub(crate) fn unseal_all(&self) {
+        let done = self.write(|tx| {
+            let mut open = Vec::new();
+            tx.each_content(|row| {
+                open.push((row.id, row.bytes));
+                Ok::<_, StoreError>(())
+            })?;
+            for (id, bytes) in open {
+                tx.run(
+                    "UPDATE content SET bytes = ?2, sealed = 0 WHERE id = ?1",
+                    rusqlite::params![id.as_bytes(), bytes],
+                )?;
+            }
+            tx.run("INSERT INTO unsealed (one, after) VALUES (1, 0)", [])?;
+            tx.run("INSERT INTO scrub (one, whole) VALUES (1, 1) ON CONFLICT DO NOTHING", [])
+        });
+        done.unwrap();
+    }
 }

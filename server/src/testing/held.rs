@@ -34,6 +34,12 @@ pub(crate) struct Held {
     pub(crate) grants: BTreeMap<(RecordId, [u8; 16]), ((u64, u32), bool)>,
     /// Records in the order in which fills brought them.
     pub(crate) filled: Vec<RecordId>,
+    /// Records of whose destruction it was told.
+    pub(crate) destroyed: Vec<RecordId>,
+}
+
+fn is_private(entry: &Entry) -> bool {
+    matches!(entry, Entry::Change(change) if change.document.name() == Some(DocumentName::Private))
 }
 
 impl Held {
@@ -87,6 +93,14 @@ impl Held {
                     let newest = (place, event.ended == Some(true));
                     let known = self.grants.entry((event.record, to)).or_insert(newest);
                     *known = newest.max(*known);
+                }
+                Entry::Registry(RegistryEvent::Destruction(event)) => {
+                    self.destroyed.push(event.record);
+                    if event.document.is_none() {
+                        self.records.remove(&event.record);
+                    } else if let Some(entries) = self.records.get_mut(&event.record) {
+                        entries.retain(|_, held| !is_private(&held.entry));
+                    }
                 }
                 Entry::Recovered(recovered) => {
                     records.extend(self.put(place, recovered.book, recovered.received, recovered.entry.clone()));

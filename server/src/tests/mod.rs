@@ -1,9 +1,12 @@
 //! Tests of the whole station through its one door, with phones made by hand.
 
+mod at_rest;
 mod audit;
 mod batches;
 mod blobs;
 mod bounds;
+mod destroyed;
+mod destruction;
 mod ended;
 mod enrolments;
 mod imports;
@@ -18,6 +21,7 @@ mod quarantine;
 mod reconcile;
 mod registry;
 mod restore;
+mod retention;
 mod review;
 mod rights;
 mod sign_in;

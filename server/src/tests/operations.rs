@@ -236,7 +236,7 @@ fn a_new_version_of_a_kind_comes_into_force_as_an_entry_of_the_ledger() {
     assert_eq!(world.station.status().unwrap().ledger.size, size + 1);
     // It stays in force without the file.
     world.reopen();
-    assert_eq!(world.station.kinds().len(), 5);
+    assert_eq!(world.station.kinds().len(), 6);
     assert_eq!(world.station.status().unwrap().ledger.size, size + 1);
     let broken = [("city/visit.toml".to_owned(), "code = 7".to_owned())];
     let refused = Station::open(&world.data(), &world.keys(), &broken, world.env.clone()).unwrap_err();

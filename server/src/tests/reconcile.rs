@@ -41,7 +41,7 @@ fn step(
         }
         (2 | 3, Some(record)) => {
             let minutes = i64::try_from(seeded.below(600)).unwrap();
-            let entry = phone.write(record, None, Edit::new().field("duration_min", minutes));
+            let entry = phone.write(record, None, Edit::new().field("duration_min", minutes).settling());
             world.verdicts(phone, vec![entry]);
         }
         (4, Some(record)) => {

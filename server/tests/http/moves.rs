@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use crate::desk::{Desk, Reply};
 use crate::phone::Phone;
 
-async fn post(desk: &Desk, bearer: &str, path: &str, body: &Json) -> Reply {
+pub(crate) async fn post(desk: &Desk, bearer: &str, path: &str, body: &Json) -> Reply {
     let headers = [("content-type", "application/json")];
     desk.call(Method::POST, path, Some(bearer), &headers, body.to_string().into_bytes())
         .await

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod blobs;
+mod destroyed;
 mod ended;
 mod first_sync;
 mod hostile;

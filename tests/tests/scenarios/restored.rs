@@ -12,7 +12,7 @@ use super::first_sync::{all, fresh as fresh_phone};
 use super::post::{Post, household, shown, sync_both, write};
 
 /// A copy of a phone's file, with what lies beside it.
-fn copied(phone: &Phone, root: &Path, name: &str) -> PathBuf {
+pub(super) fn copied(phone: &Phone, root: &Path, name: &str) -> PathBuf {
     let copy = root.join(format!("{name}.db"));
     for ending in ["db", "db-wal", "db.key"] {
         let from = root.join(format!("{}.{ending}", phone.name));
@@ -73,7 +73,7 @@ async fn a_phone_restored_from_a_backup_goes_on_in_a_new_life_and_nothing_is_los
     assert_eq!(shown(&copy, records[0], "address_code"), "110108-0002".into());
 }
 
-fn command(words: &[&str], places: &Places) {
+pub(super) fn command(words: &[&str], places: &Places) {
     let (data, keys) = (places.data.to_string_lossy(), places.keys.to_string_lossy());
     run(&[words, &["--data", &data, "--keys", &keys]].concat()).unwrap();
 }

@@ -50,15 +50,25 @@ pub(crate) fn put_files(tx: &Tx<'_>, record: RecordId, documents: [Option<&Facts
 
 /// A record leaves this phone, and with it the blobs that no other one names. What waits for the station stays until it is there.
 pub(crate) fn leave(tx: &Tx<'_>, record: RecordId) -> Result<(), StoreError> {
-    let named = "SELECT hash FROM record_file WHERE record = ?1 UNION SELECT thumbnail FROM record_file WHERE record = ?1 AND thumbnail IS NOT NULL";
-    let mut named = tx.prepare_cached(named)?;
-    let named = named.query_map([record.as_bytes()], |row| row.get(0))?;
-    let named: Vec<[u8; 32]> = named.collect::<Result<_, _>>()?;
+    let named = named(tx, record)?;
     tx.prepare_cached("DELETE FROM record_file WHERE record = ?1")?
         .execute([record.as_bytes()])?;
+    release(tx, &named)
+}
+
+/// The blobs that a record names, as a file or a small picture.
+pub(crate) fn named(tx: &Tx<'_>, record: RecordId) -> Result<Vec<Hash>, StoreError> {
+    let named = "SELECT hash FROM record_file WHERE record = ?1 UNION SELECT thumbnail FROM record_file WHERE record = ?1 AND thumbnail IS NOT NULL";
+    let mut named = tx.prepare_cached(named)?;
+    let named = named.query_map([record.as_bytes()], |row| Ok(Hash::from_bytes(row.get(0)?)))?;
+    Ok(named.collect::<Result<_, _>>()?)
+}
+
+/// Lets go of those of these blobs that no record names and that do not wait for the station.
+pub(crate) fn release(tx: &Tx<'_>, blobs: &[Hash]) -> Result<(), StoreError> {
     let free =
         "?1 NOT IN (SELECT hash FROM blob_outbox) AND NOT EXISTS (SELECT 1 FROM record_file WHERE hash = ?1 OR thumbnail = ?1)";
-    for hash in named {
+    for hash in blobs {
         for sql in [
             format!(
                 "INSERT OR IGNORE INTO blob_left (secret) SELECT secret FROM blob WHERE hash = ?1 AND secret IS NOT NULL AND {free}"
@@ -66,7 +76,7 @@ pub(crate) fn leave(tx: &Tx<'_>, record: RecordId) -> Result<(), StoreError> {
             format!("DELETE FROM blob_wanted WHERE hash = ?1 AND {free}"),
             format!("DELETE FROM blob WHERE hash = ?1 AND {free}"),
         ] {
-            tx.prepare_cached(&sql)?.execute([hash])?;
+            tx.prepare_cached(&sql)?.execute([hash.as_bytes()])?;
         }
     }
     Ok(())

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use beatbook_protocol::digest::{Buckets, RecordDigest, SetDigest, bucket_of};
 use beatbook_protocol::document::guard;
-use beatbook_protocol::entry::{Entry, RecoveredEntry, identity};
+use beatbook_protocol::entry::{DestructionEvent, Entry, RecoveredEntry, RegistryEvent, identity};
 use beatbook_protocol::id::{Hash, RecordId};
+use beatbook_protocol::kind::DocumentName;
 use beatbook_protocol::wire::{
     BucketRecords, ExchangeRequest, FeedLeaf, Fill, GivenEntry, RecordState, Verdict, VerdictRun, runs,
 };
@@ -16,6 +17,55 @@ use super::station::{Station, Taken};
 type Folded = (BTreeSet<Hash>, BTreeSet<Hash>, Option<Hash>);
 
 impl Station {
+    /// Destroys a record, or its private document: of the whole one nothing is in what the station says from here on.
+    pub(crate) fn destroy(&mut self, record: RecordId, private_only: bool) {
+        if private_only {
+            self.drop_private(record);
+        } else {
+            self.destroyed.insert(record);
+        }
+        let event = RegistryEvent::Destruction(DestructionEvent {
+            record,
+            document: private_only.then(|| DocumentName::Private.into()),
+            why: "order".into(),
+            rule: "a test".into(),
+            entries: 1,
+            root: Hash::of(&[]),
+            on_behalf: None,
+        });
+        self.append(Taken {
+            bytes: Vec::new(),
+            incarnation: None,
+            tip: None,
+            page: Hash::of(&[record.as_bytes(), &[u8::from(private_only)]]),
+            verdicts: vec![Verdict::Accepted],
+            entries: vec![Entry::Registry(event).to_bytes()],
+        });
+    }
+
+    /// Destroys a record, and the word of it does not reach the phone.
+    pub(crate) fn destroy_unsaid(&mut self, record: RecordId) {
+        self.destroyed.insert(record);
+    }
+
+    /// The station has the private document no longer.
+    fn drop_private(&mut self, record: RecordId) {
+        for leaf in &mut self.leaves {
+            for (entry, verdict) in leaf.entries.iter().zip(&mut leaf.verdicts) {
+                if let Ok(Entry::Change(change)) = Entry::parse(entry)
+                    && change.record == record
+                    && change.document.name() == Some(DocumentName::Private)
+                {
+                    *verdict = Verdict::Duplicate;
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_out(&self, record: RecordId) -> bool {
+        self.left.contains_key(&record) || self.destroyed.contains(&record)
+    }
+
     /// How many records the phone must hold.
     pub(crate) fn record_count(&self) -> usize {
         self.holdings().len()
@@ -51,7 +101,7 @@ impl Station {
             (record, RecordDigest::facts(record, &heads, last.as_ref()))
         };
         let mut all: BTreeMap<_, _> = heads.into_iter().map(digest).collect();
-        all.retain(|record, _| !self.left.contains_key(record));
+        all.retain(|record, _| !self.is_out(*record));
         all
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Station {
     pub(crate) backed_up_to: Option<u64>,
     /// Records that left the scope, with the ledger's size before.
     pub(super) left: BTreeMap<RecordId, u64>,
+    /// Records that it destroyed as a whole.
+    pub(super) destroyed: BTreeSet<RecordId>,
     /// How many records one reply of a fill holds; none sends all by the feed.
     pub(crate) fill_by: Option<usize>,
     /// Added to the digest that it tells.
@@ -86,6 +88,7 @@ impl Station {
             leaves_in_reply: 1000,
             backed_up_to: None,
             left: BTreeMap::new(),
+            destroyed: BTreeSet::new(),
             fill_by: None,
             lie: SetDigest::default(),
             sealing: SealingKey::from_bytes(&[8; 32]),
@@ -331,7 +334,7 @@ impl Station {
     }
 
     fn feed(&self, leaf: usize, incarnation: IncarnationId) -> Option<FeedLeaf> {
-        (self.leaves[leaf].incarnation != Some(incarnation)).then(|| self.shown(leaf, |record| !self.left.contains_key(&record)))
+        (self.leaves[leaf].incarnation != Some(incarnation)).then(|| self.shown(leaf, |record| !self.is_out(record)))
     }
 
     /// A leaf with its accepted entries of these records.

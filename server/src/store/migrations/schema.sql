@@ -32,7 +32,8 @@ CREATE INDEX entry_record ON entry (record, leaf, position) WHERE record IS NOT 
 -- The bytes of an entry, once, however often it came.
 CREATE TABLE content (
   id BLOB NOT NULL UNIQUE,
-  bytes BLOB NOT NULL
+  bytes BLOB NOT NULL,
+  sealed INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- The ledger's lives. Epoch 0 begins empty; each later one begins at what a backup held and names what was lost.
@@ -342,6 +343,7 @@ CREATE TABLE quarantine (
   received INTEGER NOT NULL,
   fault TEXT NOT NULL,
   bytes BLOB NOT NULL,
+  sealed INTEGER NOT NULL DEFAULT 0,
   UNIQUE (book, hash)
 ) STRICT;
 
@@ -687,3 +689,67 @@ CREATE TABLE wiped (
   receipt BLOB NOT NULL,
   signature BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+
+-- ---- sealing, destruction, holds ----
+
+-- Up to which row `content` was sealed, while a database of an earlier version is being sealed batch by batch.
+CREATE TABLE unsealed (one INTEGER PRIMARY KEY CHECK (one = 1), after INTEGER NOT NULL) STRICT;
+-- Bytes were deleted that may still lie in the search index and the journal, or (`whole`) anywhere in the file.
+CREATE TABLE scrub (one INTEGER PRIMARY KEY CHECK (one = 1), whole INTEGER NOT NULL) STRICT;
+
+-- Ledger: what stays of an entry whose salt and bytes were destroyed, beside its row in `entry`, where the salt is empty and the id is the
+-- salted hash that stands under its page's root. `event`: the destruction that names it. `late`: it came when its record was destroyed
+-- already, and was refused. `actor`: the author mark that it bound to `book`. `opens`: kind, version and unit that it opened a record with.
+CREATE TABLE destroyed_entry (
+  leaf INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  event BLOB NOT NULL,
+  book BLOB NOT NULL,
+  actor BLOB,
+  opens BLOB,
+  late INTEGER NOT NULL,
+  PRIMARY KEY (leaf, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX destroyed_entry_event ON destroyed_entry (event, leaf, position);
+
+-- Projection: destructions. `document`: 1 the private one alone, none the whole record. `at` is the station's clock.
+CREATE TABLE destruction (
+  event BLOB PRIMARY KEY,
+  leaf INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  record BLOB NOT NULL,
+  document INTEGER,
+  why TEXT NOT NULL,
+  rule TEXT NOT NULL,
+  entries INTEGER NOT NULL,
+  root BLOB NOT NULL,
+  on_behalf BLOB
+) STRICT, WITHOUT ROWID;
+CREATE INDEX destruction_record ON destruction (record);
+CREATE INDEX destruction_leaf ON destruction (leaf, position);
+
+-- Projection: records that were destroyed as a whole, with the number that they had and that no other gets. `event` is none while a
+-- rebuild has not come to it; kind and unit are none for a record that this life of the ledger never held.
+CREATE TABLE gone (
+  record BLOB PRIMARY KEY,
+  number INTEGER,
+  kind TEXT,
+  kind_version INTEGER,
+  unit BLOB,
+  event BLOB
+) STRICT, WITHOUT ROWID;
+CREATE INDEX gone_number ON gone (number);
+
+-- Projection: records that are kept beyond their time, on which ground, and who said so.
+CREATE TABLE hold (
+  record BLOB PRIMARY KEY,
+  ground TEXT NOT NULL,
+  since INTEGER NOT NULL,
+  leaf INTEGER NOT NULL,
+  on_behalf BLOB
+) STRICT, WITHOUT ROWID;
+
+-- Operational: blobs that nothing names any more since a destruction, and whether their files are removed.
+CREATE TABLE blob_destroyed (hash BLOB PRIMARY KEY, removed INTEGER NOT NULL) STRICT, WITHOUT ROWID;

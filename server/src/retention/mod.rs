@@ -1,0 +1,34 @@
+//! Retention: when the time of a record is over, which the rule of its kind says, and what keeps it all the same. Knows not how things are
+//! destroyed.
+//!
+//! Time is counted from the last news of a thing: of the record, of those that were merged with it, and of those about it. A kind's period is
+//! what was found necessary, and no station shortens it by a setting; on a ground of law one may lengthen it.
+
+mod answer;
+mod due;
+mod hold;
+mod settings;
+
+pub use answer::{Extract, ExtractFile, ExtractLine};
+pub use due::{DueView, RetentionReport, Stands};
+pub use hold::HoldView;
+pub use settings::{Longer, RetentionSettings};
+
+/// A day.
+const DAY_MS: i64 = 86_400_000;
+/// Characters of a ground or a decision.
+const GROUND_CHARS_MAX: usize = 500;
+
+use crate::error::StationError;
+
+/// A ground that is one.
+fn check_ground(text: &str) -> Result<String, StationError> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if length == 0 || length > GROUND_CHARS_MAX || text.chars().any(char::is_control) {
+        return Err(StationError::Invalid(format!(
+            "say on which ground, in 1 to {GROUND_CHARS_MAX} characters of one line, without names of residents"
+        )));
+    }
+    Ok(text.to_owned())
+}
