@@ -167,27 +167,38 @@ async fn a_new_key_in_the_same_file_takes_over_what_the_old_one_could_not_send()
 }
 
 #[tokio::test]
-async fn a_book_that_the_operator_ends_beside_the_running_station_is_put_out_at_its_next_call() {
+async fn a_book_that_the_operator_ends_beside_the_running_station_is_out_at_its_next_call() {
     let post = Post::open("retired");
     let [phone] = post.phones().await;
     household(&phone, 101);
     let book = book_of(&post.desk, "王警官").await;
     let (data, keys) = (post.places.data.to_string_lossy(), post.places.keys.to_string_lossy());
-    let places = ["--data", &data, "--keys", &keys];
-    run(&[&["book", "end", "--book", &book, "--why", "retired"], &places[..]].concat()).unwrap();
-    let again = run(&[&["book", "end", "--book", &book, "--why", "retired"], &places[..]].concat());
-    assert!(again.unwrap_err().to_string().contains("has ended already"));
+    let order = [
+        "book", "end", "--book", &book, "--why", "retired", "--data", &data, "--keys", &keys,
+    ];
+    run(&order).unwrap();
+    assert!(run(&order).unwrap_err().to_string().contains("has ended already"));
     let transport = HttpTransport::open(post.station.url(), b"").unwrap();
     let report = drive::sync(&phone.core, &transport, Budget::default()).await.unwrap();
     assert_eq!(report.fault, Some(SyncFault::Ended { why: "retired".into() }));
-    // The station is not to be reached any more, and the phone is in good hands: it waits.
+    // What waited is held already. The station is away when the phone parts, and hears of it later.
+    let listen = post.station.url().trim_start_matches("http://").to_owned();
+    let places = post.places.clone();
     post.station.kill().unwrap();
-    let nowhere = HttpTransport::open("http://127.0.0.1:9", b"").unwrap();
-    let Parted::Later(core, _) = drive::part(phone.core, &nowhere, &KeysInFile).await.unwrap() else {
-        panic!("nothing is destroyed before it was handed in")
+    let Parted::Gone(mut farewell) = drive::part(phone.core, &transport, &KeysInFile).await.unwrap() else {
+        panic!("all of it is held")
     };
-    assert!(matches!(core.search("x", 1), Err(CoreError::Ended)));
-    assert!(post.root.join("王警官.db").exists());
+    assert_eq!(farewell.state(), NoteState::Shredded);
+    assert_eq!(left(&post.root.join("王警官.db")), ["王警官.db.ended"]);
+    let station = StationProcess::serve(&places, &listen).unwrap();
+    drive::tell(&mut farewell, &transport).await.unwrap();
+    assert_eq!(farewell.state(), NoteState::Told);
+    let desk = Chief::new(station.url(), &post.token).unwrap();
+    let shown = desk.get(&format!("/api/v1/books/{book}")).await.unwrap();
+    assert_eq!(
+        (&shown["held_pages"], &shown["wiped"]["lost_entries"]),
+        (&json!(1), &json!(0))
+    );
 }
 
 #[tokio::test]
@@ -204,7 +215,7 @@ async fn a_phone_is_let_in_by_an_invitation_once_both_screens_were_compared() {
     let (id, invitation) = chief::invite(&desk, "王警官", "officer").await.unwrap();
     assert!(invitation.starts_with("beatbook:enrol?u=https://station.example&c="));
     let clock = DayClock::standing_at(UnixMillis(1_790_000_000_000));
-    let mut phone = Phone::open("王警官", &root.join("phone.db"), station.url(), &clock).unwrap();
+    let phone = Phone::open("王警官", &root.join("phone.db"), station.url(), &clock).unwrap();
     // A station that is another than the invitation says is not believed, whatever it answers.
     let forged = format!("{}{}", &invitation[..invitation.len() - 32], "0".repeat(32));
     let refused = phone.enrol_by(&forged).await;
@@ -258,7 +269,6 @@ async fn a_phone_is_let_in_by_an_invitation_once_both_screens_were_compared() {
     phone2.sync().await.unwrap();
     assert!(status(&phone2.core).unwrap().synced);
     assert!(!enrolment(&phone2.core).unwrap().unwrap().awaits);
-    let _ = phone.sync().await;
     station.stop().unwrap();
     // The operator's way: a code with an invitation that a camera reads off the terminal.
     let (data, keys) = (places.data.to_string_lossy(), places.keys.to_string_lossy());
