@@ -70,6 +70,8 @@ pub async fn sync_user(
     transport: &impl Transport,
     budget: Budget,
 ) -> Result<(SyncReport, NotesReport), UserSyncError> {
+    // What an enrolment left to do: the first exchange takes the share of the file's key along.
+    user.contact()?;
     let report = sync_with(user.core_for_contact(), &user.keys(), transport, budget).await?;
     user.contact()?;
     if report.fault.is_some() {

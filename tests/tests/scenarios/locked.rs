@@ -221,35 +221,14 @@ async fn an_emergency_note_on_a_locked_phone_reaches_the_chief_and_a_custodian_o
 #[tokio::test]
 async fn a_lease_that_the_station_sets_runs_out_and_an_exchange_renews_it() {
     let post = Post::open("lease");
-    let (root, places, _folder) = post.stop();
+    let token = post.token.clone();
+    let (root, places, folder) = post.stop();
     let mut leasing = Command::new("env");
     leasing.arg("BEATBOOK_LEASE_DAYS=1");
     let station = StationProcess::serve_under(leasing, &places, "127.0.0.1:0").unwrap();
-    let token = run(&[
-        "user",
-        "list",
-        "--json",
-        "--data",
-        &places.data.to_string_lossy(),
-        "--keys",
-        &places.keys.to_string_lossy(),
-    ]);
-    let people: serde_json::Value = serde_json::from_str(&token.unwrap()).unwrap();
-    let chief = people[0]["user"].as_str().unwrap().to_owned();
-    let token = run(&[
-        "user",
-        "token",
-        "--user",
-        &chief,
-        "--data",
-        &places.data.to_string_lossy(),
-        "--keys",
-        &places.keys.to_string_lossy(),
-    ]);
-    let token = token.unwrap().split_once("token:").unwrap().1.trim().to_owned();
     let desk = Chief::new(station.url(), &token).unwrap();
     let post = Post {
-        folder: _folder,
+        folder,
         root,
         places,
         token,
