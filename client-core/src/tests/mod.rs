@@ -3,6 +3,7 @@
 
 mod agreement;
 mod capture;
+mod certificate;
 mod faults;
 mod left;
 mod lists;
