@@ -141,7 +141,7 @@ impl Place {
             // Listens from before the look on: an end in between is not missed.
             ended.as_mut().enable();
             if self.try_begin() {
-                return Busy(self);
+                return Busy(Arc::clone(&self));
             }
             ended.await;
         }
