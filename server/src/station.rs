@@ -6,7 +6,7 @@ use std::sync::Arc;
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{BookId, EnrolmentId, RecordId, UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolResponse, KindFile, LEASE_MS, PageAnswer, Refusal};
+use beatbook_protocol::wire::{AppVersion, Challenged, EnrolRequest, EnrolResponse, KindFile, LEASE_MS, Refusal};
 use serde::Serialize;
 
 use crate::blobs::Blobs;
@@ -348,22 +348,5 @@ impl Station {
 
     pub(crate) fn count(&self, name: &'static str) {
         self.counters.add(name, 1);
-    }
-
-    pub(crate) fn count_answers(&self, answers: &[PageAnswer]) {
-        for answer in answers {
-            self.count(if answer.fault.is_some() { "pages_set_aside" } else { "pages" });
-            for run in &answer.verdicts {
-                let name = match run.verdict {
-                    0 => "entries_accepted",
-                    1 => "entries_duplicate",
-                    2 => "entries_refused",
-                    3 => "entries_needing",
-                    4 => "entries_offered",
-                    _ => "entries_other",
-                };
-                self.counters.add(name, run.count.into());
-            }
-        }
     }
 }

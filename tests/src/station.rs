@@ -1,10 +1,14 @@
 //! A station as it runs: the real `beatbook-server` program on loopback, started, killed and asked over HTTP like anybody's.
 
+mod program;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value as Json;
+
+use program::program;
 
 /// What can go wrong around a station process.
 #[derive(Debug, thiserror::Error)]
@@ -381,38 +385,6 @@ fn expect_success(method: &'static str, path: &str, status: u16, body: Json) -> 
         path: path.to_owned(),
         fault: format!("{status} {body}"),
     })
-}
-
-/// `beatbook-server` beside this program, or one folder up when this program is a test.
-fn program() -> Result<PathBuf> {
-    let here = std::env::current_exe()?;
-    let mut folder = here.parent().map(Path::to_path_buf).unwrap_or_default();
-    if folder.ends_with("deps") {
-        folder.pop();
-    }
-    let program = folder.join("beatbook-server");
-    if !program.exists() && !build(folder.ends_with("release"))? {
-        return Err(StationProcessError::NoProgram(program));
-    }
-    Ok(program)
-}
-
-/// Builds the station's program where cargo runs us: `cargo run --bin bench` alone builds only the benchmark.
-fn build(release: bool) -> Result<bool> {
-    let Some(cargo) = std::env::var_os("CARGO") else {
-        return Ok(false);
-    };
-    let profile = if release { "--profile=release" } else { "--profile=dev" };
-    let arguments = [
-        "build",
-        "--quiet",
-        profile,
-        "-p",
-        "beatbook-server",
-        "--bin",
-        "beatbook-server",
-    ];
-    Ok(Command::new(cargo).args(arguments).stdin(Stdio::null()).status()?.success())
 }
 
 fn pause(time: Duration) {

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod capture;
+mod certificate;
 mod destroyed;
 mod faults;
 mod left;

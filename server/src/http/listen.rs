@@ -197,8 +197,9 @@ impl House {
     async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, place: Arc<Place>, watcher: Watcher) {
         let Self { router, header_max, .. } = self;
         let answer = service_fn(move |request: Request<Incoming>| {
-            let (router, busy) = (router.clone(), place.begin());
+            let (router, place) = (router.clone(), Arc::clone(&place));
             async move {
+                let busy = place.begin().await;
                 let response = router.oneshot(request.map(Body::new)).await?;
                 Ok::<_, Infallible>(response.map(|body| Held { body, _busy: busy }))
             }

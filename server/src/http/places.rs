@@ -1,5 +1,6 @@
-//! Places for connections. When all are taken, somebody who does nothing with his makes room, the address with most of them first: so one
-//! caller, however many connections he opens and however slowly he speaks, keeps nobody else out. Knows addresses and times, no bytes.
+//! Places for connections, and for requests at work on them. When all places are taken, somebody who does nothing with his makes room, the address
+//! with most of them first; and no address has more than its share of requests at work, so that there is always somebody who can make room. One
+//! caller, however many connections he opens and however slowly he speaks, keeps nobody else out. Knows addresses, no bytes.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,20 +14,23 @@ pub(crate) struct Places {
     max: usize,
     taken: Mutex<Taken>,
     /// A place became free, or may be made free.
-    changed: Notify,
+    freed: Notify,
+    /// A request ended.
+    ended: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
     next: u64,
     seats: BTreeMap<u64, Seat>,
+    busy: usize,
+    busy_of: BTreeMap<IpAddr, usize>,
 }
 
 #[derive(Debug)]
 struct Seat {
     caller: IpAddr,
-    /// Requests at work on the connection: one, or none.
-    busy: bool,
+    is_busy: bool,
     leaves: bool,
     asked: Arc<Notify>,
 }
@@ -36,6 +40,7 @@ struct Seat {
 pub(crate) struct Place {
     places: Arc<Places>,
     number: u64,
+    caller: IpAddr,
     asked: Arc<Notify>,
 }
 
@@ -49,18 +54,19 @@ impl Places {
         Arc::new(Self {
             max: max.max(1),
             taken: Mutex::default(),
-            changed: Notify::new(),
+            freed: Notify::new(),
+            ended: Notify::new(),
         })
     }
 
-    /// A place for a caller, as soon as there is one. When all are taken, one that does nothing is asked to leave.
+    /// A place for a caller, as soon as there is one. When all are taken, one that does nothing is asked to leave. One at a time waits here.
     pub(crate) async fn take(self: &Arc<Self>, address: IpAddr) -> Arc<Place> {
         let caller = caller(address);
         loop {
             if let Some(place) = self.try_take(caller) {
                 return place;
             }
-            self.changed.notified().await;
+            self.freed.notified().await;
         }
     }
 
@@ -69,7 +75,7 @@ impl Places {
         if taken.seats.len() >= self.max {
             // One leaves at a time: whoever is on his way out frees the place that is waited for.
             if !taken.seats.values().any(|seat| seat.leaves)
-                && let Some(seat) = taken.dispensable(caller, self.max)
+                && let Some(seat) = taken.dispensable()
             {
                 seat.leaves = true;
                 seat.asked.notify_one();
@@ -79,20 +85,29 @@ impl Places {
         let number = taken.next;
         taken.next += 1;
         let asked = Arc::new(Notify::new());
-        taken.seats.insert(
-            number,
-            Seat {
-                caller,
-                busy: false,
-                leaves: false,
-                asked: Arc::clone(&asked),
-            },
-        );
+        let seat = Seat {
+            caller,
+            is_busy: false,
+            leaves: false,
+            asked: Arc::clone(&asked),
+        };
+        taken.seats.insert(number, seat);
         Some(Arc::new(Place {
             places: Arc::clone(self),
             number,
+            caller,
             asked,
         }))
+    }
+
+    /// Requests at work at once: one place in eight is always somebody's who can make room.
+    fn busy_max(&self) -> usize {
+        (self.max - self.max / 8).max(1)
+    }
+
+    /// Of these, those of one address: three in four of all places. A proxy, or a station's whole shift behind one address, has these.
+    fn busy_of_one_max(&self) -> usize {
+        (self.max - self.max / 4).max(1)
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -101,22 +116,14 @@ impl Places {
 }
 
 impl Taken {
-    /// Who can be asked to leave for a new caller: of the address with most connections that do nothing, the oldest. When all are at work,
-    /// the oldest of an address that holds more than half of all places, unless the new caller is that address itself (as behind a proxy).
-    fn dispensable(&mut self, newcomer: IpAddr, max: usize) -> Option<&mut Seat> {
-        let most = |seats: &mut dyn Iterator<Item = &Seat>| {
-            let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
-            for seat in seats {
-                *counts.entry(seat.caller).or_default() += 1;
-            }
-            counts.into_iter().max_by_key(|(_, count)| *count)
-        };
-        let idle = most(&mut self.seats.values().filter(|seat| !seat.busy));
-        if let Some((caller, _)) = idle {
-            return self.seats.values_mut().find(|seat| !seat.busy && seat.caller == caller);
+    /// Who can be asked to leave: of the address with most connections that do nothing, the oldest.
+    fn dispensable(&mut self) -> Option<&mut Seat> {
+        let mut idle: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for seat in self.seats.values().filter(|seat| !seat.is_busy) {
+            *idle.entry(seat.caller).or_default() += 1;
         }
-        let (caller, _) = most(&mut self.seats.values()).filter(|(caller, count)| count * 2 > max && *caller != newcomer)?;
-        self.seats.values_mut().find(|seat| seat.caller == caller)
+        let (caller, _) = idle.into_iter().max_by_key(|(_, count)| *count)?;
+        self.seats.values_mut().find(|seat| !seat.is_busy && seat.caller == caller)
     }
 }
 
@@ -126,15 +133,45 @@ impl Place {
         self.asked.notified().await;
     }
 
-    /// Marks a request as at work.
-    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
-        self.mark(true);
-        Busy(Arc::clone(self))
+    /// Marks a request as at work, as soon as its address has a share left. Until then the connection does nothing, and may be asked to leave.
+    pub(crate) async fn begin(self: Arc<Self>) -> Busy {
+        loop {
+            let ended = self.places.ended.notified();
+            let mut ended = std::pin::pin!(ended);
+            // Listens from before the look on: an end in between is not missed.
+            ended.as_mut().enable();
+            if self.try_begin() {
+                return Busy(Arc::clone(&self));
+            }
+            ended.await;
+        }
     }
 
-    fn mark(&self, busy: bool) {
-        if let Some(seat) = self.places.lock().seats.get_mut(&self.number) {
-            seat.busy = busy;
+    fn try_begin(&self) -> bool {
+        let mut taken = self.places.lock();
+        let of_one = taken.busy_of.get(&self.caller).copied().unwrap_or(0);
+        if taken.busy >= self.places.busy_max() || of_one >= self.places.busy_of_one_max() {
+            return false;
+        }
+        taken.busy += 1;
+        *taken.busy_of.entry(self.caller).or_default() += 1;
+        if let Some(seat) = taken.seats.get_mut(&self.number) {
+            seat.is_busy = true;
+        }
+        true
+    }
+
+    fn end(&self) {
+        let mut taken = self.places.lock();
+        taken.busy = taken.busy.saturating_sub(1);
+        if let Some(of_one) = taken.busy_of.get_mut(&self.caller) {
+            *of_one -= 1;
+            if *of_one == 0 {
+                taken.busy_of.remove(&self.caller);
+            }
+        }
+        if let Some(seat) = taken.seats.get_mut(&self.number) {
+            seat.is_busy = false;
         }
     }
 }
@@ -142,15 +179,16 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.places.lock().seats.remove(&self.number);
-        self.places.changed.notify_one();
+        self.places.freed.notify_one();
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.mark(false);
-        // Whoever waits may now ask this one to leave.
-        self.0.places.changed.notify_one();
+        self.0.end();
+        self.0.places.ended.notify_waiters();
+        // Whoever waits for a place may now ask this one to leave.
+        self.0.places.freed.notify_one();
     }
 }
 
@@ -170,16 +208,8 @@ mod tests {
     const SLOW: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
     const GOOD: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
 
-    async fn told(place: &Place) -> bool {
-        tokio::time::timeout(Duration::from_millis(20), place.asked_to_leave())
-            .await
-            .is_ok()
-    }
-
-    async fn waits(places: &Arc<Places>, address: IpAddr) -> bool {
-        tokio::time::timeout(Duration::from_millis(20), places.take(address))
-            .await
-            .is_err()
+    async fn soon<T>(what: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(Duration::from_millis(20), what).await.ok()
     }
 
     #[tokio::test]
@@ -197,7 +227,7 @@ mod tests {
         slow[0].asked_to_leave().await;
         drop(slow.remove(0));
         newcomer.await.unwrap();
-        assert!(!told(&good).await && !told(&slow[0]).await);
+        assert!(soon(good.asked_to_leave()).await.is_none() && soon(slow[0].asked_to_leave()).await.is_none());
     }
 
     #[tokio::test]
@@ -205,47 +235,61 @@ mod tests {
         let places = Places::new(4);
         let good = places.take(GOOD).await;
         let slow = [places.take(SLOW).await, places.take(SLOW).await, places.take(SLOW).await];
-        assert!(waits(&places, SLOW).await);
-        assert!(told(&slow[0]).await && !told(&good).await);
+        assert!(soon(places.take(SLOW)).await.is_none());
+        assert!(soon(slow[0].asked_to_leave()).await.is_some() && soon(good.asked_to_leave()).await.is_none());
     }
 
     #[tokio::test]
-    async fn a_request_at_work_is_not_given_up_for_another_unless_its_address_holds_more_than_half() {
-        let places = Places::new(4);
-        let good = [places.take(GOOD).await, places.take(GOOD).await];
-        let slow = [places.take(SLOW).await, places.take(SLOW).await];
-        let _at_work: Vec<Busy> = good.iter().chain(&slow).map(Place::begin).collect();
-        assert!(waits(&places, GOOD).await, "all work, and nobody has more than half");
-        for place in good.iter().chain(&slow) {
-            assert!(!told(place).await);
+    async fn one_address_has_three_requests_in_four_places_and_the_fourth_can_make_room() {
+        let places = Places::new(8);
+        let mut at_work = Vec::new();
+        for _ in 0..6 {
+            at_work.push(places.take(SLOW).await.begin().await);
         }
-        let hog = Places::new(4);
-        let held = [
-            hog.take(SLOW).await,
-            hog.take(SLOW).await,
-            hog.take(SLOW).await,
-            hog.take(GOOD).await,
-        ];
-        let _at_work: Vec<Busy> = held.iter().map(Place::begin).collect();
+        let waiting = [places.take(SLOW).await, places.take(SLOW).await];
         assert!(
-            waits(&hog, SLOW).await && !told(&held[0]).await,
-            "a proxy does not push out its own"
+            soon(Arc::clone(&waiting[0]).begin()).await.is_none(),
+            "six of eight are his share"
         );
-        assert!(waits(&hog, GOOD).await && told(&held[0]).await);
+        let arrives = tokio::spawn({
+            let places = Arc::clone(&places);
+            async move { places.take(GOOD).await.begin().await }
+        });
+        waiting[0].asked_to_leave().await;
+        let [first, second] = waiting;
+        drop(first);
+        let good = arrives.await.unwrap();
+        let goes_on = tokio::spawn(second.begin());
+        assert!(!goes_on.is_finished());
+        drop(at_work.pop());
+        let _second = goes_on.await.unwrap();
+        drop(good);
     }
 
     #[tokio::test]
-    async fn who_waits_is_let_in_when_a_request_ends() {
-        let places = Places::new(2);
-        let other = places.take("10.0.0.3".parse().unwrap()).await;
-        let _at_work = other.begin();
+    async fn requests_of_all_addresses_together_leave_a_place_that_can_be_freed() {
+        let places = Places::new(8);
+        let mut at_work = Vec::new();
+        for number in 0..7 {
+            let address = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 1, number));
+            at_work.push(places.take(address).await.begin().await);
+        }
+        let eighth = places.take(GOOD).await;
+        assert!(soon(Arc::clone(&eighth).begin()).await.is_none());
+        assert!(soon(places.take(SLOW)).await.is_none());
+        assert!(soon(eighth.asked_to_leave()).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn the_only_place_is_waited_for_while_a_request_is_at_work_and_no_longer() {
+        let places = Places::new(1);
         let only = places.take(GOOD).await;
-        let busy = only.begin();
+        let busy = Arc::clone(&only).begin().await;
         let waiting = tokio::spawn({
             let places = Arc::clone(&places);
             async move { places.take(SLOW).await }
         });
-        assert!(!told(&only).await);
+        assert!(soon(only.asked_to_leave()).await.is_none());
         drop(busy);
         only.asked_to_leave().await;
         drop(only);

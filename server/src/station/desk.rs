@@ -1,10 +1,11 @@
-//! The station's door, continued: hints for phones, what phones owe and are told of the certificate, records that may be one thing.
+//! The station's door, continued: hints for phones, what phones owe and are told of the certificate, records that may be one thing,
+//! and what it counts.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use beatbook_protocol::id::{BookId, UnitId};
-use beatbook_protocol::wire::{AppVersion, PinsOffer};
+use beatbook_protocol::wire::{AppVersion, PageAnswer, PinsOffer};
 
 use super::{DuplicatePair, PhoneStatus, Session, Station};
 use crate::error::StationError;
@@ -75,5 +76,22 @@ impl Station {
     #[must_use]
     pub fn asking_for_app(self, app_min: Option<AppVersion>) -> Self {
         Self { app_min, ..self }
+    }
+
+    pub(crate) fn count_answers(&self, answers: &[PageAnswer]) {
+        for answer in answers {
+            self.count(if answer.fault.is_some() { "pages_set_aside" } else { "pages" });
+            for run in &answer.verdicts {
+                let name = match run.verdict {
+                    0 => "entries_accepted",
+                    1 => "entries_duplicate",
+                    2 => "entries_refused",
+                    3 => "entries_needing",
+                    4 => "entries_offered",
+                    _ => "entries_other",
+                };
+                self.counters.add(name, run.count.into());
+            }
+        }
     }
 }

@@ -42,8 +42,8 @@ const AUTHORITY_PAPER: &str = "authority.toml";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// As long as a deployment's phones live: its end takes new roots to every phone.
 const AUTHORITY_DAYS: i64 = 3650;
-/// What browsers accept at most from authorities at large (CA/Browser Forum baseline requirements, 6.3.2, until 2026), a year and a month: a
-/// renewal that is forgotten for a month does no harm.
+/// A year and a month: who renews every year may forget it for a month. Public authorities are held to shorter times, since nobody can tell who
+/// holds on to their certificates; here the phones are the station's own, and are told of its keys.
 const SERVER_DAYS: i64 = 397;
 /// Phones whose clocks are behind see a new certificate as valid too.
 const EARLY_MS: i64 = DAY_MS;

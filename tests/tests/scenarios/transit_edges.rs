@@ -153,15 +153,13 @@ async fn a_path_in_the_place_of_a_blobs_name_is_refused_clearly_wherever_it_is_t
             let reply = String::from_utf8_lossy(&reply);
             let status: u16 = reply.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
             assert!((400..500).contains(&status), "{method} {path}{trick}: {reply}");
-            assert!(!reply.to_lowercase().contains("x-injected"), "{reply}");
+            let head = reply.split("\r\n\r\n").next().unwrap();
+            assert!(!head.to_lowercase().contains("x-injected"), "{reply}");
             assert!(!reply.contains("root:"), "{reply}");
         }
     }
     // In the metadata of an upload too, where the name of the blob is said.
-    for (metadata, _) in [
-        ("sha256 Li4vLi4va2V5cw==,type aW1hZ2UvanBlZw==", 0),
-        ("sha256 AAAA,type aQ==", 0),
-    ] {
+    for metadata in ["sha256 Li4vLi4va2V5cw==,type aW1hZ2UvanBlZw==", "sha256 AAAA,type aQ=="] {
         let head = format!(
             "POST /sync/v1/blobs HTTP/1.1\r\nHost: s\r\nConnection: close\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 4\r\nUpload-Metadata: \
              {metadata}\r\nContent-Length: 0\r\n\r\n",
