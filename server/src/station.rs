@@ -202,31 +202,6 @@ impl Station {
         reply
     }
 
-    /// Adds a person. `by` is none for the operator at the machine itself.
-    ///
-    /// # Errors
-    /// When the unit is unknown, a role is unknown, or `by` may not.
-    pub fn add_user(&self, by: Option<&Session>, name: &str, roles: &[String], unit: UnitId) -> Result<UserId, StationError> {
-        let order = PersonOrder {
-            name: name.to_owned(),
-            roles: roles.to_vec(),
-            unit,
-            code: None,
-        };
-        self.order_person(by, &order)
-    }
-
-    /// The people, by name.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn users(&self) -> Result<Vec<Session>, StationError> {
-        self.store.read(|tx| {
-            let rows = tx.users()?;
-            rows.into_iter().map(|row| people::session_of(tx, row)).collect()
-        })
-    }
-
     /// Does an act on a record.
     ///
     /// # Errors

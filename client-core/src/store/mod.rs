@@ -42,6 +42,7 @@ mod recovery;
 pub(crate) mod registry;
 mod restored;
 pub(crate) mod returns;
+mod rights;
 pub(crate) mod rows;
 pub(crate) mod scope;
 pub(crate) mod sync_state;

@@ -7,7 +7,7 @@ use beatbook_protocol::facts::{Facts, Value};
 use beatbook_protocol::id::{Hash, RecordId, UnitId};
 use beatbook_protocol::kind::{
     ActGiven, ActRule, CheckedKind, DocumentName, Finding, Judged, Judgement, RecordContext, UTC_OFFSET_MINUTES, UserContext,
-    Who, hinders, validate, workflow,
+    hinders, validate, workflow,
 };
 use beatbook_protocol::limits::{ACT_BYTES_MAX, HEADS_MAX};
 
@@ -15,7 +15,7 @@ use super::drafts::SeenHeads;
 use super::identity::Identity;
 use super::records::Records;
 use super::rows::{self, NewChange, RecordHead, Status};
-use super::{StoreError, outbox, registry};
+use super::{StoreError, outbox};
 use crate::error::{CoreError, Fault};
 use crate::record::{self, Course};
 
@@ -235,44 +235,6 @@ impl Records<'_> {
         kind.ok_or_else(|| CoreError::Unknown {
             what: format!("kind {} version {}", head.kind, head.kind_version),
         })
-    }
-
-    /// What this user is for a record.
-    fn whos(&self, record: RecordId, head: &RecordHead) -> Result<Vec<Who>, StoreError> {
-        let grantees = registry::grantees(self.tx, record)?;
-        Ok(self.pen.office.whos(head.opener, head.unit, &grantees))
-    }
-
-    fn may_write_record(&self, kind: &CheckedKind, record: RecordId, head: &RecordHead) -> Result<(), Fault> {
-        if workflow::may_write(kind, &head.state, &self.whos(record, head)?) {
-            return Ok(());
-        }
-        Err(CoreError::Forbidden {
-            what: "write".into(),
-            state: head.state.clone(),
-        }
-        .into())
-    }
-
-    /// Whether this user may open a record of a kind in a unit.
-    fn may_open(&self, kind: &CheckedKind, unit: UnitId) -> Result<(), Fault> {
-        let no = |why: &str| CoreError::InvalidInput {
-            field: "unit".into(),
-            why: why.into(),
-        };
-        let whos = self.pen.office.whos_in(unit);
-        let whos = whos.ok_or_else(|| no("this user does not work there: take his own unit, or one of his memberships"))?;
-        if registry::is_closed(self.tx, unit)? {
-            return Err(no("it is closed and takes no new records: take another one").into());
-        }
-        if workflow::may_write(kind, &kind.workflow.initial, &whos) {
-            return Ok(());
-        }
-        Err(CoreError::Forbidden {
-            what: "write".into(),
-            state: kind.workflow.initial.clone(),
-        }
-        .into())
     }
 
     fn put(

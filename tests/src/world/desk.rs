@@ -3,7 +3,7 @@
 
 use beatbook_protocol::id::{UnitId, UserId};
 use beatbook_server::error::StationError;
-use beatbook_server::station::{EnrolmentCode, GrantOrder, RecordFilter, Station};
+use beatbook_server::station::{EnrolmentCode, GrantOrder, MembershipOrder, RecordFilter, Station};
 
 use super::device::copy_files;
 use super::station::StationSide;
@@ -56,6 +56,47 @@ impl StationSide {
         };
         let done = self.call(draw, trace, |station| station.grant(Some(&chief), record, &order));
         tell(trace, &format!("desk: {record} {order:?}"), done)
+    }
+
+    /// Somebody is to work in another unit for some hours, at once or later, or that ends before its time.
+    ///
+    /// # Errors
+    /// When the station has a fault.
+    pub fn lend(&mut self, draw: &mut Seeded, trace: &mut Trace, user: UserId) -> Result<(), Broken> {
+        const HOUR_MS: i64 = 60 * 60 * 1000;
+        let mut hours = |most: u64| i64::try_from(draw.below(most)).unwrap_or(0) * HOUR_MS;
+        let (begins, lasts) = (hours(24), hours(72) + HOUR_MS);
+        let now = self.environment().clock.now();
+        let (chief, units) = (self.chief().clone(), self.units.clone());
+        let unit = *draw.pick(&units).ok_or_else(|| broken("no unit"))?;
+        let role = *draw
+            .pick(&["officer", "grid_worker", "department", "chief"])
+            .unwrap_or(&"officer");
+        let order = MembershipOrder {
+            user,
+            unit,
+            roles: vec![role.to_owned()],
+            stands_in_for: None,
+            from: (draw.below(2) == 0).then(|| now.plus(begins)),
+            until: (draw.below(3) > 0).then(|| now.plus(begins + lasts)),
+        };
+        let is_end = draw.below(3) == 0;
+        let done = self.call(draw, trace, |station| {
+            if !is_end {
+                return station.order_membership(Some(&chief), &order).map(drop);
+            }
+            let views = station.memberships(false)?;
+            match views.iter().find(|view| view.user == user) {
+                Some(view) => station.end_membership(Some(&chief), view.membership),
+                None => Ok(()),
+            }
+        });
+        let what = if is_end { "ends" } else { "begins" };
+        tell(
+            trace,
+            &format!("desk: a membership of {user} in {unit} as {role} {what}"),
+            done,
+        )
     }
 
     /// A code for a new phone of a person, or of a new person; also of one whom the station does not know any more.

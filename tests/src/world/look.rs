@@ -262,14 +262,16 @@ impl StationLook {
             .collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The records that a person may hold now: those of his unit and the units below, and those granted to him or to one of these.
+    /// The records that a person may hold now: those of his unit, of his memberships, and of the units below, and those granted to him or
+    /// to one of these.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn scope(&self, user: UserId) -> Result<BTreeSet<RecordId>, Broken> {
         let mut rows = self.0.prepare_cached(
             "WITH RECURSIVE mine (unit) AS (
-               SELECT unit FROM user WHERE user = ?1 UNION SELECT u.unit FROM unit u JOIN mine m ON u.parent = m.unit)
+               SELECT unit FROM user WHERE user = ?1 UNION SELECT unit FROM membership WHERE user = ?1 AND phase = 1
+               UNION SELECT u.unit FROM unit u JOIN mine m ON u.parent = m.unit)
              SELECT id FROM record WHERE unit IN mine
                OR id IN (SELECT record FROM granted WHERE grantee = ?1 OR grantee IN (SELECT unit FROM mine))",
         )?;

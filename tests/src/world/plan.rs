@@ -58,6 +58,8 @@ pub enum Deed {
     MoveUser,
     /// A record is assigned to or shared with somebody or a unit, or that ends.
     Grant,
+    /// Somebody is to work in another unit for a time, or that ends.
+    Membership,
 }
 
 /// Every deed, how often it happens in an ordinary world, and, while the project cannot do it yet, why it is switched off.
@@ -87,6 +89,7 @@ pub const DEEDS: &[(Deed, u64, Option<&str>)] = &[
     (Deed::RestoreStation, 2, None),
     (Deed::MoveUser, 5, None),
     (Deed::Grant, 4, None),
+    (Deed::Membership, 5, None),
 ];
 
 /// Every so many seeds, one runs twice.

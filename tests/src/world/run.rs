@@ -196,6 +196,7 @@ impl World {
             }
             Deed::MoveUser => station.move_somebody(draw, trace, phone.user),
             Deed::Grant => station.grant(draw, trace, phone.user),
+            Deed::Membership => station.lend(draw, trace, phone.user),
         }
     }
 
