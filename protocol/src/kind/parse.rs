@@ -196,8 +196,8 @@ impl Kind {
     }
 }
 
-/// Kinds that somebody in this process holds, by their files' hashes.
-static HELD: Mutex<BTreeMap<Hash, Weak<Checked>>> = Mutex::new(BTreeMap::new());
+/// Kinds that somebody in this process holds: some tens at most.
+static HELD: Mutex<Vec<Weak<Checked>>> = Mutex::new(Vec::new());
 
 /// Reads and checks a kind file, unless somebody holds what came of the same text: an app reads all its kinds again whenever people, books
 /// or kinds change, and a checked kind never changes.
@@ -206,14 +206,13 @@ static HELD: Mutex<BTreeMap<Hash, Weak<Checked>>> = Mutex::new(BTreeMap::new());
 /// As [`Kind::parse`].
 pub(super) fn parse_once(text: &str, file: &str) -> Result<CheckedKind, KindError> {
     let held = || HELD.lock().unwrap_or_else(PoisonError::into_inner);
-    let digest = file_digest(text);
-    if let Some(there) = held().get(&digest).and_then(Weak::upgrade) {
+    if let Some(there) = held().iter().filter_map(Weak::upgrade).find(|kind| kind.source == text) {
         return Ok(CheckedKind(there));
     }
     let kind = Kind::parse(text, file)?;
     let mut held = held();
-    held.retain(|_, kind| kind.strong_count() > 0);
-    held.insert(digest, Arc::downgrade(&kind.0));
+    held.retain(|kind| kind.strong_count() > 0);
+    held.push(Arc::downgrade(&kind.0));
     Ok(kind)
 }
 
