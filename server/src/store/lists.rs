@@ -143,18 +143,23 @@ const COLUMNS: &str = "SELECT r.id, r.kind, r.kind_version, r.unit, r.state, r.s
      (SELECT t.kind || ' ' || t.kind_version FROM about AS a LEFT JOIN merged AS m ON m.record = a.target \
       JOIN record AS t ON t.id = coalesce(m.root, a.target) WHERE a.record = r.id)";
 
+/// Whether a record is in the scope of ?1, a unit, and ?2, a person.
+fn in_scope(by_unit: bool) -> String {
+    let granted = "EXISTS (SELECT 1 FROM granted AS g WHERE g.record = r.id \
+         AND (g.grantee = ?2 OR g.grantee IN (SELECT unit FROM scope)))";
+    if by_unit {
+        format!("(r.unit IN (SELECT unit FROM scope) OR {granted})")
+    } else {
+        granted.to_owned()
+    }
+}
+
 fn sql_of(query: &ListQuery) -> (String, Vec<SqlValue>) {
     let mut values = vec![
         SqlValue::Blob(query.scope.0.as_bytes().to_vec()),
         SqlValue::Blob(query.scope.1.as_bytes().to_vec()),
     ];
-    let granted = "EXISTS (SELECT 1 FROM granted AS g WHERE g.record = r.id \
-         AND (g.grantee = ?2 OR g.grantee IN (SELECT unit FROM scope)))";
-    let mut wheres = vec![if query.by_unit {
-        format!("(r.unit IN (SELECT unit FROM scope) OR {granted})")
-    } else {
-        granted.to_owned()
-    }];
+    let mut wheres = vec![in_scope(query.by_unit)];
     let mut put = |condition: &str, value: SqlValue| {
         values.push(value);
         wheres.push(condition.replace('?', &format!("?{}", values.len())));
