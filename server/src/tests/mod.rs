@@ -1,6 +1,7 @@
 //! Tests of the whole station through its one door, with phones made by hand.
 
 mod audit;
+mod auditors;
 mod batches;
 mod blobs;
 mod bounds;
