@@ -110,22 +110,8 @@ impl From<Fault> for Problem {
                 "The version that was seen is needed",
                 "send the record's ETag as it was when the person decided: If-Match: \"VERSION\"",
             ),
-            Fault::NoRecord => Self::new(
-                StatusCode::NOT_FOUND,
-                "no_record",
-                "There is no such record",
-                "it does not exist, or lies outside this person's scope",
-            ),
-            Fault::Masked { works } => Self::new(
-                StatusCode::FORBIDDEN,
-                "masked",
-                "This is masked",
-                if works {
-                    "say why you look, in 4 to 200 characters, in the header Beatbook-Reason: it stands in the audit log"
-                } else {
-                    "break the glass before the record (`POST /api/v1/records/ID/break-glass`), saying why: the unit's auditor sees it"
-                },
-            ),
+            Fault::NoRecord => no_record(),
+            Fault::Masked { works } => masked(works),
             Fault::Station(error) => of_station(error),
             Fault::Act(error) => of_act(error),
             Fault::Blob(refusal) => of_blob(refusal),
@@ -180,6 +166,24 @@ impl IntoResponse for Fault {
 /// A version as an entity tag.
 pub(crate) fn etag(version: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("\"{version}\"")).ok()
+}
+
+fn no_record() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no_record",
+        "There is no such record",
+        "it does not exist, or lies outside this person's scope",
+    )
+}
+
+fn masked(works: bool) -> Problem {
+    let what_helps = if works {
+        "say why you look, in 4 to 200 characters, in the header Beatbook-Reason: it stands in the audit log"
+    } else {
+        "break the glass before the record (`POST /api/v1/records/ID/break-glass`), saying why: the unit's auditor sees it"
+    };
+    Problem::new(StatusCode::FORBIDDEN, "masked", "This is masked", what_helps)
 }
 
 fn internal() -> Problem {

@@ -152,26 +152,24 @@ const COLUMNS: &str = "SELECT r.id, r.kind, r.kind_version, r.unit, r.state, r.s
      (SELECT t.kind || ' ' || t.kind_version FROM about AS a LEFT JOIN merged AS m ON m.record = a.target \
       JOIN record AS t ON t.id = coalesce(m.root, a.target) WHERE a.record = r.id)";
 
+/// Whether a record is in the scope of a person (?2) who holds units (?1) and is reached by others (?3).
+const IN_SCOPE: &str = "(r.unit IN (SELECT unhex(value) FROM json_each(?1)) OR EXISTS (SELECT 1 FROM granted AS g \
+     WHERE g.record = r.id AND (g.grantee = ?2 OR g.grantee IN (SELECT unhex(value) FROM json_each(?3)))))";
+
+/// Units as one parameter, for a statement takes a bounded number of them: JSON.
+fn ids(units: &[UnitId]) -> SqlValue {
+    let hex = |unit: &UnitId| unit.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let quoted: Vec<String> = units.iter().map(|unit| format!("\"{}\"", hex(unit))).collect();
+    SqlValue::Text(format!("[{}]", quoted.join(",")))
+}
+
 fn sql_of(query: &ListQuery) -> (String, Vec<SqlValue>) {
-    // A statement takes a bounded number of parameters: a list of units is one, as JSON.
-    let ids = |units: &[UnitId]| {
-        let quoted: Vec<String> = units
-            .iter()
-            .map(|unit| unit.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-            .map(|id| format!("\"{id}\""))
-            .collect();
-        SqlValue::Text(format!("[{}]", quoted.join(",")))
-    };
     let mut values = vec![
         ids(&query.scope.units),
         SqlValue::Blob(query.scope.user.as_bytes().to_vec()),
         ids(&query.scope.reach),
     ];
-    let mut wheres = vec![
-        "(r.unit IN (SELECT unhex(value) FROM json_each(?1)) OR EXISTS (SELECT 1 FROM granted AS g WHERE g.record = r.id \
-         AND (g.grantee = ?2 OR g.grantee IN (SELECT unhex(value) FROM json_each(?3)))))"
-            .to_owned(),
-    ];
+    let mut wheres = vec![IN_SCOPE.to_owned()];
     let mut put = |condition: &str, value: SqlValue| {
         values.push(value);
         wheres.push(condition.replace('?', &format!("?{}", values.len())));

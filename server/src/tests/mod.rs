@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod audit;
+mod auditors;
 mod batches;
 mod blobs;
 mod bounds;

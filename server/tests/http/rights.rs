@@ -168,6 +168,30 @@ async fn no_token_but_a_phones_of_this_station_opens_a_route_for_phones() {
     assert_eq!(hints.status(), 401);
 }
 
+/// Calls about one record or person, `ID`, with what each takes.
+fn calls_with_ids(user: UserId) -> Vec<(Method, &'static str, serde_json::Value)> {
+    vec![
+        (Method::GET, "records/ID", json!({})),
+        (Method::GET, "records/ID/history", json!({})),
+        (Method::GET, "records/ID/entries", json!({})),
+        (Method::GET, "records/ID/track", json!({})),
+        (Method::GET, "records/ID/grants", json!({})),
+        (Method::POST, "records/ID/grants", json!({ "user": user, "reason": "shared" })),
+        (Method::POST, "records/ID/break-glass", json!({ "reason": "只是看看" })),
+        (Method::POST, "records/ID/acts", json!({ "act": "comment", "comment": "x" })),
+        (
+            Method::POST,
+            "records/ID/settle",
+            json!({ "path": "fields/outcome", "value": "done" }),
+        ),
+        (Method::POST, "records/ID/merge", json!({ "into": NOBODY })),
+        (Method::POST, "records/ID/not-duplicate", json!({ "other": NOBODY })),
+        (Method::POST, "records/ID/unmerge", json!({})),
+        (Method::POST, "users/ID/enrolment-code", json!({})),
+        (Method::POST, "users/ID/token", json!({})),
+    ]
+}
+
 #[tokio::test]
 async fn ids_of_another_unit_are_answered_as_if_there_were_no_such_thing() {
     let town = Town::new(Environment::system()).await;
@@ -185,30 +209,8 @@ async fn ids_of_another_unit_are_answered_as_if_there_were_no_such_thing() {
         let user = station.add_user(None, "东", &[role.code().to_owned()], east).unwrap();
         let token = format!("Bearer {}", station.issue_token(None, user).unwrap());
         let here = town.record.to_string();
-        let acts = json!({ "act": "comment", "comment": "x" });
-        let other = json!({ "into": NOBODY, "other": NOBODY });
-        let merge = |key: &str| json!({ key: other[key] });
         let mut tried = 0;
-        for (method, path, body) in [
-            (Method::GET, "records/ID", json!({})),
-            (Method::GET, "records/ID/history", json!({})),
-            (Method::GET, "records/ID/entries", json!({})),
-            (Method::GET, "records/ID/track", json!({})),
-            (Method::GET, "records/ID/grants", json!({})),
-            (Method::POST, "records/ID/grants", json!({ "user": user, "reason": "shared" })),
-            (Method::POST, "records/ID/break-glass", json!({ "reason": "只是看看" })),
-            (Method::POST, "records/ID/acts", acts.clone()),
-            (
-                Method::POST,
-                "records/ID/settle",
-                json!({ "path": "fields/outcome", "value": "done" }),
-            ),
-            (Method::POST, "records/ID/merge", merge("into")),
-            (Method::POST, "records/ID/not-duplicate", merge("other")),
-            (Method::POST, "records/ID/unmerge", json!({})),
-            (Method::POST, "users/ID/enrolment-code", json!({})),
-            (Method::POST, "users/ID/token", json!({})),
-        ] {
+        for (method, path, body) in calls_with_ids(user) {
             let there = if path.starts_with("users") { &foreign } else { &here };
             let mut answers = Vec::new();
             for id in [there.as_str(), NOBODY] {

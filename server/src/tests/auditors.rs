@@ -1,0 +1,122 @@
+//! What auditors read of the log and take along, and that they did.
+
+use super::audit::{records, why};
+use crate::audit::{self, Line};
+use crate::station::{AuditFilter, AuditLine, ExportForm, Reason, Session};
+use crate::testing::World;
+
+#[test]
+fn an_auditor_reads_the_lines_of_his_units_and_that_he_did_is_one() {
+    let world = World::new();
+    let [record, _] = records(&world);
+    let (east, west) = (
+        world.station.add_unit(None, "东", Some(world.unit)).unwrap(),
+        world.station.add_unit(None, "西", Some(world.unit)).unwrap(),
+    );
+    let (his, not_his) = (world.person("李", &["chief"], east), world.person("赵", &["chief"], west));
+    for (session, what) in [(&his, "session.begin"), (&not_his, "session.begin")] {
+        audit::write(&world.station, &Line::of(Some(session.user), what, "")).unwrap();
+    }
+    world.station.record(&world.chief, record).unwrap().unwrap();
+    world.station.note_export("dump").unwrap();
+    let read =
+        |session: &Session, filter: AuditFilter| -> Vec<AuditLine> { world.station.audit(session, &filter).unwrap().lines };
+    let of_east = world.person("东审", &["auditor"], east);
+    let seen = read(&of_east, AuditFilter::default());
+    assert_eq!(
+        seen.iter().map(|line| (line.user, line.what.as_str())).collect::<Vec<_>>(),
+        [(Some(of_east.user), "audit.read"), (Some(his.user), "session.begin")]
+    );
+    let of_all = world.person("总审", &["auditor"], world.unit);
+    let all = read(&of_all, AuditFilter::default());
+    assert_eq!(all.len(), 6, "the operator's lines too: {all:?}");
+    let by = |filter: AuditFilter| read(&of_all, filter).len();
+    assert_eq!(
+        by(AuditFilter {
+            record: Some(record),
+            ..AuditFilter::default()
+        }),
+        1
+    );
+    assert_eq!(
+        by(AuditFilter {
+            user: Some(not_his.user),
+            what: Some("session".into()),
+            ..AuditFilter::default()
+        }),
+        1
+    );
+    assert_eq!(
+        by(AuditFilter {
+            what: Some("sess".into()),
+            ..AuditFilter::default()
+        }),
+        0,
+        "a sort is a whole word"
+    );
+    let first = all.last().unwrap();
+    assert_eq!(
+        by(AuditFilter {
+            until: Some(first.at.plus(1)),
+            ..AuditFilter::default()
+        }),
+        1
+    );
+    assert_eq!(page_by_page(&world, &of_all), [2, 1]);
+}
+
+/// The numbers of the lines about sessions, one a page.
+fn page_by_page(world: &World, auditor: &Session) -> Vec<u64> {
+    let (mut numbers, mut after) = (Vec::new(), None);
+    loop {
+        let filter = AuditFilter {
+            what: Some("session".into()),
+            after,
+            limit: 1,
+            ..AuditFilter::default()
+        };
+        let page = world.station.audit(auditor, &filter).unwrap();
+        numbers.extend(page.lines.iter().map(|line| line.number));
+        after = page.next;
+        if after.is_none() {
+            return numbers;
+        }
+    }
+}
+
+#[test]
+fn an_export_holds_every_line_and_no_formula_and_glass_is_shown_to_its_units_auditor() {
+    let world = World::new();
+    let [record, home] = records(&world);
+    let dangerous = world.person("=HYPERLINK(\"http://x\")", &["supervisor"], world.unit);
+    let formula = Reason::parse("=1+1, \"quoted\"").unwrap();
+    world.station.break_glass(&dangerous, record, &formula).unwrap().unwrap();
+    let auditor = world.person("审计", &["auditor"], world.unit);
+    let filter = AuditFilter::default();
+    let export = world.station.audit_export(&auditor, &filter, ExportForm::Ndjson).unwrap();
+    let text = String::from_utf8(export.bytes).unwrap();
+    let parsed: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        parsed.iter().map(|line| line["number"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [1, 2]
+    );
+    assert_eq!((parsed[0]["reason"].as_str(), export.next), (Some("=1+1, \"quoted\""), None));
+    let export = world.station.audit_export(&auditor, &filter, ExportForm::Csv).unwrap();
+    let mut table = csv::Reader::from_reader(export.bytes.as_slice());
+    let cells: Vec<String> = table
+        .records()
+        .flat_map(|row| row.unwrap().iter().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert!(cells.contains(&"'=1+1, \"quoted\"".to_owned()) && cells.contains(&"'=HYPERLINK(\"http://x\")".to_owned()));
+    assert!(cells.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{cells:?}");
+
+    world.station.break_glass(&dangerous, home, &why()).unwrap().unwrap();
+    let shown = world.station.audit_glass(&auditor, None).unwrap();
+    assert_eq!(
+        shown.iter().map(|glass| (glass.record, glass.user)).collect::<Vec<_>>(),
+        [(home, dangerous.user), (record, dangerous.user)]
+    );
+    let east = world.station.add_unit(None, "东", Some(world.unit)).unwrap();
+    let elsewhere = world.person("东审", &["auditor"], east);
+    assert_eq!(world.station.audit_glass(&elsewhere, None).unwrap(), []);
+}
