@@ -7,6 +7,7 @@ mod intake;
 mod merges;
 mod moves;
 mod operations;
+mod own_account;
 mod parcels;
 mod reconcile;
 mod restore;
