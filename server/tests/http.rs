@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
+#[path = "http/accounts.rs"]
+mod accounts;
 #[path = "http/blobs.rs"]
 mod blobs;
 #[path = "http/described.rs"]

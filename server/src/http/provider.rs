@@ -25,6 +25,7 @@ pub(crate) struct StartBody {
 
 /// What the provider sends a person back with.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct CameBack {
     /// The code, for which the station gets the ID token.
     code: Option<String>,

@@ -97,12 +97,23 @@ struct Counts {
     accounts: BTreeMap<Hash, Count>,
 }
 
+impl Counts {
+    /// An attempt from a remembered device was not counted at its source: nobody gets rid of his guesses there by signing in as himself.
+    fn forgive_source_of(&mut self, attempt: &Attempt) {
+        if attempt.device.is_none() {
+            forgive(self.sources.get_mut(&attempt.source));
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Count {
     failures: u32,
     /// When the last attempt was let pass, and how long the next must wait from then on.
     last_at: i64,
     wait_ms: i64,
+    /// The same before that attempt, in case it is said to have been none.
+    before: (i64, i64),
     /// Up to when failures were forgotten.
     forgotten_at: i64,
     is_kept: bool,
@@ -115,6 +126,7 @@ impl Limits {
             failures,
             last_at: last_at.0,
             wait_ms: ACCOUNTS.wait_after(failures),
+            before: (last_at.0, ACCOUNTS.wait_after(failures)),
             forgotten_at: last_at.0,
             is_kept: true,
         };
@@ -148,7 +160,9 @@ impl Limits {
                 return Err(u64::try_from(wait).unwrap_or(0));
             }
             ATTEMPTS.count(&mut counts.attempts, attempt.place(), now, false);
-            SOURCES.count(&mut counts.sources, attempt.source, now, false);
+            if attempt.device.is_none() {
+                SOURCES.count(&mut counts.sources, attempt.source, now, false);
+            }
             ACCOUNTS.count(&mut counts.accounts, attempt.account, now, attempt.is_account);
             Ok(passage)
         })
@@ -175,7 +189,7 @@ impl Limits {
     pub(crate) fn forgive(&self, attempt: &Attempt) {
         self.counts(|counts| {
             forgive(counts.attempts.get_mut(&attempt.place()));
-            forgive(counts.sources.get_mut(&attempt.source));
+            counts.forgive_source_of(attempt);
             forgive(counts.accounts.get_mut(&attempt.account));
         });
     }
@@ -185,7 +199,7 @@ impl Limits {
         self.counts(|counts| {
             counts.attempts.remove(&attempt.place());
             counts.accounts.remove(&attempt.account);
-            forgive(counts.sources.get_mut(&attempt.source));
+            counts.forgive_source_of(attempt);
         });
     }
 
@@ -237,9 +251,11 @@ impl Rule {
             failures: 0,
             last_at: now,
             wait_ms: 0,
+            before: (now, 0),
             forgotten_at: now,
             is_kept,
         });
+        count.before = (count.last_at, count.wait_ms);
         count.failures = count.failures.saturating_add(1);
         count.wait_ms = self.wait_after(count.failures);
         count.last_at = now;
@@ -249,7 +265,7 @@ impl Rule {
 fn forgive(count: Option<&mut Count>) {
     if let Some(count) = count {
         count.failures = count.failures.saturating_sub(1);
-        count.wait_ms = 0;
+        (count.last_at, count.wait_ms) = count.before;
     }
 }
 
@@ -364,6 +380,42 @@ mod tests {
             limits.admit(&attempt("another", "10.0.0.1"), UnixMillis(60 * 60_000)).is_ok(),
             "it is forgotten"
         );
+    }
+
+    #[test]
+    fn nobody_gets_rid_of_his_guesses_by_signing_in_as_himself() {
+        let limits = Limits::default();
+        let mallory = Attempt {
+            device: Some(hash("mallory's")),
+            ..attempt("mallory", "10.0.0.1")
+        };
+        let mut looked_at = 0;
+        for number in 0..100 {
+            let guess = attempt(&format!("name {number}"), "10.0.0.1");
+            looked_at += u32::from(limits.admit(&guess, UnixMillis(number)).is_ok());
+            limits.admit(&mallory, UnixMillis(number)).unwrap();
+            if number % 2 == 0 {
+                limits.succeeded(&mallory);
+            } else {
+                limits.forgive(&mallory);
+            }
+        }
+        assert_eq!(looked_at, 50);
+    }
+
+    #[test]
+    fn a_password_that_is_right_leaves_the_waits_of_others_as_they_were() {
+        let limits = Limits::default();
+        for number in 0..30 {
+            let _ = limits.admit(&attempt("wang", &format!("source {number}")), UnixMillis(0));
+        }
+        let mine = Attempt {
+            is_known_source: true,
+            ..attempt("wang", "desk")
+        };
+        limits.admit(&mine, UnixMillis(1)).unwrap();
+        limits.forgive(&mine);
+        assert_eq!(limits.admit(&attempt("wang", "new"), UnixMillis(2)), Err(29_998));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod members;
 mod merges;
 mod moves;
 mod operations;
+mod own_account;
 mod parcels;
 mod quarantine;
 mod reconcile;

@@ -11,10 +11,10 @@ use totp_rs::{Builder, Secret};
 use crate::assert_problem;
 use crate::desk::{Desk, Reply};
 
-const PASSWORD: &str = "seven kettles on the roof";
-const ORIGIN: &str = "https://station.example";
+pub(crate) const PASSWORD: &str = "seven kettles on the roof";
+pub(crate) const ORIGIN: &str = "https://station.example";
 
-fn desk() -> Desk {
+pub(crate) fn desk() -> Desk {
     Desk::signing_in_by(SignInConfig {
         public_url: Some(ORIGIN.into()),
         ..SignInConfig::default()
@@ -22,7 +22,7 @@ fn desk() -> Desk {
 }
 
 /// What an authenticator shows some seconds from now.
-fn code(secret: &str, later: u64) -> String {
+pub(crate) fn code(secret: &str, later: u64) -> String {
     let totp = Builder::new()
         .with_secret(Secret::try_from_base32(secret).unwrap())
         .build()
@@ -35,7 +35,7 @@ fn code(secret: &str, later: u64) -> String {
 }
 
 /// A person with an invitation; his id and the invitation.
-async fn invited(desk: &Desk, account: &str, role: &str) -> (String, String) {
+pub(crate) async fn invited(desk: &Desk, account: &str, role: &str) -> (String, String) {
     let added = desk
         .post("/api/v1/users", &json!({ "name": "王警官", "roles": [role] }), None)
         .await;
@@ -44,14 +44,14 @@ async fn invited(desk: &Desk, account: &str, role: &str) -> (String, String) {
     (user, invited.invitation)
 }
 
-async fn send(desk: &Desk, path: &str, body: &Json, headers: &[(&str, &str)]) -> Reply {
+pub(crate) async fn send(desk: &Desk, path: &str, body: &Json, headers: &[(&str, &str)]) -> Reply {
     let mut all = vec![("content-type", "application/json")];
     all.extend_from_slice(headers);
     desk.call(Method::POST, path, None, &all, body.to_string().into_bytes()).await
 }
 
 /// The value of a cookie that a reply sets.
-fn cookie(reply: &Reply, name: &str) -> Option<String> {
+pub(crate) fn cookie(reply: &Reply, name: &str) -> Option<String> {
     let start = format!("{name}=");
     let found = reply
         .cookies()
@@ -61,7 +61,7 @@ fn cookie(reply: &Reply, name: &str) -> Option<String> {
 }
 
 /// A person who is signed in by a cookie; the cookie's line.
-async fn browser(desk: &Desk, account: &str) -> String {
+pub(crate) async fn browser(desk: &Desk, account: &str) -> String {
     let (_, invitation) = invited(desk, account, "officer").await;
     let body = json!({ "invitation": invitation, "password": PASSWORD, "form": "cookie" });
     let reply = send(desk, "/api/v1/invitations/accept", &body, &[("origin", ORIGIN)]).await;
@@ -69,7 +69,7 @@ async fn browser(desk: &Desk, account: &str) -> String {
     format!("__Host-beatbook={}", cookie(&reply, "__Host-beatbook").unwrap())
 }
 
-async fn csrf(desk: &Desk, cookie: &str) -> String {
+pub(crate) async fn csrf(desk: &Desk, cookie: &str) -> String {
     let present = desk
         .call(Method::GET, "/api/v1/session", None, &[("cookie", cookie)], Vec::new())
         .await;
@@ -216,118 +216,6 @@ async fn an_invitation_of_a_chief_leads_over_an_authenticator() {
     assert!(begun.cookies().is_empty(), "a program keeps its token itself");
     let replayed = send(&desk, "/api/v1/sign-in", &known, &[]).await;
     assert_problem(&replayed, 401, "not_signed_in");
-}
-
-/// A chief who has just signed in; his id and his `Authorization`.
-async fn chief(desk: &Desk) -> (String, String) {
-    let (user, invitation) = invited(desk, "li", "chief").await;
-    let offer = send(desk, "/api/v1/invitations/factor", &json!({ "invitation": invitation }), &[]).await;
-    let code = code(offer.json()["secret"].as_str().unwrap(), 0);
-    let body = json!({ "invitation": invitation, "password": PASSWORD, "code": code });
-    let accepted = send(desk, "/api/v1/invitations/accept", &body, &[]).await;
-    (user, format!("Bearer {}", accepted.json()["token"].as_str().unwrap()))
-}
-
-#[tokio::test]
-async fn a_chief_gives_a_program_its_token_and_takes_it_back() {
-    let desk = desk();
-    let (user, bearer) = chief(&desk).await;
-    let post = |path: &str, body: Json| desk_post(&desk, format!("/api/v1/users/{user}/{path}"), bearer.clone(), body);
-    let token = post("token", json!({ "name": "report", "days": 7 })).await;
-    let program = format!("Bearer {}", token.json()["token"].as_str().unwrap());
-    let listed = desk
-        .call(
-            Method::GET,
-            &format!("/api/v1/users/{user}/tokens"),
-            Some(&bearer),
-            &[],
-            Vec::new(),
-        )
-        .await;
-    assert_eq!(listed.json()["tokens"][0]["name"], "report", "{}", listed.text());
-    let own = desk_post(&desk, "/api/v1/account/factor".into(), program.clone(), json!({})).await;
-    assert_problem(&own, 403, "session_needed");
-    // He invites; neither a program of his nor one of the operator's does.
-    for program in [&program, &desk.bearer()] {
-        let path = format!("/api/v1/users/{user}/invitation");
-        let refused = desk_post(&desk, path, program.clone(), json!({})).await;
-        assert_problem(&refused, 403, "session_needed");
-    }
-    let again = post("invitation", json!({})).await;
-    assert_eq!(
-        (again.status, again.json()["account"].as_str()),
-        (201, Some("li")),
-        "{}",
-        again.text()
-    );
-    let id = listed.json()["tokens"][0]["id"].clone();
-    assert_eq!(post("tokens/revoke", json!({ "token": id })).await.status, 204);
-    let revoked = desk
-        .call(Method::GET, "/api/v1/records", Some(&program), &[], Vec::new())
-        .await;
-    assert_problem(&revoked, 401, "token");
-}
-
-#[tokio::test]
-async fn a_person_sees_his_sessions_and_ends_them() {
-    let desk = desk();
-    let (user, bearer) = chief(&desk).await;
-    let sessions = desk
-        .call(
-            Method::GET,
-            &format!("/api/v1/users/{user}/sessions"),
-            Some(&bearer),
-            &[],
-            Vec::new(),
-        )
-        .await;
-    let sessions = sessions.json();
-    assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1, "{sessions}");
-    assert_eq!(sessions["sessions"][0]["factor"], "totp");
-    let path = format!("/api/v1/users/{user}/sessions/end");
-    let unknown = desk_post(&desk, path.clone(), bearer.clone(), json!({ "session": "0".repeat(64) })).await;
-    assert_problem(&unknown, 404, "not_found");
-    let ended = desk_post(
-        &desk,
-        path,
-        bearer.clone(),
-        json!({ "session": sessions["sessions"][0]["id"] }),
-    )
-    .await;
-    assert_eq!(ended.json()["ended"], 1, "{}", ended.text());
-    let over = desk_post(&desk, "/api/v1/session/end".into(), bearer, json!({})).await;
-    assert_problem(&over, 401, "token");
-}
-
-async fn desk_post(desk: &Desk, path: String, bearer: String, body: Json) -> Reply {
-    let typed = [("content-type", "application/json")];
-    desk.call(Method::POST, &path, Some(&bearer), &typed, body.to_string().into_bytes())
-        .await
-}
-
-#[tokio::test]
-async fn a_token_is_not_to_be_had_by_a_cookie_without_a_second_factor() {
-    let desk = desk();
-    let kept = browser(&desk, "wang").await;
-    let csrf = csrf(&desk, &kept).await;
-    let present = desk
-        .call(Method::GET, "/api/v1/session", None, &[("cookie", &kept)], Vec::new())
-        .await;
-    let user = present.json()["person"]["user"].as_str().unwrap().to_owned();
-    let headers = [("cookie", kept.as_str()), ("origin", ORIGIN), ("beatbook-csrf", &csrf)];
-    let reply = send(&desk, &format!("/api/v1/users/{user}/token"), &json!({}), &headers).await;
-    assert_problem(&reply, 403, "prove_again");
-    // By the password alone it is proved that he is who he is, not that he has anything.
-    let renewed = send(&desk, "/api/v1/session/renew", &json!({ "password": PASSWORD }), &headers).await;
-    assert_eq!(renewed.status, 200, "{}", renewed.text());
-    let token = cookie(&renewed, "__Host-beatbook").unwrap();
-    let (kept, csrf) = (
-        format!("__Host-beatbook={token}"),
-        renewed.json()["csrf"].as_str().unwrap().to_owned(),
-    );
-    let headers = [("cookie", kept.as_str()), ("origin", ORIGIN), ("beatbook-csrf", &csrf)];
-    let reply = send(&desk, &format!("/api/v1/users/{user}/token"), &json!({}), &headers).await;
-    assert_problem(&reply, 403, "prove_again");
 }
 
 #[tokio::test]
