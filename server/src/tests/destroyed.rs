@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use beatbook_protocol::blob::blob_name;
 use beatbook_protocol::document::Edit;
 use beatbook_protocol::facts::FileRef;
-use beatbook_protocol::id::{Hash, RecordId};
+use beatbook_protocol::id::Hash;
 use beatbook_protocol::wire::{GivenEntry, Verdict, verdict_of};
 
 use super::at_rest::{household, stands_in};
