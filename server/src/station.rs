@@ -15,7 +15,6 @@ use crate::counters::Counters;
 use crate::keys::Keys;
 use crate::kinds::Kinds;
 use crate::registry::enrol::{self, Door};
-use crate::registry::people;
 use crate::retention::RetentionSettings;
 use crate::sign_in::SignIn;
 use crate::store::Store;
