@@ -105,13 +105,6 @@ impl ReadTx<'_> {
         )
     }
 
-    /// Whether there is such a unit.
-    pub(crate) fn has_unit(&self, unit: UnitId) -> Result<bool, StoreError> {
-        Ok(self
-            .one("SELECT 1 FROM unit WHERE unit = ?1", [unit.as_bytes()], |_| Ok(()))?
-            .is_some())
-    }
-
     /// A unit and every one below it.
     pub(crate) fn units_below(&self, unit: UnitId) -> Result<Vec<UnitId>, StoreError> {
         self.all(
