@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use beatbook_tests::bench::scratch;
 use beatbook_tests::station::{Places, StationProcess, run};
@@ -32,6 +32,8 @@ fn script() -> Option<PathBuf> {
 struct ProviderProcess {
     child: Child,
     issuer: String,
+    /// Kept open: the provider goes on to say things, and ends where nobody listens.
+    _says: BufReader<ChildStdout>,
 }
 
 impl ProviderProcess {
@@ -44,11 +46,13 @@ impl ProviderProcess {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let mut says = BufReader::new(child.stdout.take().unwrap());
         let mut issuer = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut issuer).unwrap();
+        says.read_line(&mut issuer).unwrap();
         Self {
             child,
             issuer: issuer.trim().to_owned(),
+            _says: says,
         }
     }
 }
@@ -95,6 +99,8 @@ impl Browser {
         let http = reqwest::Client::builder()
             .no_proxy()
             .tls_certs_only([])
+            // A connection that the other side is about to close is none to send a form on.
+            .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
