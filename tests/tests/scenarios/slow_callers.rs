@@ -14,7 +14,9 @@ use crate::transit::Guarded;
 /// As many as the issue names.
 const CALLERS: usize = 500;
 /// What a good caller waits at most while they are there; alone he waits some milliseconds.
-const PROMPT: Duration = Duration::from_secs(3);
+const PROMPT: Duration = Duration::from_secs(5);
+/// After this long a caller who says nothing has been hung up on: the times below are of two seconds, and machines that build are slow.
+const LIFE_MAX: Duration = Duration::from_secs(12);
 /// What the station's memory may grow by for all of them: 100 KiB each, twice what a connection with TLS has.
 const GROWTH_BYTES_MAX: u64 = CALLERS as u64 * 100 * 1024;
 
@@ -53,8 +55,8 @@ async fn connect(to: SocketAddr) -> Option<TcpStream> {
     connected.ok().and_then(Result::ok)
 }
 
-/// Opens all of them, and lets each say a byte now and then until it is hung up on. Gives how many were.
-async fn besiege(to: SocketAddr, openings: &'static [Opening], until: Instant) -> usize {
+/// Opens all of them, and lets each say a byte now and then until it is hung up on. Gives how many were within `LIFE_MAX`.
+async fn besiege(to: SocketAddr, openings: &'static [Opening]) -> usize {
     let mut callers = Vec::new();
     for number in 0..CALLERS {
         let opening = openings[number % openings.len()];
@@ -63,7 +65,8 @@ async fn besiege(to: SocketAddr, openings: &'static [Opening], until: Instant) -
             if stream.write_all(opening.bytes()).await.is_err() {
                 return true;
             }
-            while Instant::now() < until {
+            let connected = Instant::now();
+            while connected.elapsed() < LIFE_MAX {
                 let mut heard = [0; 256];
                 match tokio::time::timeout(Duration::from_millis(300), stream.read(&mut heard)).await {
                     Ok(Ok(0) | Err(_)) => return true,
@@ -111,8 +114,8 @@ async fn withstands(station: &StationProcess, desk: impl Fn() -> Chief, openings
     let to: SocketAddr = station.url().split("://").nth(1).unwrap().parse().unwrap();
     desk().get("/api/v1/status").await.unwrap();
     let before = resident(station);
-    let until = Instant::now() + Duration::from_secs(8);
-    let siege = tokio::spawn(besiege(to, openings, until));
+    let until = Instant::now() + Duration::from_secs(10);
+    let siege = tokio::spawn(besiege(to, openings));
     let longest = served_meanwhile(&desk, until).await;
     let grown = resident(station).saturating_sub(before);
     let hung_up = siege.await.unwrap();
