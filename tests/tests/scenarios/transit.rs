@@ -122,7 +122,7 @@ async fn a_phone_that_scanned_the_stations_code_enrols_and_syncs_over_tls() {
     let home = household(&phone, 101);
     phone.sync().await.unwrap();
     let listed = station.desk().get("/api/v1/records").await.unwrap();
-    assert_eq!(listed["rows"][0]["record"], home.to_string(), "{listed}");
+    assert_eq!(listed["rows"][0]["id"], home.to_string(), "{listed}");
     let said = station.tls(&["pin"]);
     let told = pins(&phone.core).unwrap().unwrap();
     let told: Vec<String> = told.iter().map(Hash::to_string).collect();

@@ -11,18 +11,23 @@ use beatbook_tests::station::{Chief, StationProcess};
 use crate::post::Post;
 use crate::transit::{Guarded, request};
 
-/// A ClientHello that offers TLS 1.1 at most (RFC 4346, 7.4.1.2), with suites that TLS 1.2 knows too.
-fn old_hello(version: [u8; 2]) -> Vec<u8> {
-    let suites = [0xc0, 0x13, 0xc0, 0x14, 0xc0, 0x2b, 0xc0, 0x2f];
+/// A ClientHello of this version at most (RFC 5246, 7.4.1.2), with suites, curves and signatures that the station knows.
+fn hello(version: [u8; 2]) -> Vec<u8> {
+    let suites = [0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x13, 0xc0, 0x14];
+    // supported_groups, ec_point_formats, signature_algorithms, extended_master_secret
+    let extensions = [
+        0, 10, 0, 4, 0, 2, 0, 29, 0, 11, 0, 2, 1, 0, 0, 13, 0, 4, 0, 2, 4, 3, 0, 23, 0, 0,
+    ];
     let mut body = version.to_vec();
     body.extend_from_slice(&[7; 32]);
     body.push(0);
     body.extend_from_slice(&[0, suites.len() as u8]);
     body.extend_from_slice(&suites);
-    body.extend_from_slice(&[1, 0]);
+    body.extend_from_slice(&[1, 0, 0, extensions.len() as u8]);
+    body.extend_from_slice(&extensions);
     let mut handshake = vec![1, 0, 0, body.len() as u8];
     handshake.extend_from_slice(&body);
-    let mut record = vec![22, version[0], version[1], 0, handshake.len() as u8];
+    let mut record = vec![22, 3, 1, 0, handshake.len() as u8];
     record.extend_from_slice(&handshake);
     record
 }
@@ -46,16 +51,23 @@ fn told(station: &StationProcess, bytes: &[u8]) -> Vec<u8> {
 async fn tls_before_1_2_is_refused_by_the_station_and_by_the_phone() {
     let station = Guarded::open("edges-old", &[]);
     for version in [[3, 0], [3, 1], [3, 2]] {
-        let reply = told(&station.station, &old_hello(version));
+        let reply = told(&station.station, &hello(version));
         assert_eq!(reply.first(), Some(&21), "an alert: {reply:?}");
         assert_eq!(reply[5..7], [2, 70], "fatal, protocol_version (RFC 8446, 6.2): {reply:?}");
     }
+    let reply = told(&station.station, &hello([3, 3]));
+    assert_eq!(
+        (reply[0], reply[5]),
+        (22, 2),
+        "the same of TLS 1.2 is answered: {:?}",
+        &reply[..16]
+    );
     // The other way round: a station that knows no more than 1.1 says so by an alert, or answers with it.
     let alert = vec![21, 3, 2, 0, 2, 2, 70];
-    let mut hello = vec![22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
-    hello.extend_from_slice(&[9; 32]);
-    hello.extend_from_slice(&[0, 0xc0, 0x13, 0]);
-    for answer in [alert, hello, b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nreply".to_vec()] {
+    let mut answered = vec![22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+    answered.extend_from_slice(&[9; 32]);
+    answered.extend_from_slice(&[0, 0xc0, 0x13, 0]);
+    for answer in [alert, answered, b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nreply".to_vec()] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
         let served = std::thread::spawn(move || {
