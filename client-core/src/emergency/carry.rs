@@ -2,7 +2,7 @@
 //! by its hash that it has it; one that the station would not have is set aside, never thrown away.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use beatbook_protocol::wire::{self, NotesRequest, NotesResponse, WIRE_VERSION};
 
@@ -143,7 +143,7 @@ impl<'u> NoteDelivery<'u> {
     }
 }
 
-fn set_aside(path: &PathBuf) -> Result<(), NoteError> {
+fn set_aside(path: &Path) -> Result<(), NoteError> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(());
     };

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::time::UnixMillis;
@@ -98,19 +98,22 @@ struct Keystore {
     gated: Mutex<BTreeMap<String, u32>>,
 }
 
+impl Keystore {
+    fn gated(&self) -> MutexGuard<'_, BTreeMap<String, u32>> {
+        self.gated.lock().unwrap()
+    }
+}
+
 impl DeviceVault for Keystore {
     fn wrap(&self, key: &str, gate: Gate, bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
         if gate == Gate::Biometric {
-            self.gated
-                .lock()
-                .unwrap()
-                .insert(key.to_owned(), self.fingers.load(Ordering::SeqCst));
+            self.gated().insert(key.to_owned(), self.fingers.load(Ordering::SeqCst));
         }
         self.inner.wrap(key, Gate::Open, bytes)
     }
 
     fn release(&self, key: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        if let Some(fingers) = self.gated.lock().unwrap().get(key) {
+        if let Some(fingers) = self.gated().get(key) {
             if *fingers != self.fingers.load(Ordering::SeqCst) {
                 return Err(VaultError::Gone);
             }

@@ -7,8 +7,8 @@ use beatbook_protocol::page::{BookKey, Signer};
 use beatbook_protocol::parcel::{SealingKey, SealingPublicKey};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    ExchangeRequest, ExchangeResponse, KeyShare, LEASE_MS, NotesRequest, NotesResponse, Refusal, UnlockRequest, UnlockResponse,
-    WIRE_VERSION, pack, read, share_name, unlock_message, unpack,
+    ExchangeRequest, ExchangeResponse, KeyShare, LEASE_MS, NotesRequest, NotesResponse, Refusal, RefusalCode, UnlockRequest,
+    UnlockResponse, WIRE_VERSION, pack, read, share_name, unlock_message, unpack,
 };
 
 use crate::registry::write_events;
@@ -47,8 +47,12 @@ fn request(world: &World, book: BookId, key: &BookKey, code: &str, reply: &Seali
 }
 
 fn ask(world: &World, request: &UnlockRequest) -> Result<UnlockResponse, Refusal> {
-    let packed = world.station.unlock(&pack(request).unwrap())?;
-    Ok(read("unlock", &unpack(&packed).unwrap()).unwrap())
+    let packed = pack(request).map_err(|fault| Refusal::new(&RefusalCode::Internal, fault.to_string()))?;
+    world.station.unlock(&packed).map(|reply| unlocked(&reply))
+}
+
+fn unlocked(reply: &[u8]) -> UnlockResponse {
+    read("unlock", &unpack(reply).unwrap()).unwrap()
 }
 
 fn code_of(world: &World, user: UserId) -> String {
@@ -266,8 +270,12 @@ fn bring(world: &World, token: &str, notes: Vec<Vec<u8>>) -> Result<NotesRespons
         version: WIRE_VERSION,
         notes: notes.into_iter().map(Into::into).collect(),
     };
-    let packed = world.station.take_notes(&pack(&request).unwrap(), Some(token))?;
-    Ok(read("notes", &unpack(&packed).unwrap()).unwrap())
+    let packed = pack(&request).map_err(|fault| Refusal::new(&RefusalCode::Internal, fault.to_string()))?;
+    world.station.take_notes(&packed, Some(token)).map(|reply| answered(&reply))
+}
+
+fn answered(reply: &[u8]) -> NotesResponse {
+    read("notes", &unpack(reply).unwrap()).unwrap()
 }
 
 #[test]
