@@ -169,7 +169,7 @@ impl<'a> Admission<'a> {
         }
         let bound: BTreeSet<ActorId> = self.lanes.iter().flat_map(|lane| lane.bound.iter().copied()).collect();
         for actor in bound {
-            if tx.actor(actor)?.is_some_and(|book| book != author.book) {
+            if tx.is_foreign(actor, author.book)? {
                 return Ok(true);
             }
         }

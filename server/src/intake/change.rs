@@ -119,8 +119,11 @@ fn sound(
     envelope: &Envelope,
 ) -> Result<Verdict, StationError> {
     let (actor, book) = (envelope.actor, desk.look.author.book);
-    if !desk.bound.contains(&actor) && desk.look.tx.actor(actor)?.is_some_and(|found| found != book) {
-        return Ok(refused("foreign_actor", "the author mark belongs to another book".into()));
+    if !desk.bound.contains(&actor) && desk.look.tx.is_foreign(actor, book)? {
+        return Ok(refused(
+            "foreign_actor",
+            "the author mark belongs to a book of somebody else".into(),
+        ));
     }
     if let Some(verdict) = desk.missing(document, &envelope.deps)? {
         return Ok(verdict);

@@ -82,6 +82,19 @@ impl ReadTx<'_> {
             Ok(id!(row, 0, BookId))
         })
     }
+
+    /// Whether an author mark belongs to a book of somebody else. A new book of the same person goes on in the file of the old one, and
+    /// brings what was written there under the old one's mark.
+    pub(crate) fn is_foreign(&self, actor: ActorId, book: BookId) -> Result<bool, StoreError> {
+        Ok(self
+            .one(
+                "SELECT 1 FROM actor AS a LEFT JOIN book AS b ON b.book = a.book WHERE a.actor = ?1 AND a.book <> ?2
+                 AND b.user IS NOT (SELECT user FROM book WHERE book = ?2)",
+                [actor.as_bytes().as_slice(), book.as_bytes().as_slice()],
+                |_| Ok(()),
+            )?
+            .is_some())
+    }
 }
 
 impl WriteTx<'_> {
