@@ -29,7 +29,8 @@ impl Kinds {
         let mut shapes = BTreeMap::new();
         for kind in catalogue.iter() {
             for name in [DocumentName::Facts, DocumentName::Private] {
-                let shape = Shape::shared(kind, name).map_err(|fault| StationError::Kind(format!("kind {}: {fault}", kind.code)))?;
+                let shape =
+                    Shape::shared(kind, name).map_err(|fault| StationError::Kind(format!("kind {}: {fault}", kind.code)))?;
                 shapes.insert((kind.code.clone(), kind.version, name), shape);
             }
         }

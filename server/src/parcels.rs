@@ -121,7 +121,9 @@ fn answer(
     station.count_answers(&answers);
     // After the pages: a blob that a record names has no quota.
     let pieces = content.blobs.as_deref();
-    let blobs = pieces.map(|pieces| blobs::take_pieces(station, book.book, pieces)).transpose()?;
+    let blobs = pieces
+        .map(|pieces| blobs::take_pieces(station, book.book, pieces))
+        .transpose()?;
     let (checkpoint, backed_up_to) = station.store.read(|tx| {
         let (_, note) = ledger::sign(tx, &station.keys, &station.origin)?;
         let backed_up_to = tx.station()?.map(|row| row.backed_up_to).filter(|size| *size > 0);

@@ -45,7 +45,10 @@ fn take(station: &Station, book: BookId, piece: &BlobPiece) -> Result<(), BlobFa
         return Err(BlobFault::Malformed("a piece ends behind its blob".into()));
     }
     let progress = begin(station, &turn, piece.length)?;
-    let there = progress.offset.checked_sub(piece.offset).and_then(|bytes| usize::try_from(bytes).ok());
+    let there = progress
+        .offset
+        .checked_sub(piece.offset)
+        .and_then(|bytes| usize::try_from(bytes).ok());
     let fresh = there.and_then(|bytes| piece.bytes.get(bytes..)).unwrap_or_default();
     if fresh.is_empty() {
         // Here already, or a piece before it has not come.

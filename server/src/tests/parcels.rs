@@ -1,13 +1,14 @@
 //! Parcels through the station's door: taken in as if their author had called, and every wrong one refused with what is wrong.
 
 use beatbook_protocol::id::{BookId, Hash};
-use beatbook_protocol::limits::PARCEL_PIECES_MAX;
 use beatbook_protocol::ledger::StationPublicKey;
+use beatbook_protocol::limits::PARCEL_PIECES_MAX;
 use beatbook_protocol::page::{BookKey, SealedPage};
 use beatbook_protocol::parcel::{Answer, AnswerContent, Parcel, ParcelContent, SealingKey, SealingPublicKey};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    BlobPiece, BlobStanding, DeliverRequest, DeliverResponse, Refusal, RefusalCode, Verdict, WIRE_VERSION, pack, read, unpack, verdict_of,
+    BlobPiece, BlobStanding, DeliverRequest, DeliverResponse, Refusal, RefusalCode, Verdict, WIRE_VERSION, pack, read, unpack,
+    verdict_of,
 };
 
 use crate::testing::{Phone, World, code, visit};
@@ -295,10 +296,9 @@ fn a_parcel_holds_so_many_pieces_and_not_one_more() {
     };
     let (origin, key) = (&author.enrolled.origin, station_key(&author));
     let file = |pieces| Parcel::seal(&content_of(pieces), origin, &author.key, &key, &[4; 32]).unwrap();
-    assert_eq!(
-        refused(&world, &carrier, &file(PARCEL_PIECES_MAX + 1)),
-        "parcel_unreadable"
-    );
-    let stands = opened(&author, &deliver(&world, &carrier, &file(PARCEL_PIECES_MAX)).unwrap()).blobs.unwrap();
+    assert_eq!(refused(&world, &carrier, &file(PARCEL_PIECES_MAX + 1)), "parcel_unreadable");
+    let stands = opened(&author, &deliver(&world, &carrier, &file(PARCEL_PIECES_MAX)).unwrap())
+        .blobs
+        .unwrap();
     assert_eq!(stands.iter().filter(|stands| stands.arrived).count(), PARCEL_PIECES_MAX);
 }

@@ -123,8 +123,10 @@ impl<'s> Shown<'s> {
         if !self.pages.contains_key(&record) {
             let page = self.station.record(self.chief, record);
             let page = page.map_err(|fault| broken(format!("the station, record {record}: {fault}")))?;
-            self.pages
-                .insert(record, page.ok_or_else(|| broken(format!("the station does not show record {record}")))?);
+            self.pages.insert(
+                record,
+                page.ok_or_else(|| broken(format!("the station does not show record {record}")))?,
+            );
         }
         self.pages.get(&record).ok_or_else(|| broken("a page that was just opened"))
     }

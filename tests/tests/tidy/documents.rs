@@ -96,7 +96,10 @@ fn every_hazard_of_sync_names_tests_that_exist() {
     let cells = cells_under("Hazards", &simulation.text);
     assert!(!cells.is_empty(), "docs/simulation.md has no table under its heading Hazards");
     let found: Vec<String> = cells.into_iter().flat_map(|cell| unknown_tests(cell, &tests)).collect();
-    assert!(found.is_empty() && !simulation.text.contains("| - |"), "no such test: {found:#?}");
+    assert!(
+        found.is_empty() && !simulation.text.contains("| - |"),
+        "no such test: {found:#?}"
+    );
 }
 
 #[test]

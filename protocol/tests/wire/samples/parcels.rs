@@ -6,8 +6,8 @@ use beatbook_protocol::parcel::{
     ANSWER_MAGIC, Answer, AnswerContent, PARCEL_MAGIC, Parcel, ParcelContent, SealingKey, parcel_hash,
 };
 use beatbook_protocol::wire::{
-    BlobPiece, BlobStanding, DeliverRequest, DeliverResponse, EnrolResponse, ExchangeRequest, ExchangeResponse, Receipt, SealingOffer, WIRE_VERSION,
-    receipt_root,
+    BlobPiece, BlobStanding, DeliverRequest, DeliverResponse, EnrolResponse, ExchangeRequest, ExchangeResponse, Receipt,
+    SealingOffer, WIRE_VERSION, receipt_root,
 };
 
 use super::*;
@@ -50,7 +50,11 @@ pub(super) fn parcel_forms() -> [(&'static str, &'static str, Vec<u8>); 10] {
         ("parcel-answer", "parcel-answer", answer_file()[ANSWER_MAGIC.len()..].to_vec()),
         ("parcel-content", "parcel-content", codec::to_bytes(&parcel_content())),
         ("parcel-content", "parcel-content-blobs", codec::to_bytes(&with_blobs())),
-        ("answer-content", "answer-content-blobs", codec::to_bytes(&answer_with_blobs())),
+        (
+            "answer-content",
+            "answer-content-blobs",
+            codec::to_bytes(&answer_with_blobs()),
+        ),
     ]
 }
 
