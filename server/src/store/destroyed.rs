@@ -306,10 +306,10 @@ impl WriteTx<'_> {
     pub(crate) fn drop_record(&self, record: RecordId) -> Result<(), StoreError> {
         self.drop_merged(record)?;
         let key = record.as_bytes();
-        self.run(
-            "DELETE FROM search WHERE rowid = (SELECT number FROM record WHERE id = ?1)",
-            [key],
-        )?;
+        for table in ["search", "search_open"] {
+            let sql = format!("DELETE FROM {table} WHERE rowid = (SELECT number FROM record WHERE id = ?1)");
+            self.run(&sql, [key])?;
+        }
         for table in [
             "record_state",
             "record_version",
@@ -323,6 +323,7 @@ impl WriteTx<'_> {
             "about",
             "duplicate_key",
             "recovered",
+            "admitted",
             "record_digest",
             "hold",
         ] {

@@ -126,7 +126,9 @@ impl Store {
         let Some(whole) = due else { return Ok(true) };
         let conn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // Deleted words stay in the index's segments until these are merged.
-        conn.execute_batch("INSERT INTO search (search) VALUES ('optimize')")?;
+        conn.execute_batch(
+            "INSERT INTO search (search) VALUES ('optimize'); INSERT INTO search_open (search_open) VALUES ('optimize');",
+        )?;
         if whole {
             conn.execute_batch("VACUUM")?;
         }
