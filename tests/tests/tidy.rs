@@ -19,3 +19,5 @@ mod sizes;
 mod supply;
 #[path = "tidy/tree.rs"]
 mod tree;
+#[path = "tidy/yardsticks.rs"]
+mod yardsticks;
