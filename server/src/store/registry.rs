@@ -38,6 +38,9 @@ pub(crate) struct BookRow {
     pub(crate) device: String,
 }
 
+/// A book, when it was enrolled, and the form of its attestation.
+pub(crate) type EnrolledBook = (BookRow, Option<UnixMillis>, Option<String>);
+
 fn read_user(row: &Row<'_>) -> rusqlite::Result<UserRow> {
     let roles: String = row.get(2)?;
     Ok(UserRow {
@@ -93,7 +96,7 @@ impl ReadTx<'_> {
     }
 
     /// The books of a person, those enrolled last first: each with when it was enrolled and the form of its attestation.
-    pub(crate) fn books_of(&self, user: UserId) -> Result<Vec<(BookRow, Option<UnixMillis>, Option<String>)>, StoreError> {
+    pub(crate) fn books_of(&self, user: UserId) -> Result<Vec<EnrolledBook>, StoreError> {
         self.all(
             "SELECT b.book, b.user, b.suite, b.key, b.device, p.received, b.attested
              FROM book AS b LEFT JOIN page AS p ON p.leaf = b.leaf WHERE b.user = ?1 ORDER BY b.leaf DESC, b.book",

@@ -18,24 +18,34 @@ async fn added(desk: &Desk, path: &str, body: &Json, what: &str) -> String {
     reply.json()[what].as_str().unwrap().to_owned()
 }
 
+/// A unit with a chief and an officer: their ids.
+async fn east(desk: &Desk) -> [String; 3] {
+    let unit = json!({ "name": "东", "level": "community", "code": "E" });
+    let east = added(desk, "/api/v1/units", &unit, "unit").await;
+    let person = |name: &str, role: &str| json!({ "name": name, "roles": [role], "unit": east, "code": name.len().to_string() });
+    let other = added(desk, "/api/v1/users", &person("孙", "chief"), "user").await;
+    let user = added(desk, "/api/v1/users", &person("赵警", "officer"), "user").await;
+    [east, other, user]
+}
+
+fn in_a_minute() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_millis()).unwrap() + 60_000
+}
+
 #[tokio::test]
 async fn a_chief_orders_a_stand_in_and_everybody_sees_who_acts_for_whom() {
     let desk = Desk::new();
     let chief = desk.bearer();
-    let unit = json!({ "name": "东", "level": "community", "code": "E" });
-    let east = added(&desk, "/api/v1/units", &unit, "unit").await;
-    let person = |name: &str, role: &str| json!({ "name": name, "roles": [role], "unit": east, "code": name.len().to_string() });
-    let other = added(&desk, "/api/v1/users", &person("孙", "chief"), "user").await;
-    let user = added(&desk, "/api/v1/users", &person("赵警", "officer"), "user").await;
+    let [east, other, user] = east(&desk).await;
     let until = 4_000_000_000_000_i64;
     let wanted = json!({ "user": user, "unit": east, "stands_in_for": other, "until": until });
     let refused = post(&desk, &chief, "/api/v1/memberships", &wanted).await;
     assert_eq!(refused.status, 400);
     assert!(refused.json()["detail"].as_str().unwrap().contains("90 days"));
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let until = i64::try_from(now.as_millis()).unwrap() + 60_000;
+    let until = in_a_minute();
     let wanted = json!({ "user": user, "unit": east, "stands_in_for": other, "until": until });
-    let membership = added(&desk, "/api/v1/memberships", &wanted, "membership").await;
+    added(&desk, "/api/v1/memberships", &wanted, "membership").await;
     let listed = desk.get("/api/v1/memberships").await.json();
     assert_eq!(listed["memberships"][0]["acting_for"], json!("孙"));
     assert_eq!(listed["memberships"][0]["phase"], json!("in_force"));
@@ -50,6 +60,15 @@ async fn a_chief_orders_a_stand_in_and_everybody_sees_who_acts_for_whom() {
         (&person["memberships"][0]["acting_for"], &person["code"]),
         (&json!("孙"), &json!("6"))
     );
+}
+
+#[tokio::test]
+async fn a_stand_in_keeps_the_registry_where_he_stands_in_until_it_ends_and_a_blocked_person_none() {
+    let desk = Desk::new();
+    let chief = desk.bearer();
+    let [east, other, user] = east(&desk).await;
+    let wanted = json!({ "user": user, "unit": east, "stands_in_for": other, "until": in_a_minute() });
+    let membership = added(&desk, "/api/v1/memberships", &wanted, "membership").await;
     let token = post(&desk, &chief, &format!("/api/v1/users/{user}/token"), &json!({})).await;
     let his = format!("Bearer {}", token.json()["token"].as_str().unwrap());
     // In the chief's place he keeps the registry of that unit, and not of the one above.
