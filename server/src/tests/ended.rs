@@ -273,3 +273,29 @@ fn an_enrolment_that_is_asked_for_again_gives_no_token_to_a_book_that_has_ended(
     assert_eq!(world.station.enrol(&request).unwrap_err().code(), RefusalCode::EnrolmentCode);
     assert_eq!(world.station.enrolment(&world.chief, code.id).unwrap().state, "ended");
 }
+
+#[test]
+fn a_new_book_of_the_same_person_brings_what_was_written_under_the_old_ones_mark() {
+    let world = World::new();
+    let mut old = world.phone("李警官", "officer");
+    let record = world.record_id();
+    let first = old.write(record, Some(world.unit), visit());
+    world.verdicts(&mut old, vec![first]);
+    let mut new = world.phone_of(old.enrolled.user);
+    // The same file: the same documents, under the same mark.
+    (new.actor, new.documents) = (old.actor, std::mem::take(&mut old.documents));
+    let more = new.write(
+        record,
+        None,
+        beatbook_protocol::document::Edit::new().field("duration_min", 5_i64),
+    );
+    let other = new.write(world.record_id(), Some(world.unit), visit());
+    assert_eq!(
+        world.verdicts(&mut new, vec![more, other]),
+        [
+            beatbook_protocol::wire::Verdict::Accepted,
+            beatbook_protocol::wire::Verdict::Accepted
+        ]
+    );
+    assert!(world.station.verify_ledger().unwrap().holds());
+}

@@ -125,25 +125,6 @@ fn another_books_author_mark_is_refused() {
 }
 
 #[test]
-fn a_new_book_of_the_same_person_brings_what_was_written_under_the_old_ones_mark() {
-    let world = World::new();
-    let mut old = world.phone("李警官", "officer");
-    let record = world.record_id();
-    let first = old.write(record, Some(world.unit), visit());
-    world.verdicts(&mut old, vec![first]);
-    let mut new = world.phone_of(old.enrolled.user);
-    // The same file: the same documents, under the same mark.
-    (new.actor, new.documents) = (old.actor, std::mem::take(&mut old.documents));
-    let more = new.write(record, None, Edit::new().field("duration_min", 5_i64));
-    let other = new.write(world.record_id(), Some(world.unit), visit());
-    assert_eq!(
-        world.verdicts(&mut new, vec![more, other]),
-        [Verdict::Accepted, Verdict::Accepted]
-    );
-    assert!(world.station.verify_ledger().unwrap().holds());
-}
-
-#[test]
 fn a_refused_change_takes_its_descendants_along_and_nothing_else() {
     let world = World::new();
     let mut phone = world.phone("李警官", "officer");
