@@ -14,12 +14,12 @@ pub use due::{DueView, RetentionReport, Stands};
 pub use hold::HoldView;
 pub use settings::{Longer, RetentionSettings};
 
+use crate::error::StationError;
+
 /// A day.
 const DAY_MS: i64 = 86_400_000;
 /// Characters of a ground or a decision.
 const GROUND_CHARS_MAX: usize = 500;
-
-use crate::error::StationError;
 
 /// A ground that is one.
 fn check_ground(text: &str) -> Result<String, StationError> {
