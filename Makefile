@@ -104,7 +104,8 @@ sim: needs
 # The bill of materials: every crate of Cargo.lock, with licence and checksum.
 SBOM ?= $(or $(CARGO_TARGET_DIR),target)/beatbook.cdx.json
 sbom: needs
-	@cargo run $(LOCKED) --quiet -p beatbook-tests --bin sbom -- "$(SBOM)"
+	@cargo build $(LOCKED) --workspace --bin sbom
+	@"$(BUILT)/debug/sbom" "$(SBOM)"
 	@echo "$(SBOM)"
 
 supply: needs
