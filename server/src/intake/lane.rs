@@ -112,8 +112,16 @@ impl Lane {
 
     /// Whether it must be judged after the others, since it tells of their records.
     pub(super) fn looks_beyond(&self) -> bool {
-        let beyond = |item: &Item| matches!(&item.matter, Matter::Act(act) if looks_beyond(act));
-        self.items.iter().any(beyond)
+        self.beyond_at().is_some()
+    }
+
+    /// Where the first of its entries stands that does.
+    pub(super) fn beyond_at(&self) -> Option<(usize, usize)> {
+        let beyond = |item: &&Item| matches!(&item.matter, Matter::Act(act) if looks_beyond(act));
+        self.items
+            .iter()
+            .find(beyond)
+            .map(|item| (item.place.page, item.place.position))
     }
 
     fn verdicts(&self, desk: &mut Desk<'_>) -> Result<Vec<(Place, Verdict)>, StationError> {

@@ -49,7 +49,7 @@ pub(super) fn plan<'p>(
     let lanes = lanes.into_iter().map(|(record, items)| Lane { record, items });
     let (last, first): (Vec<Lane>, Vec<Lane>) = lanes.partition(Lane::looks_beyond);
     let mut judged = judge(first)?;
-    judge_last(look, &last, &mut judged)?;
+    judge_last(look, last, &mut judged)?;
     for (place, verdict) in judged.iter().flat_map(|lane| &lane.verdicts) {
         let spot = verdicts.get_mut(place.page).and_then(|page| page.get_mut(place.position));
         if let Some(spot) = spot {
@@ -68,15 +68,17 @@ pub(super) fn plan<'p>(
 pub(super) fn judge_apart(look: &Look<'_>, lanes: Vec<Lane>) -> Result<Vec<JudgedLane>, StationError> {
     let (last, first): (Vec<Lane>, Vec<Lane>) = lanes.into_iter().partition(Lane::looks_beyond);
     let mut judged = judge_here(look, first)?;
-    judge_last(look, &last, &mut judged)?;
+    judge_last(look, last, &mut judged)?;
     Ok(judged)
 }
 
-/// Judges the few lanes that look beyond their own record, one after another, each knowing what was judged before it.
-fn judge_last(look: &Look<'_>, lanes: &[Lane], judged: &mut Vec<JudgedLane>) -> Result<(), StationError> {
+/// Judges the few lanes that look beyond their own record, one after another, each knowing what was judged before it: as their author wrote
+/// them, so that of two merges that would make a loop the earlier one holds.
+fn judge_last(look: &Look<'_>, mut lanes: Vec<Lane>, judged: &mut Vec<JudgedLane>) -> Result<(), StationError> {
     if lanes.is_empty() {
         return Ok(());
     }
+    lanes.sort_by_key(Lane::beyond_at);
     let mut board = Board::default();
     for lane in judged.iter() {
         board.opened.extend(lane.opened.clone().map(|opened| (lane.record, opened)));

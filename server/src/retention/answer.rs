@@ -95,6 +95,7 @@ impl Station {
     /// # Errors
     /// When the person may not read all of it, or the request does not ask for access to this record, or is not being dealt with.
     pub fn extract(&self, by: &Session, record: RecordId, request: RecordId) -> Result<Option<Extract>, StationError> {
+        policy::require(Some(by), Permission::Keep)?;
         self.store.write(|tx| {
             if crate::review::queue::row(tx, &self.kinds, by, record)?.is_none() {
                 return Ok(None);

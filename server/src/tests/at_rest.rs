@@ -8,6 +8,7 @@ use beatbook_protocol::id::{ItemId, RecordId};
 use beatbook_protocol::kind::DocumentName;
 use beatbook_protocol::wire::Verdict;
 
+use crate::station::{Part, Reason};
 use crate::testing::{Phone, World};
 
 /// Whether these words stand in any file below a directory.
@@ -58,7 +59,12 @@ fn grow(world: &World, phone: &mut Phone, record: RecordId, words: &str) {
 }
 
 fn told(world: &World, record: RecordId) -> String {
-    let page = world.station.record(&world.chief, record).unwrap().unwrap();
+    let why = Reason::parse("复核内容").unwrap();
+    let page = world
+        .station
+        .look(&world.chief, record, Part::Page, Some(&why))
+        .unwrap()
+        .unwrap();
     serde_json::to_string(&page.private.unwrap()).unwrap()
 }
 

@@ -154,6 +154,7 @@ fn a_hold_and_the_chiefs_queue_keep_what_is_over_and_say_so() {
         .unwrap()
         .into_iter()
         .map(|line| line.what)
+        .filter(|what| what.starts_with("record."))
         .collect();
     assert_eq!(said, ["record.hold", "record.release", "record.destroyed"]);
     // No phone hears on which ground something was held.
