@@ -228,7 +228,7 @@ impl<'c> Parting<'c> {
     fn has_waited_enough(&self, now: UnixMillis) -> bool {
         let is_in_good_hands = matches!(self.ended.why.as_str(), "retired" | "transferred");
         let waited = now.since(self.ended.heard_at);
-        !is_in_good_hands && (waited >= PATIENCE_MS || waited < -PATIENCE_MS)
+        !is_in_good_hands && !(-PATIENCE_MS..PATIENCE_MS).contains(&waited)
     }
 
     fn ask(&mut self, now: UnixMillis) -> Result<State, SyncError> {
