@@ -85,7 +85,6 @@ pub fn book_ends(core: &Core) -> Result<Vec<BookEnd>, CoreError> {
         ended::book_ends(tx)?
             .into_iter()
             .map(|(book, why, user)| {
-                let user = user.map(UserId::from_bytes);
                 Ok(BookEnd {
                     book,
                     why,
