@@ -144,8 +144,11 @@ impl Records<'_> {
     }
 }
 
-/// Own entries on a record that wait or came back: when, and of an act its bytes.
-fn own_work(tx: &Tx<'_>, record: RecordId, private_only: bool) -> Result<Vec<(Hash, UnixMillis, Option<Vec<u8>>)>, StoreError> {
+/// An own entry: when it was written, and of an act its bytes.
+type OwnWork = (Hash, UnixMillis, Option<Vec<u8>>);
+
+/// Own entries on a record that wait or came back.
+fn own_work(tx: &Tx<'_>, record: RecordId, private_only: bool) -> Result<Vec<OwnWork>, StoreError> {
     let mut rows = tx.prepare_cached(
         "SELECT entry, at, NULL, n FROM change WHERE record = ?1 AND status IN (1, 2) AND document >= ?2
          UNION ALL SELECT entry, at, bytes, n FROM act WHERE record = ?1 AND status IN (1, 2) AND ?2 = 0 ORDER BY 2, 4",
@@ -215,8 +218,11 @@ pub(crate) fn stranded(tx: &Tx<'_>) -> Result<Vec<RefusedEntry>, StoreError> {
     .collect()
 }
 
-/// Its author has dealt with it; tells whether there was such work.
+/// Its author has dealt with it, and its words go too; tells whether there was such work.
 pub(crate) fn settle_stranded(tx: &Tx<'_>, entry: &Hash) -> Result<bool, StoreError> {
+    let scrubbed_again =
+        "UPDATE destroyed SET done = 2 WHERE done = 3 AND record IN (SELECT record FROM stranded WHERE entry = ?1)";
+    tx.execute(scrubbed_again, [entry.as_bytes()])?;
     Ok(tx.execute("DELETE FROM stranded WHERE entry = ?1", [entry.as_bytes()])? > 0)
 }
 
