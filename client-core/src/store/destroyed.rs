@@ -218,8 +218,11 @@ pub(crate) fn stranded(tx: &Tx<'_>) -> Result<Vec<RefusedEntry>, StoreError> {
     .collect()
 }
 
-/// Its author has dealt with it; tells whether there was such work.
+/// Its author has dealt with it, and its words go too; tells whether there was such work.
 pub(crate) fn settle_stranded(tx: &Tx<'_>, entry: &Hash) -> Result<bool, StoreError> {
+    let scrubbed_again =
+        "UPDATE destroyed SET done = 2 WHERE done = 3 AND record IN (SELECT record FROM stranded WHERE entry = ?1)";
+    tx.execute(scrubbed_again, [entry.as_bytes()])?;
     Ok(tx.execute("DELETE FROM stranded WHERE entry = ?1", [entry.as_bytes()])? > 0)
 }
 

@@ -90,6 +90,7 @@ fn own_work_on_a_destroyed_record_comes_back_in_words_and_drafts_stand_for_thems
     draft.edit = address("half a word");
     phone.core.draft_save(&draft).unwrap();
     phone.core.edit(records[0], &address("on its way"), None).unwrap();
+    phone.pass(1_000);
     let order = ActOrder {
         code: "comment".into(),
         comment: Some("看过".into()),

@@ -180,10 +180,12 @@ fn numbers_and_author_marks_of_what_is_destroyed_are_not_given_away_again() {
     assert_eq!(world.station.verify_ledger().unwrap().faults, [""; 0]);
 }
 
+/// Robs a world of the entry at a place, knowing a destruction in it.
+type Rob = dyn Fn(&World, (u64, u32), Hash);
+
 #[test]
 fn an_entry_that_is_gone_and_that_no_destruction_names_is_found() {
-    type Theft<'t> = &'t dyn Fn(&World, (u64, u32), Hash);
-    let find = |rob: Theft<'_>| {
+    let find = |rob: &Rob| {
         let Busy { world, kept, doomed, .. } = busy();
         destroy(&world, doomed);
         let event = world.station.verify_ledger().unwrap().destroyed[0].event;
