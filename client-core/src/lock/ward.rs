@@ -92,6 +92,13 @@ impl Ward {
     }
 }
 
+impl Ward {
+    /// Takes the record away, once its key is gone.
+    pub(super) fn remove(shelf: &Shelf) -> Result<(), LockError> {
+        Ok(shelf.remove(FILE)?)
+    }
+}
+
 fn read_closed(shelf: &Shelf) -> Result<Option<Closed>, LockError> {
     match shelf.read(FILE) {
         Ok(bytes) => Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())),

@@ -79,7 +79,9 @@ fn every_control_of_masvs_has_a_verdict_and_what_bears_it_out() {
     let controls = MASVS
         .iter()
         .flat_map(|(group, count)| (1..=*count).map(move |number| format!("MASVS-{group}-{number}")));
-    check("docs/security/masvs.md", &controls.collect(), |first| first.starts_with("MASVS-"));
+    check("docs/security/masvs.md", &controls.collect(), |first| {
+        first.starts_with("MASVS-")
+    });
 }
 
 #[test]
