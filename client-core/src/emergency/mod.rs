@@ -173,6 +173,6 @@ fn waiting(cabinet: &Cabinet, is_refused: bool) -> Result<Vec<NoteWaiting>, Note
             });
         }
     }
-    notes.sort_unstable_by(|a, b| (a.at, a.note).cmp(&(b.at, b.note)));
+    notes.sort_unstable_by_key(|note| (note.at, note.note));
     Ok(notes)
 }

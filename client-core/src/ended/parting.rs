@@ -131,7 +131,7 @@ impl<'c> Parting<'c> {
         // A clock that was set back does not prolong the wait by more than once that time.
         let is_in_good_hands = matches!(self.ended.why.as_str(), "retired" | "transferred");
         let waited = now.since(self.ended.heard_at);
-        !is_in_good_hands && (waited >= PATIENCE_MS || waited < -PATIENCE_MS)
+        !is_in_good_hands && !(-PATIENCE_MS..PATIENCE_MS).contains(&waited)
     }
 
     /// What to do next. Asked again before anything was received, it says the same again.

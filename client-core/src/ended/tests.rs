@@ -288,10 +288,14 @@ impl Shredder for Keystore {
     }
 }
 
+fn system() -> crate::platform::Platform {
+    crate::platform::Platform::system().unwrap()
+}
+
 /// Opens a file as an app would.
 fn phone_at(database: &Path) -> Result<Core, CoreError> {
     let options = crate::core::OpenOptions::default();
-    Core::open(database, options, crate::platform::Platform::system().unwrap()).map(|opened| opened.core)
+    Core::open(database, options, system()).map(|opened| opened.core)
 }
 
 /// Takes the core out of a phone whose file is to be destroyed.

@@ -115,7 +115,7 @@ impl OpenUser {
     pub fn contact(&self) -> Result<Lease, LockError> {
         let _hand = self.cabinet.hand();
         let mut ward = self.cabinet.ward()?;
-        let said = self.core.read(|tx| Said::read(tx))?;
+        let said = self.core.read(Said::read)?;
         let mut is_news = false;
         if let Some(word) = said.word {
             let at = Moment {

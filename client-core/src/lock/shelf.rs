@@ -139,7 +139,7 @@ impl Shelf {
     fn keep_reserve(&self) {
         let path = self.dir.join(RESERVE);
         if !path.exists()
-            && let Err(error) = fs::write(&path, vec![0x5a; RESERVE_BYTES])
+            && let Err(error) = private(&path).and_then(|mut file| file.write_all(&[0x5a; RESERVE_BYTES]))
         {
             tracing::debug!(%error, "no room for the lock's reserve");
         }
@@ -244,11 +244,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8], fate: &Fate) -> io::Result<
     fresh.push(".new");
     fate.step()?;
     fate.room()?;
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&fresh)?;
+    let mut file = private(Path::new(&fresh))?;
     let (front, back) = bytes.split_at(bytes.len() / 2);
     file.write_all(front)?;
     fate.step()?;
@@ -260,6 +256,15 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8], fate: &Fate) -> io::Result<
     fs::rename(&fresh, path)?;
     fate.step()?;
     path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// A new file, or an empty one, that only its owner reads.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Flushes a folder's own entries, where the system knows that.

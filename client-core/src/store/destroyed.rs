@@ -144,8 +144,11 @@ impl Records<'_> {
     }
 }
 
-/// Own entries on a record that wait or came back: when, and of an act its bytes.
-fn own_work(tx: &Tx<'_>, record: RecordId, private_only: bool) -> Result<Vec<(Hash, UnixMillis, Option<Vec<u8>>)>, StoreError> {
+/// An own entry: when it was written, and of an act its bytes.
+type OwnWork = (Hash, UnixMillis, Option<Vec<u8>>);
+
+/// Own entries on a record that wait or came back.
+fn own_work(tx: &Tx<'_>, record: RecordId, private_only: bool) -> Result<Vec<OwnWork>, StoreError> {
     let mut rows = tx.prepare_cached(
         "SELECT entry, at, NULL, n FROM change WHERE record = ?1 AND status IN (1, 2) AND document >= ?2
          UNION ALL SELECT entry, at, bytes, n FROM act WHERE record = ?1 AND status IN (1, 2) AND ?2 = 0 ORDER BY 2, 4",

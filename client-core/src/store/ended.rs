@@ -113,8 +113,11 @@ pub(crate) fn put_book_end(tx: &Tx<'_>, book: BookId, why: &str, leaf: u64) -> R
     Ok(())
 }
 
-/// The books that ended, with whose they were, as far as the station told this phone.
-pub(crate) fn book_ends(tx: &Tx<'_>) -> Result<Vec<(BookId, String, Option<[u8; 16]>)>, StoreError> {
+/// A book that ended, why, and whose it was, as far as the station told this phone.
+pub(crate) type BookEndRow = (BookId, String, Option<[u8; 16]>);
+
+/// The books that ended.
+pub(crate) fn book_ends(tx: &Tx<'_>) -> Result<Vec<BookEndRow>, StoreError> {
     let mut rows = tx.prepare_cached(
         "SELECT e.book, e.why, b.user FROM book_end AS e LEFT JOIN book AS b ON b.book = e.book ORDER BY e.leaf, e.book",
     )?;

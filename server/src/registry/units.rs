@@ -192,7 +192,7 @@ impl Station {
 }
 
 /// A unit as it is.
-pub(super) fn find(tx: &ReadTx<'_>, unit: UnitId) -> Result<UnitEvent, StationError> {
+pub(crate) fn find(tx: &ReadTx<'_>, unit: UnitId) -> Result<UnitEvent, StationError> {
     let found = tx.units()?.into_iter().find(|row| row.unit == unit);
     found.ok_or_else(|| StationError::NotFound(format!("unit {unit}")))
 }

@@ -107,13 +107,16 @@ fn page(station: &Station, session: &Session, query: &ListQuery) -> Result<RowPa
     })
 }
 
+/// A row, and whether its title shows a personal field.
+type Glanced = (RecordRow, bool);
+
 /// The rows of a list as somebody sees them, each with whether its title shows a personal field; and the place to go on after.
 fn glances(
     tx: &ReadTx<'_>,
     kinds: &Kinds,
     session: &Session,
     query: &ListQuery,
-) -> Result<(Vec<(RecordRow, bool)>, Option<String>), StationError> {
+) -> Result<(Vec<Glanced>, Option<String>), StationError> {
     let scope = Scope::of(tx, session)?;
     // One more than asked for tells whether there is more.
     let more = ListQuery {

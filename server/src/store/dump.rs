@@ -79,7 +79,7 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Takes every row of every projection away.
     pub(crate) fn clear_projections(&self) -> Result<(), StoreError> {
-        for (table, _) in PROJECTIONS.iter().copied() {
+        for (table, _) in PROJECTIONS {
             self.run(&format!("DELETE FROM {table}"), [])?;
         }
         Ok(())

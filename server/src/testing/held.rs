@@ -22,16 +22,21 @@ pub(crate) struct HeldEntry {
     pub(crate) entry: Entry,
 }
 
+/// A unit, and what somebody is there.
+type Posting = (UnitId, Vec<Who>);
+/// Where a word on a grant stands, and whether it ends it.
+type Word = ((u64, u32), bool);
+
 /// What a phone holds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Held {
     pub(crate) records: BTreeMap<RecordId, BTreeMap<Hash, HeldEntry>>,
     pub(crate) books: BTreeMap<BookId, UserId>,
     /// Where people work: each at home under his own id, and by his memberships under theirs while they are in force.
-    pub(crate) postings: BTreeMap<UserId, BTreeMap<[u8; 16], (UnitId, Vec<Who>)>>,
+    pub(crate) postings: BTreeMap<UserId, BTreeMap<[u8; 16], Posting>>,
     pub(crate) parents: BTreeMap<UnitId, Option<UnitId>>,
     /// The newest word on to whom records are granted: where it stands, and whether it ends.
-    pub(crate) grants: BTreeMap<(RecordId, [u8; 16]), ((u64, u32), bool)>,
+    pub(crate) grants: BTreeMap<(RecordId, [u8; 16]), Word>,
     /// Records in the order in which fills brought them.
     pub(crate) filled: Vec<RecordId>,
     /// Records of whose destruction it was told.

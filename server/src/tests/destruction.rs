@@ -182,7 +182,8 @@ fn numbers_and_author_marks_of_what_is_destroyed_are_not_given_away_again() {
 
 #[test]
 fn an_entry_that_is_gone_and_that_no_destruction_names_is_found() {
-    let find = |rob: &dyn Fn(&World, (u64, u32), Hash)| {
+    type Theft<'t> = &'t dyn Fn(&World, (u64, u32), Hash);
+    let find = |rob: Theft<'_>| {
         let Busy { world, kept, doomed, .. } = busy();
         destroy(&world, doomed);
         let event = world.station.verify_ledger().unwrap().destroyed[0].event;

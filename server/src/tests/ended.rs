@@ -19,17 +19,30 @@ pub(super) fn receipt_key(phone: &Phone) -> StationPublicKey {
 
 /// What a phone is told that signs what it sends.
 pub(super) fn signed(world: &World, phone: &Phone, pages: Vec<SealedPage>) -> Result<ExchangeResponse, Refusal> {
-    let packed = pack(&phone.request(pages)).unwrap();
+    let packed = packed(phone, pages);
     let token = phone.enrolled.token.clone();
     let challenge = match world.station.exchange(&packed, Some(&token), None) {
-        Ok(reply) => return Ok(read("reply", &unpack(&reply).unwrap()).unwrap()),
+        Ok(reply) => return Ok(said(&reply)),
         Err(refusal) => refusal.challenge.clone().ok_or(refusal)?,
     };
-    let signature = phone.key.sign(&exchange_message(&challenge, &packed)).unwrap();
-    let reply = world
+    let challenged = answered(phone, challenge, &packed);
+    world
         .station
-        .exchange(&packed, None, Some(&Challenged { challenge, signature }))?;
-    Ok(read("reply", &unpack(&reply).unwrap()).unwrap())
+        .exchange(&packed, None, Some(&challenged))
+        .map(|reply| said(&reply))
+}
+
+fn packed(phone: &Phone, pages: Vec<SealedPage>) -> Vec<u8> {
+    pack(&phone.request(pages)).unwrap()
+}
+
+fn said(reply: &[u8]) -> ExchangeResponse {
+    read("reply", &unpack(reply).unwrap()).unwrap()
+}
+
+fn answered(phone: &Phone, challenge: Vec<u8>, packed: &[u8]) -> Challenged {
+    let signature = phone.key.sign(&exchange_message(&challenge, packed)).unwrap();
+    Challenged { challenge, signature }
 }
 
 /// A page with a visit, finished and submitted.

@@ -12,7 +12,7 @@ use beatbook_protocol::wire::{
 use crate::config::{AttestationRule, EnrolmentRules};
 use crate::error::StationError;
 use crate::station::{AttestationVerifier, EnrolmentCode, Station};
-use crate::testing::{World, enrol_request, visit};
+use crate::testing::{Phone, World, enrol_request, visit};
 
 fn key(byte: u8) -> BookKey {
     BookKey::from_secret(&[byte; 32]).unwrap()
@@ -237,9 +237,45 @@ fn a_book_is_taken_in_only_once_its_digits_were_compared_and_loses_nothing_by_wa
     };
     let request = phone.request(vec![page]);
     let packed = pack(&request).unwrap();
+    nothing_opens(&world, &phone, &packed);
+    compared_by_the_chief_alone(&world, &phone, user);
+    let digits = world.station.book(&world.chief, phone.book).unwrap().check_digits.unwrap();
+    let reply = world.ask(&mut phone, &request);
+    assert_eq!(reply.answers[0].verdicts[0].verdict, 0);
+    let view = world.station.book(&world.chief, phone.book).unwrap();
+    assert_eq!(view.confirmed_by.unwrap().user, world.chief.user);
+    assert!(
+        world
+            .station
+            .confirm_enrolment(Some(&world.chief), phone.book, &digits)
+            .is_err(),
+        "once"
+    );
+    let lines = world.station.store.read(|tx| tx.audit_from(1, 100)).unwrap();
+    let said: Vec<&str> = lines.iter().map(|line| line.what.as_str()).collect();
+    let said: Vec<&str> = said.into_iter().filter(|what| what.starts_with("enrol.")).collect();
+    assert_eq!(
+        said,
+        [
+            "enrol.code",
+            "enrol.book",
+            "enrol.mismatch",
+            "enrol.mismatch",
+            "enrol.mismatch",
+            "enrol.confirm"
+        ]
+    );
+    assert!(
+        lines.iter().all(|line| !line.detail.contains(&digits)),
+        "no digits, no codes in the log"
+    );
+}
+
+/// A book that waits gets nothing by any door.
+fn nothing_opens(world: &World, phone: &Phone, packed: &[u8]) {
     let before = world.station.dump().unwrap();
     for token in [Some(phone.enrolled.token.clone()), None] {
-        let refusal = world.station.exchange(&packed, token.as_deref(), None).unwrap_err();
+        let refusal = world.station.exchange(packed, token.as_deref(), None).unwrap_err();
         assert_eq!(refusal.code(), RefusalCode::AwaitingConfirmation);
     }
     assert!(world.station.hint_scope(&phone.enrolled.token).is_none(), "no hints");
@@ -255,6 +291,10 @@ fn a_book_is_taken_in_only_once_its_digits_were_compared_and_loses_nothing_by_wa
         "no parcels of others"
     );
     assert_eq!(world.station.dump().unwrap(), before);
+}
+
+/// Wrong digits and the person himself let it in no further; the chief does.
+fn compared_by_the_chief_alone(world: &World, phone: &Phone, user: UserId) {
     let view = world.station.book(&world.chief, phone.book).unwrap();
     let digits = view.check_digits.unwrap();
     assert!(view.awaits);
@@ -288,34 +328,6 @@ fn a_book_is_taken_in_only_once_its_digits_were_compared_and_loses_nothing_by_wa
         .station
         .confirm_enrolment(Some(&world.chief), phone.book, &digits.replace(' ', ""))
         .unwrap();
-    let reply = world.ask(&mut phone, &request);
-    assert_eq!(reply.answers[0].verdicts[0].verdict, 0);
-    let view = world.station.book(&world.chief, phone.book).unwrap();
-    assert_eq!(view.confirmed_by.unwrap().user, world.chief.user);
-    assert!(
-        world
-            .station
-            .confirm_enrolment(Some(&world.chief), phone.book, &digits)
-            .is_err(),
-        "once"
-    );
-    let lines = world.station.store.read(|tx| tx.audit_from(1, 100)).unwrap();
-    let said: Vec<&str> = lines.iter().map(|line| line.what.as_str()).collect();
-    assert_eq!(
-        said,
-        [
-            "enrol.code",
-            "enrol.book",
-            "enrol.mismatch",
-            "enrol.mismatch",
-            "enrol.mismatch",
-            "enrol.confirm"
-        ]
-    );
-    assert!(
-        lines.iter().all(|line| !line.detail.contains(&digits)),
-        "no digits, no codes in the log"
-    );
 }
 
 /// Verifies a form that only this test speaks.

@@ -1,7 +1,7 @@
 //! What a book sent after its end: held within bounds, shown to its chief, admitted or refused by him; and the phone's last word.
 
 use beatbook_protocol::document::Edit;
-use beatbook_protocol::id::BookId;
+use beatbook_protocol::id::{BookId, RecordId};
 use beatbook_protocol::page::{BookKey, SealedPage, header_hash};
 use beatbook_protocol::parcel::{Parcel, ParcelContent, SealingKey};
 use beatbook_protocol::time::UnixMillis;
@@ -37,29 +37,7 @@ fn what_is_held_is_shown_to_its_chief_admitted_with_his_name_and_reaches_the_col
         "nothing is taken in of itself"
     );
 
-    let view = world.station.quarantine(&world.chief, false).unwrap();
-    assert_eq!((view.records.len(), view.others.len()), (2, 0));
-    let shown = &view.records[0];
-    assert_eq!(
-        (shown.record, shown.is_here, shown.kind.as_deref()),
-        (record, false, Some("visit"))
-    );
-    assert!(shown.title.as_deref().is_some_and(|title| !title.is_empty()));
-    assert_eq!(shown.facts.as_ref().unwrap().fields["purpose"], "routine".into());
-    let lines: Vec<_> = shown
-        .entries
-        .iter()
-        .map(|line| (line.sort.as_str(), line.code.as_deref(), line.state.as_str()))
-        .collect();
-    assert_eq!(
-        lines,
-        [
-            ("change", None, "open"),
-            ("act", Some("finish"), "open"),
-            ("act", Some("submit"), "open")
-        ]
-    );
-    assert_eq!(shown.entries[0].author.name, "李警官");
+    is_shown(&world, record);
     let stranger = colleague(&world, &other);
     assert!(
         world.station.quarantine(&stranger, true).unwrap().records.is_empty(),
@@ -84,15 +62,58 @@ fn what_is_held_is_shown_to_its_chief_admitted_with_his_name_and_reaches_the_col
         (admitted.author.name.as_str(), admitted.admitted_by.as_ref().unwrap().user),
         ("李警官", world.chief.user)
     );
+    refuse_for_good(&world, &second);
+
+    world.sync(&mut other, None);
+    assert!(other.heard_of(record.as_bytes()), "it shows on the colleagues' phones");
+    assert_eq!(world.station.status().unwrap().recovered, 0, "it rests on no giver's word");
+    let dump = world.station.dump().unwrap();
+    let report = world.station.rebuild().unwrap();
+    assert_eq!(report.before, report.after);
+    assert_eq!(world.station.dump().unwrap(), dump);
+    assert!(world.station.verify_ledger().unwrap().holds());
+    world.reopen();
+    is_on_the_log(&world);
+}
+
+/// The evening as the chief sees it before he decides.
+fn is_shown(world: &World, record: RecordId) {
+    let view = world.station.quarantine(&world.chief, false).unwrap();
+    assert_eq!((view.records.len(), view.others.len()), (2, 0));
+    let shown = &view.records[0];
+    assert_eq!(
+        (shown.record, shown.is_here, shown.kind.as_deref()),
+        (record, false, Some("visit"))
+    );
+    assert!(shown.title.as_deref().is_some_and(|title| !title.is_empty()));
+    assert_eq!(shown.facts.as_ref().unwrap().fields["purpose"], "routine".into());
+    let lines: Vec<_> = shown
+        .entries
+        .iter()
+        .map(|line| (line.sort.as_str(), line.code.as_deref(), line.state.as_str()))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("change", None, "open"),
+            ("act", Some("finish"), "open"),
+            ("act", Some("submit"), "open")
+        ]
+    );
+    assert_eq!(shown.entries[0].author.name, "李警官");
+}
+
+/// What is refused stays so, and is kept.
+fn refuse_for_good(world: &World, second: &SealedPage) {
     let told = world
         .station
-        .refuse_held(&world.chief, &all_of(&[&second], "不是他写的"))
+        .refuse_held(&world.chief, &all_of(&[second], "不是他写的"))
         .unwrap();
     assert_eq!(told[0].state, "refused");
     assert!(
         world
             .station
-            .admit_held(&world.chief, &all_of(&[&second], "x"))
+            .admit_held(&world.chief, &all_of(&[second], "x"))
             .unwrap()
             .is_empty(),
         "it is decided"
@@ -113,21 +134,15 @@ fn what_is_held_is_shown_to_its_chief_admitted_with_his_name_and_reaches_the_col
         Some("不是他写的"),
         "what was refused stays"
     );
+}
 
-    world.sync(&mut other, None);
-    assert!(other.heard_of(record.as_bytes()), "it shows on the colleagues' phones");
-    assert_eq!(world.station.status().unwrap().recovered, 0, "it rests on no giver's word");
-    let dump = world.station.dump().unwrap();
-    let report = world.station.rebuild().unwrap();
-    assert_eq!(report.before, report.after);
-    assert_eq!(world.station.dump().unwrap(), dump);
-    assert!(world.station.verify_ledger().unwrap().holds());
-    world.reopen();
+/// Who ended, admitted and refused stands on the log, once, and why.
+fn is_on_the_log(world: &World) {
     let lines = world.station.store.read(|tx| tx.audit_from(1, 100)).unwrap();
     let said: Vec<&str> = lines
         .iter()
         .map(|line| line.what.as_str())
-        .filter(|what| !what.starts_with("enrol"))
+        .filter(|what| what.starts_with("book.") || what.starts_with("quarantine."))
         .collect();
     assert_eq!(
         said,

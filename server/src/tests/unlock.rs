@@ -1,7 +1,7 @@
 //! Shares of phones' keys, unlock codes, custodians' keys and emergency notes, at a station in one process.
 
 use beatbook_protocol::entry::{BookEndEvent, RegistryEvent};
-use beatbook_protocol::id::{BookId, Hash, UserId};
+use beatbook_protocol::id::{BookId, UserId};
 use beatbook_protocol::note::{NoteContent, NoteFile};
 use beatbook_protocol::page::{BookKey, Signer};
 use beatbook_protocol::parcel::{SealingKey, SealingPublicKey};
@@ -24,13 +24,13 @@ fn exchange(world: &World, phone: &mut Phone, request: &ExchangeRequest) -> Exch
     phone.receive(&reply.unwrap())
 }
 
-/// Hands a share over in an exchange; what the reply says of it.
-fn hand_over(world: &World, phone: &mut Phone, share: &[u8; 32]) -> Option<Hash> {
+/// Hands a share over in an exchange.
+fn hand_over(world: &World, phone: &mut Phone, share: &[u8; 32]) -> ExchangeResponse {
     let to = SealingPublicKey::from_bytes(phone.enrolled.sealing.as_ref().unwrap().key);
     let sealed = KeyShare::seal(share, &world.station.origin, phone.book, &to, &[5; 32]);
     let mut request = phone.request(Vec::new());
     request.share = Some(sealed.unwrap());
-    exchange(world, phone, &request).share
+    exchange(world, phone, &request)
 }
 
 fn request(world: &World, book: BookId, key: &BookKey, code: &str, reply: &SealingKey) -> UnlockRequest {
@@ -68,7 +68,7 @@ fn audit(world: &World) -> Vec<String> {
 fn a_share_comes_back_to_its_own_phone_with_a_code_of_its_person_once() {
     let world = World::new();
     let (mut phone, other) = (world.phone("李", "officer"), world.phone("张", "officer"));
-    assert_eq!(hand_over(&world, &mut phone, &SHARE), Some(share_name(&SHARE)));
+    assert_eq!(hand_over(&world, &mut phone, &SHARE).share, Some(share_name(&SHARE)));
     let reply = SealingKey::from_bytes(&[1; 32]);
     let code = code_of(&world, phone.enrolled.user);
     let refused = |request: &UnlockRequest| ask(&world, request).unwrap_err().code;
@@ -222,7 +222,7 @@ fn a_share_is_replaced_by_the_next_and_one_that_does_not_open_changes_nothing() 
     let world = World::new();
     let mut phone = world.phone("李", "officer");
     hand_over(&world, &mut phone, &SHARE);
-    assert_eq!(hand_over(&world, &mut phone, &[78; 32]), Some(share_name(&[78; 32])));
+    assert_eq!(hand_over(&world, &mut phone, &[78; 32]).share, Some(share_name(&[78; 32])));
     let mut broken = phone.request(Vec::new());
     broken.share = Some(KeyShare {
         encapsulated: vec![1; 32],

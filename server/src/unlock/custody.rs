@@ -12,7 +12,7 @@ use crate::audit::{self, Line};
 use crate::error::StationError;
 use crate::ledger;
 use crate::registry::tokens::random;
-use crate::registry::write_events;
+use crate::registry::{units, write_events};
 use crate::station::Station;
 
 /// A pair of keys; the secret is shown once.
@@ -79,9 +79,7 @@ pub(crate) fn keys(station: &Station) -> Result<Vec<UnitKeyView>, StationError> 
 
 fn say(station: &Station, unit: UnitId, key: [u8; 32], custodian: &str, ended: bool) -> Result<(), StationError> {
     station.store.write(|tx| {
-        if !tx.has_unit(unit)? {
-            return Err(StationError::NotFound(format!("unit {unit}")));
-        }
+        units::find(tx, unit)?;
         let in_use = tx
             .unit_keys()?
             .iter()

@@ -63,7 +63,7 @@ async fn a_chief_orders_a_stand_in_and_everybody_sees_who_acts_for_whom() {
 }
 
 #[tokio::test]
-async fn a_stand_in_keeps_the_registry_where_he_stands_in_until_it_ends_and_a_blocked_person_none() {
+async fn a_stand_in_keeps_the_registry_where_he_stands_in_until_it_ends() {
     let desk = Desk::new();
     let chief = desk.bearer();
     let [east, other, user] = east(&desk).await;
@@ -113,6 +113,17 @@ async fn a_stand_in_keeps_the_registry_where_he_stands_in_until_it_ends_and_a_bl
             .len(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_blocked_persons_token_is_none_and_a_persons_phones_are_listed() {
+    let desk = Desk::new();
+    let chief = desk.bearer();
+    let [_, _, user] = east(&desk).await;
+    let token = post(&desk, &chief, &format!("/api/v1/users/{user}/token"), &json!({})).await;
+    let his = format!("Bearer {}", token.json()["token"].as_str().unwrap());
+    let end = "/api/v1/memberships/00000000-0000-7000-8000-000000000000/end";
+    assert_eq!(post(&desk, &his, end, &json!({})).await.status, 404);
     // Blocked, his token is none.
     assert_eq!(
         post(
@@ -125,7 +136,7 @@ async fn a_stand_in_keeps_the_registry_where_he_stands_in_until_it_ends_and_a_bl
         .status,
         204
     );
-    assert_eq!(post(&desk, &his, &end, &json!({})).await.status, 401);
+    assert_eq!(post(&desk, &his, end, &json!({})).await.status, 401);
     assert_eq!(
         post(
             &desk,
