@@ -3,6 +3,8 @@
 //! Work on the store blocks for milliseconds between requests (longer when a reply is full): run these futures where that is no harm, on
 //! a runtime with more than one thread or on a thread of their own. Dropping a future gives the sync up; the next one goes on.
 
+mod user;
+
 use std::time::Duration;
 
 use beatbook_protocol::wire::Invitation;
@@ -10,16 +12,16 @@ use tokio::sync::Notify;
 
 use crate::blobs::{BlobBudget, BlobMachine, BlobReport, BlobStep, BlobSyncFault};
 use crate::core::Core;
-use crate::emergency::{NoteDelivery, NoteError, NotesReport};
 use crate::ended::{Farewell, FarewellFault, LastWord, Parting, PartingStep, Shredder, shred};
 use crate::error::CoreError;
-use crate::lock::{LocalUser, LockError, OpenUser, Phone, check_pin};
 use crate::sync::parcel::{Deliveries, Delivery};
 use crate::sync::{
     Budget, EnrolError, Enrolled, Enrolment, KeyVault, Step, StoreVault, SyncError, SyncFault, SyncMachine, SyncReport,
     WaitReason, token,
 };
 use crate::transport::{BlobTransport, HintFault, HintStream, HintTransport, Transport};
+
+pub use user::{UserParted, UserSyncError, part_user, sync_user, unlock_online};
 
 /// Enrols this file's user by a one-time code, with a key in the file. A call that got no answer is repeated with the same code.
 ///
@@ -58,63 +60,6 @@ pub async fn enrol_by(
     let enrolment = Enrolment::begin_by(core, &StoreVault(core), invitation, device, None)?;
     let outcome = transport.send(enrolment.request()).await;
     enrolment.finish(core, outcome)
-}
-
-/// One sync of a user who is in, whatever his lease: afterwards the lock has taken over what the station said, and emergency notes are on
-/// their way. Until the first such sync after an enrolment the station could not let him in again without his PIN: make it at once.
-///
-/// # Errors
-/// Those of [`sync_with`], of the lock and of the notes' files. A network that fails, or a station that refuses, is in the reports.
-pub async fn sync_user(
-    user: &OpenUser,
-    transport: &impl Transport,
-    budget: Budget,
-) -> Result<(SyncReport, NotesReport), UserSyncError> {
-    // What an enrolment left to do: the first exchange takes the share of the file's key along.
-    user.contact()?;
-    let report = sync_with(user.core_for_contact(), &user.keys(), transport, budget).await?;
-    user.contact()?;
-    if report.fault.is_some() {
-        return Ok((report, NotesReport::default()));
-    }
-    let mut delivery = NoteDelivery::open(user)?;
-    while let Some(request) = delivery.next_request()? {
-        let outcome = transport.send(request).await;
-        delivery.receive(outcome)?;
-    }
-    Ok((report, delivery.report()))
-}
-
-/// Lets a user in by the station's share and a one-time code, under a new PIN.
-///
-/// # Errors
-/// Why he stays out.
-pub async fn unlock_online(
-    phone: &Phone,
-    user: &LocalUser,
-    transport: &impl Transport,
-    code: &str,
-    new_pin: &str,
-) -> Result<OpenUser, LockError> {
-    // Before the code is spent.
-    check_pin(new_pin)?;
-    let unlock = phone.begin_online_unlock(user, code, None)?;
-    let outcome = transport.send(unlock.request()).await;
-    phone.finish_online_unlock(&unlock, outcome, new_pin)
-}
-
-/// A sync of a user that did not come about.
-#[derive(Debug, thiserror::Error)]
-pub enum UserSyncError {
-    /// The exchange.
-    #[error(transparent)]
-    Sync(#[from] SyncError),
-    /// The lock.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// Emergency notes.
-    #[error(transparent)]
-    Notes(#[from] NoteError),
 }
 
 /// Exchanges all there is with the station, within the budget, under a key in the file.
@@ -204,11 +149,15 @@ pub enum HandedIn {
 ///
 /// # Errors
 /// When the station's word cannot be believed, or the key does not sign.
-pub async fn hand_in(core: &Core, vault: &dyn KeyVault, transport: &impl Transport) -> Result<HandedIn, SyncError> {
+pub async fn hand_in(core: &Core, vault: &(impl KeyVault + Sync), transport: &impl Transport) -> Result<HandedIn, SyncError> {
+    match Parting::open(core, vault)? {
+        Some(parting) => hand_over(core, parting, transport).await,
+        None => Ok(HandedIn::Not),
+    }
+}
+
+async fn hand_over(core: &Core, mut parting: Parting<'_>, transport: &impl Transport) -> Result<HandedIn, SyncError> {
     let clock = &core.platform().clock;
-    let Some(mut parting) = Parting::open(core, vault)? else {
-        return Ok(HandedIn::Not);
-    };
     let mut now = clock.wall();
     loop {
         match parting.next(now)? {
@@ -426,10 +375,8 @@ async fn gather(core: &Core, stream: &mut Option<impl HintStream>, pace: Pace) {
 
 /// The wait before a stream is opened again: longer each time, never in step with other phones.
 fn reopening(core: &Core, pace: Pace, losses: u32) -> u64 {
-    let full = pace
-        .reopen_ms
-        .saturating_mul(1 << losses.saturating_sub(1).min(16))
-        .min(pace.reopen_ms_max);
+    let doubled = pace.reopen_ms.saturating_mul(1 << losses.saturating_sub(1).min(16));
+    let full = doubled.min(pace.reopen_ms_max);
     full / 2 + share(core, full / 2)
 }
 

@@ -34,6 +34,8 @@ pub mod domain {
     pub const HELD: &[u8] = b"beatbook/held/1\0";
     /// What a book signs last.
     pub const WIPED: &[u8] = b"beatbook/wiped/1\0";
+    /// What a book that ended signs for its emergency notes.
+    pub const NOTES: &[u8] = b"beatbook/notes/1\0";
     /// What a book signs when its token has run out.
     pub const EXCHANGE: &[u8] = b"beatbook/exchange/1\0";
     /// What a station signs for a whole reply.

@@ -1,14 +1,17 @@
 //! Carrying notes up, after the user was let in and has exchanged: steps without IO. A note goes from the phone when the station has said
-//! by its hash that it has it; one that the station would not have is set aside, never thrown away.
+//! by its hash that it has it; one that the station would not have is set aside, never thrown away. When his book has ended, its key signs
+//! for the notes, since no token is good any more.
 
 use std::fs;
 use std::path::Path;
 
-use beatbook_protocol::wire::{self, NotesRequest, NotesResponse, WIRE_VERSION};
+use beatbook_protocol::page::Signer;
+use beatbook_protocol::wire::{self, NotesRequest, NotesResponse, NotesSigned, WIRE_VERSION};
 
 use super::{NoteError, NoteWaiting, REFUSED, waiting};
 use crate::lock::{LockError, OpenUser, sync_dir};
-use crate::sync::{SyncError, read_refusal, token};
+use crate::store::sync_state::{self, OwnBook};
+use crate::sync::{KeyVault as _, SyncError, read_refusal, token};
 use crate::transport::{Outcome, OutgoingRequest};
 
 /// Where notes go.
@@ -28,13 +31,23 @@ pub struct NotesReport {
 }
 
 /// One round of notes.
-#[derive(Debug)]
 pub struct NoteDelivery<'u> {
     user: &'u OpenUser,
     token: Option<String>,
+    /// Who signs, once the book has ended.
+    signs: Option<(OwnBook, Box<dyn Signer + Send>)>,
     asked: Vec<NoteWaiting>,
     report: NotesReport,
     is_over: bool,
+}
+
+impl std::fmt::Debug for NoteDelivery<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NoteDelivery")
+            .field("user", &self.user)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'u> NoteDelivery<'u> {
@@ -48,9 +61,43 @@ impl<'u> NoteDelivery<'u> {
             user,
             is_over: token.is_none(),
             token,
+            signs: None,
             asked: Vec::new(),
             report: NotesReport::default(),
         })
+    }
+
+    /// Begins with what waits of a user whose book has ended.
+    ///
+    /// # Errors
+    /// Of the store, and when the book's key is gone.
+    pub fn open_past_end(user: &'u OpenUser) -> Result<Self, NoteError> {
+        let book = user
+            .core_for_contact()
+            .read_past_end(sync_state::own_book)
+            .map_err(LockError::Core)?;
+        let sign = |book: OwnBook| {
+            let signer = user.keys().load(&book.key_handle).map_err(LockError::Sync)?;
+            Ok::<_, NoteError>((book, signer))
+        };
+        let signs = book.map(sign).transpose()?;
+        Ok(Self {
+            user,
+            token: None,
+            is_over: signs.is_none(),
+            signs,
+            asked: Vec::new(),
+            report: NotesReport::default(),
+        })
+    }
+
+    /// Notes that are still on this phone: they wait, or the station would not have them.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn left(&self) -> Result<usize, NoteError> {
+        let cabinet = self.user.cabinet();
+        Ok(waiting(cabinet, false)?.len() + waiting(cabinet, true)?.len())
     }
 
     /// What to send next, or nothing when all is done for now.
@@ -70,8 +117,13 @@ impl<'u> NoteDelivery<'u> {
         for note in &notes {
             files.push(fs::read(&note.path)?.into());
         }
+        let sign = |(book, signer): &(OwnBook, Box<dyn Signer + Send>)| {
+            NotesSigned::sign(book.book, &files, &book.origin, signer.as_ref())
+        };
+        let signed = self.signs.as_ref().map(sign).transpose();
         let request = NotesRequest {
             version: WIRE_VERSION,
+            signed: signed.map_err(|fault| LockError::Sync(SyncError::Key(fault)))?,
             notes: files,
         };
         let body = wire::pack(&request).map_err(|fault| NoteError::Lock(LockError::Reply(fault.to_string())))?;

@@ -29,6 +29,8 @@ pub use farewell::{Farewell, FarewellFault};
 pub(crate) use hear::hear;
 pub use note::{Farewelled, NoteState};
 pub use parting::{LastWord, Parting, PartingReport, PartingStep};
+#[cfg(test)]
+pub(crate) use shred::shred_watched;
 pub use shred::{KeysInFile, Shredder, shred};
 
 /// The end of this phone's book.

@@ -45,6 +45,9 @@ pub struct Farewelled {
     pub lost_blobs: u64,
     /// Drafts that went with it.
     pub lost_drafts: u64,
+    /// Emergency notes that the station has not: sealed as they are, they stay until this note goes.
+    #[serde(default)]
+    pub left_notes: u64,
 }
 
 impl Farewelled {
@@ -57,6 +60,7 @@ impl Farewelled {
             lost_entries: receipt.lost_entries,
             lost_blobs: receipt.lost_blobs,
             lost_drafts: receipt.lost_drafts,
+            left_notes: receipt.left_notes.unwrap_or(0),
         }
     }
 }

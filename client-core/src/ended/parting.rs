@@ -75,6 +75,7 @@ pub struct Parting<'c> {
     state: State,
     failures: u32,
     report: PartingReport,
+    left_notes: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -114,7 +115,23 @@ impl<'c> Parting<'c> {
             state: State::Open,
             failures: 0,
             report: PartingReport::default(),
+            left_notes: 0,
         }))
+    }
+
+    /// Emergency notes that the station would not have, or was not there to take: the last word counts them.
+    #[must_use]
+    pub fn with_notes_left(self, left_notes: u64) -> Self {
+        Self { left_notes, ..self }
+    }
+
+    /// Whether the station was waited for as long as this phone waits for it: then it parts with what it could not hand in.
+    #[must_use]
+    pub fn has_waited_enough(&self, now: UnixMillis) -> bool {
+        // A clock that was set back does not prolong the wait by more than once that time.
+        let is_in_good_hands = matches!(self.ended.why.as_str(), "retired" | "transferred");
+        let waited = now.since(self.ended.heard_at);
+        !is_in_good_hands && !(-PATIENCE_MS..PATIENCE_MS).contains(&waited)
     }
 
     /// What to do next. Asked again before anything was received, it says the same again.
@@ -215,6 +232,7 @@ impl<'c> Parting<'c> {
             lost_entries: leavings.lost_entries,
             lost_blobs: leavings.lost_blobs,
             lost_drafts: leavings.lost_drafts,
+            left_notes: Some(self.left_notes).filter(|left| *left > 0),
         };
         let said = WipedRequest::sign(&receipt, &self.book.origin, self.signer.as_ref())?;
         Ok(LastWord {
@@ -222,13 +240,6 @@ impl<'c> Parting<'c> {
             packed: wire::pack(&said).map_err(|fault| CoreError::Internal(fault.to_string()))?,
             key_handles,
         })
-    }
-
-    /// A clock that was set back does not prolong the wait by more than once that time.
-    fn has_waited_enough(&self, now: UnixMillis) -> bool {
-        let is_in_good_hands = matches!(self.ended.why.as_str(), "retired" | "transferred");
-        let waited = now.since(self.ended.heard_at);
-        !is_in_good_hands && !(-PATIENCE_MS..PATIENCE_MS).contains(&waited)
     }
 
     fn ask(&mut self, now: UnixMillis) -> Result<State, SyncError> {

@@ -55,7 +55,7 @@ pub fn shred(core: Core, word: LastWord, shredder: &dyn Shredder) -> Result<Fare
 }
 
 /// The same; stops where `goes_on` says no, as a kill would.
-pub(super) fn shred_watched(
+pub(crate) fn shred_watched(
     core: Core,
     word: LastWord,
     shredder: &dyn Shredder,

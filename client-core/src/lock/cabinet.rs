@@ -30,6 +30,8 @@ pub(super) const ONLINE: &str = "online";
 /// The wrap by a share that the station has not yet said that it keeps.
 pub(super) const ONLINE_NEXT: &str = "online-next";
 const CARD: &str = "card";
+/// Keys of PINs that are forgotten when nothing says which is the last: nobody changes his PIN so often.
+const PINS_UNKNOWN: u64 = 64;
 /// How long the phone must be on between two tries, when all are used and no station could help.
 const TRY_AFTER_MS: u64 = 60 * 60 * 1000;
 
@@ -276,13 +278,27 @@ impl Cabinet {
     /// Deletes every key that opens anything of this user, those that matter most first: after the first step nothing opens without the
     /// station, after the last nothing opens at all.
     pub(super) fn shred_keys(&self) -> Result<(), LockError> {
-        if let Ok(Some(wrap)) = self.read::<PinWrap>(PIN) {
-            self.vault.forget(&self.pin_key(wrap.generation))?;
+        // The one before may be there still, and that of a writing that was cut short; which it is, a damaged wrap does not say.
+        let pins = match self.read::<PinWrap>(PIN) {
+            Ok(Some(wrap)) => wrap.generation.saturating_sub(1)..=wrap.generation.saturating_add(1),
+            _ => 0..=PINS_UNKNOWN,
+        };
+        for generation in pins {
+            self.vault.forget(&self.pin_key(generation))?;
         }
         for name in [FACE, ONLINE, ONLINE_NEXT, "book", CARD] {
             self.vault.forget(&self.vault_key(name))?;
         }
         Ward::shred(&self.shelf, self.vault.as_ref(), &self.user)
+    }
+
+    /// Takes the files away that hold nothing any more since [`Cabinet::shred_keys`]; emergency notes stay.
+    pub(super) fn remove_wraps(&self) -> Result<(), LockError> {
+        for name in [PIN, FACE, ONLINE, ONLINE_NEXT, CARD] {
+            self.shelf.remove(name)?;
+        }
+        Ward::remove(&self.shelf)?;
+        Ok(self.shelf.remove_reserve()?)
     }
 
     fn of(&self, what: &'static str) -> Of<'_> {

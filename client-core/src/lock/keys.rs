@@ -8,6 +8,7 @@ use beatbook_protocol::page::{BookKey, KeyError, Signer};
 use zeroize::Zeroizing;
 
 use super::cabinet::Cabinet;
+use super::error::LockError;
 use super::vault::{Gate, VaultError};
 use crate::sync::{KeyVault, SyncError};
 
@@ -38,6 +39,14 @@ impl KeyVault for WrappedKeys {
         })?;
         let secret: &[u8; 32] = secret.as_slice().try_into().map_err(|_| SyncError::KeyLost)?;
         Ok(Box::new(BookKey::from_secret(secret)?))
+    }
+}
+
+impl Cabinet {
+    /// Deletes the key that all keys of his books are wrapped under, and the wrap of one of them.
+    pub(super) fn shred_book_key(&self, handle: &str) -> Result<(), LockError> {
+        self.vault.forget(&self.vault_key("book"))?;
+        Ok(self.shelf.remove(&file(handle))?)
     }
 }
 

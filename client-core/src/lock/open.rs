@@ -177,6 +177,11 @@ impl OpenUser {
         self.cabinet.put_ward(&mut ward)
     }
 
+    /// Out of his file for good: what is left of him is his core, his folder, and that nobody comes in meanwhile.
+    pub(super) fn into_parts(self) -> (Core, Arc<Cabinet>, Entered) {
+        (self.core, self.cabinet, self._entered)
+    }
+
     /// The key of the file, to look for it where it must not be.
     #[cfg(test)]
     pub(super) fn key_for_tests(&self) -> &[u8; 32] {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -23,6 +23,9 @@ use crate::platform::{Platform, SharedPlatform};
 
 /// Ending of a user's folder that is not yet whole: nobody has written in it.
 const MAKING: &str = ".making";
+
+/// Ending of a user's folder that is on its way out: his keys are gone.
+const GOING: &str = ".going";
 
 /// A user of this phone, by the name of his folder. Says nothing about the person.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +57,8 @@ pub struct Phone {
     cost: PinCost,
     fate: Fate,
     cabinets: Mutex<BTreeMap<LocalUser, Arc<Cabinet>>>,
+    /// Those of users whose books have ended: what is left of them.
+    parted: Mutex<BTreeMap<LocalUser, Arc<Cabinet>>>,
 }
 
 struct Vault(Arc<dyn DeviceVault>);
@@ -83,19 +88,25 @@ impl Phone {
             cost: PinCost::PHONE,
             fate,
             cabinets: Mutex::new(BTreeMap::new()),
+            parted: Mutex::new(BTreeMap::new()),
         };
         for entry in fs::read_dir(&phone.dir)? {
             let path = entry?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 continue;
             };
-            if let Some(user) = name.strip_suffix(MAKING) {
+            if let Some(user) = name.strip_suffix(MAKING).or_else(|| name.strip_suffix(GOING)) {
                 phone.cabinet_at(user.to_owned(), path.clone())?.shred_keys()?;
                 fs::remove_dir_all(&path)?;
             } else if path.is_dir() {
-                let cabinet = phone.cabinet_at(name.to_owned(), path.clone())?;
-                cabinet.tidy()?;
-                phone.add(LocalUser(cabinet.user.clone()), Arc::new(cabinet));
+                let cabinet = Arc::new(phone.cabinet_at(name.to_owned(), path.clone())?);
+                if cabinet.has_parted() {
+                    cabinet.go_on_parting();
+                    phone.set_apart(&cabinet);
+                } else {
+                    cabinet.tidy()?;
+                    phone.add(cabinet.local_user(), cabinet);
+                }
             }
         }
         Ok(phone)
@@ -246,10 +257,30 @@ impl Phone {
         let cabinet = self.cabinet(user)?;
         let _entered = cabinet.enter()?;
         cabinet.shred_keys()?;
-        fs::remove_dir_all(&cabinet.dir)?;
-        sync_dir(&self.dir)?;
+        self.remove(&cabinet)?;
         self.cabinets.lock().unwrap_or_else(PoisonError::into_inner).remove(user);
         Ok(())
+    }
+
+    /// Takes a folder away whose keys are gone. Under another name first, so that one that is half gone is never taken for a user's.
+    pub(super) fn remove(&self, cabinet: &Cabinet) -> Result<(), LockError> {
+        let going = self.dir.join(format!("{}{GOING}", cabinet.user));
+        if cabinet.dir.exists() {
+            fs::rename(&cabinet.dir, &going)?;
+        }
+        fs::remove_dir_all(&going)?;
+        Ok(sync_dir(&self.dir)?)
+    }
+
+    /// Takes a user out of the list, whose book has ended.
+    pub(super) fn set_apart(&self, cabinet: &Arc<Cabinet>) {
+        let user = cabinet.local_user();
+        self.cabinets.lock().unwrap_or_else(PoisonError::into_inner).remove(&user);
+        self.parted().insert(user, Arc::clone(cabinet));
+    }
+
+    pub(super) fn parted(&self) -> MutexGuard<'_, BTreeMap<LocalUser, Arc<Cabinet>>> {
+        self.parted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether keys are kept apart from the app's files, by hardware or the system.

@@ -175,6 +175,15 @@ impl Shelf {
         sync_dir(&self.dir)
     }
 
+    /// Gives the reserve up for good: nothing will be written here any more.
+    pub(crate) fn remove_reserve(&self) -> io::Result<()> {
+        self.fate.step()?;
+        match fs::remove_file(self.dir.join(RESERVE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// The test's end of the process, for what writes beside.
     pub(crate) fn fate(&self) -> &Fate {
         &self.fate

@@ -2,6 +2,7 @@
 
 mod finder;
 mod killed;
+mod parted;
 mod time;
 mod users;
 

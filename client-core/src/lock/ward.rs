@@ -86,9 +86,17 @@ impl Ward {
     /// Deletes the key that the record on the disk is wrapped under.
     pub(super) fn shred(shelf: &Shelf, vault: &dyn DeviceVault, user: &str) -> Result<(), LockError> {
         if let Some(closed) = read_closed(shelf)? {
-            vault.forget(&key(user, closed.generation))?;
+            // The one before may be there still, and that of a writing that was cut short.
+            for generation in closed.generation.saturating_sub(1)..=closed.generation.saturating_add(1) {
+                vault.forget(&key(user, generation))?;
+            }
         }
         Ok(())
+    }
+
+    /// Takes the record away, once its key is gone.
+    pub(super) fn remove(shelf: &Shelf) -> Result<(), LockError> {
+        Ok(shelf.remove(FILE)?)
     }
 }
 

@@ -145,7 +145,7 @@ pub enum SyncFault {
         "the station waits until the chief has compared this phone's check digits: show them to him; nothing that waits is lost"
     )]
     AwaitingConfirmation,
-    /// The station has put this phone out of use: go on with [`crate::drive::part`], which hands in what waits.
+    /// The station has put this phone out of use: go on with [`crate::drive::part_user`] ([`crate::drive::part`] without a lock).
     #[error("the station has put this phone out of use ({why}): what waits is handed in, then keys and records are destroyed")]
     Ended {
         /// `lost`, `retired`, `transferred` or `blocked`.

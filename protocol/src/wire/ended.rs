@@ -148,6 +148,9 @@ pub struct WipeReceipt {
     /// Things that were being typed.
     #[n(7)]
     pub lost_drafts: u64,
+    /// Emergency notes that the station has not, when there are any: sealed as they are, they stay on the phone for a custodian.
+    #[n(8)]
+    pub left_notes: Option<u64>,
 }
 
 /// The last word as it travels and stays on the phone: `POST /sync/v1/wiped`.
@@ -283,6 +286,7 @@ mod tests {
             lost_entries: 0,
             lost_blobs: 1,
             lost_drafts: 0,
+            left_notes: None,
         };
         let said = WipedRequest::sign(&receipt, "beatbook/a", &ours).unwrap();
         assert_eq!(said.receipt().unwrap(), receipt);

@@ -29,7 +29,7 @@ pub use exchange::{
     exchange_message,
 };
 pub use invitation::{Invitation, InvitationFault};
-pub use notes::{NoteAnswer, NotesRequest, NotesResponse};
+pub use notes::{NoteAnswer, NotesRequest, NotesResponse, NotesSigned, notes_message};
 pub use parcel::{DeliverRequest, DeliverResponse, SealingOffer};
 pub use pins::{PinsOffer, pins_message};
 pub use receipt::{Receipt, receipt_root};

@@ -32,6 +32,8 @@ pub struct WipedView {
     pub lost_blobs: u64,
     /// Drafts that went with it.
     pub lost_drafts: u64,
+    /// Emergency notes that the station has not: sealed as they are, they stay on the phone, where a custodian finds them.
+    pub left_notes: u64,
 }
 
 /// Takes a last word in. The same again gets the same answer.
@@ -80,8 +82,13 @@ pub(crate) fn take(station: &Station, request: &WipedRequest) -> Result<WipedRes
 
 fn detail(receipt: &WipeReceipt) -> String {
     format!(
-        "book {}: {} entries held, {} entries, {} blobs and {} drafts gone with the phone",
-        receipt.book, receipt.held_entries, receipt.lost_entries, receipt.lost_blobs, receipt.lost_drafts
+        "book {}: {} entries held, {} entries, {} blobs and {} drafts gone with the phone, {} emergency notes left on it",
+        receipt.book,
+        receipt.held_entries,
+        receipt.lost_entries,
+        receipt.lost_blobs,
+        receipt.lost_drafts,
+        receipt.left_notes.unwrap_or(0)
     )
 }
 
@@ -98,5 +105,6 @@ pub(crate) fn of(tx: &ReadTx<'_>, book: BookId) -> Result<Option<WipedView>, Sta
         lost_entries: receipt.lost_entries,
         lost_blobs: receipt.lost_blobs,
         lost_drafts: receipt.lost_drafts,
+        left_notes: receipt.left_notes.unwrap_or(0),
     }))
 }

@@ -54,7 +54,7 @@ pub(crate) async fn unlock(State(app): State<Shared>, request: Request) -> Respo
     post,
     path = "/sync/v1/notes",
     tag = "phones",
-    params(("Authorization" = String, Header, description = "Bearer token of the book")),
+    params(("Authorization" = Option<String>, Header, description = "Bearer token of the book; none once it has ended: then the request is signed")),
     request_body(content = Vec<u8>, content_type = MEDIA_TYPE, description = "NotesRequest of protocol/wire.cddl, packed"),
     responses(
         (status = 200, content_type = MEDIA_TYPE, body = Vec<u8>, description = "NotesResponse, packed: what became of each"),

@@ -12,6 +12,7 @@ mod ended;
 mod enrolments;
 mod imports;
 mod intake;
+mod last_notes;
 mod masks;
 mod members;
 mod merges;

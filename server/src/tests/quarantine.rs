@@ -279,6 +279,7 @@ fn the_last_word_of_a_phone_is_taken_once_and_only_from_a_book_that_has_ended() 
         lost_entries: 2,
         lost_blobs: 1,
         lost_drafts: 0,
+        left_notes: Some(4),
     };
     let said = |receipt: &WipeReceipt, key: &BookKey| WipedRequest::sign(receipt, &phone.enrolled.origin, key).unwrap();
     let sound = said(&receipt, &phone.key);
@@ -308,7 +309,11 @@ fn the_last_word_of_a_phone_is_taken_once_and_only_from_a_book_that_has_ended() 
     };
     world.station.wiped(&said(&later, &phone.key)).unwrap();
     let view = world.station.book(&world.chief, phone.book).unwrap().wiped.unwrap();
-    assert_eq!((view.held_entries, view.lost_entries), (3, 2), "the first word stays");
+    assert_eq!(
+        (view.held_entries, view.lost_entries, view.left_notes),
+        (3, 2, 4),
+        "the first word stays"
+    );
     let lines = world.station.store.read(|tx| tx.audit_from(1, 100)).unwrap();
     assert_eq!(lines.iter().filter(|line| line.what == "wipe.receipt").count(), 1);
 }

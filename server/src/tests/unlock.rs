@@ -251,7 +251,7 @@ fn the_lease_is_told_when_the_phone_does_not_know_it() {
     assert_eq!(told(&world, &mut phone, Some(LEASE_MS)), Some(86_400_000));
 }
 
-fn note(world: &World, phone: &Phone, text: &str, to: &[SealingKey]) -> Vec<u8> {
+pub(super) fn note(world: &World, phone: &Phone, text: &str, to: &[SealingKey]) -> Vec<u8> {
     let content = NoteContent {
         book: phone.book,
         unit: world.unit,
@@ -269,13 +269,15 @@ fn bring(world: &World, token: &str, notes: Vec<Vec<u8>>) -> Result<NotesRespons
     let request = NotesRequest {
         version: WIRE_VERSION,
         notes: notes.into_iter().map(Into::into).collect(),
+        signed: None,
     };
-    let packed = pack(&request).map_err(|fault| Refusal::new(&RefusalCode::Internal, fault.to_string()))?;
-    world.station.take_notes(&packed, Some(token)).map(|reply| answered(&reply))
+    carry(world, Some(token), &request)
 }
 
-fn answered(reply: &[u8]) -> NotesResponse {
-    read("notes", &unpack(reply).unwrap()).unwrap()
+pub(super) fn carry(world: &World, token: Option<&str>, request: &NotesRequest) -> Result<NotesResponse, Refusal> {
+    let packed = pack(request).map_err(|fault| Refusal::new(&RefusalCode::Internal, fault.to_string()))?;
+    let reply = world.station.take_notes(&packed, token)?;
+    Ok(read("notes", &unpack(&reply).unwrap()).unwrap())
 }
 
 #[test]

@@ -64,25 +64,27 @@ pub struct NotePage {
     pub before: Option<u64>,
 }
 
-/// Takes notes in, under the token of the phone that they were written on.
+/// Takes notes in, under the token of the phone that they were written on; once its book has ended, under the book's signature.
 pub(crate) fn take(station: &Station, packed: &[u8], token: Option<&str>) -> Result<Vec<u8>, Refusal> {
     let now = station.env.clock.now();
-    let carrier = station.store.read(|tx| {
-        let token = token.map(|token| tokens::find(tx, token, now)).transpose()?.flatten();
-        let Some((book, user)) = token.and_then(|row| Some((row.book?, row.user))) else {
-            return Ok::<_, StationError>(None);
-        };
-        Ok(tx.user(user)?.map(|user| (book, user)))
+    let read_request = || -> Result<NotesRequest, Refusal> {
+        let bytes = unpack(packed).and_then(|bytes| read("notes", &bytes));
+        bytes.map_err(|fault| refusal_of_codec(&fault))
+    };
+    // Nothing of a caller's is read before he has shown a token, unless he has none at all.
+    let early = token.is_none().then(read_request).transpose()?;
+    let carrier = station.store.read(|tx| match (token, &early) {
+        (Some(token), _) => carrier_by_token(tx, token, now),
+        (None, Some(request)) => carrier_by_signature(station, tx, request),
+        (None, None) => Ok(None),
     });
     let Some((book, user)) = carrier.map_err(|fault| refusal_of(&fault))? else {
         return Err(Refusal::new(
             &RefusalCode::SignIn,
-            "exchange first: notes are taken under the phone's token",
+            "exchange first: notes are taken under the phone's token, or signed by a book that has ended",
         ));
     };
-    let request: NotesRequest = unpack(packed)
-        .and_then(|bytes| read("notes", &bytes))
-        .map_err(|fault| refusal_of_codec(&fault))?;
+    let request = early.map_or_else(read_request, Ok)?;
     if request.version != WIRE_VERSION {
         return Err(Refusal::new(
             &RefusalCode::Version,
@@ -107,6 +109,32 @@ pub(crate) fn take(station: &Station, packed: &[u8], token: Option<&str>) -> Res
         answers,
     };
     pack(&response).map_err(|fault| Refusal::new(&RefusalCode::Internal, fault.to_string()))
+}
+
+fn carrier_by_token(tx: &ReadTx<'_>, token: &str, now: UnixMillis) -> Result<Option<(BookId, UserRow)>, StationError> {
+    let token = tokens::find(tx, token, now)?;
+    let Some((book, user)) = token.and_then(|row| Some((row.book?, row.user))) else {
+        return Ok(None);
+    };
+    Ok(tx.user(user)?.map(|user| (book, user)))
+}
+
+/// The book of a phone that was put out of use has no token any more, and its notes are still to be heard.
+fn carrier_by_signature(
+    station: &Station,
+    tx: &ReadTx<'_>,
+    request: &NotesRequest,
+) -> Result<Option<(BookId, UserRow)>, StationError> {
+    let Some(signed) = &request.signed else { return Ok(None) };
+    let Some(book) = tx.book(signed.book)?.filter(|book| book.book != station.book) else {
+        return Ok(None);
+    };
+    let is_signed =
+        BookPublicKey::parse(book.suite, &book.key).is_ok_and(|key| signed.is_of(&request.notes, &key, &station.origin));
+    if !is_signed || tx.book_end(signed.book)?.is_none() {
+        return Ok(None);
+    }
+    Ok(tx.user(book.user)?.map(|user| (signed.book, user)))
 }
 
 fn take_one(

@@ -20,7 +20,7 @@ use super::first_sync::all;
 use super::post::{Post, act, household, state, visit};
 
 /// The books of people by name, as the chief sees them.
-async fn book_of(desk: &Chief, name: &str) -> String {
+pub(super) async fn book_of(desk: &Chief, name: &str) -> String {
     let phones = desk.get("/api/v1/phones").await.unwrap();
     let found = phones["phones"]
         .as_array()

@@ -4,9 +4,11 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use beatbook_client_core::drive::UserParted;
 use beatbook_client_core::emergency::EmergencyNote;
+use beatbook_client_core::ended::NoteState;
 use beatbook_client_core::lock::{LocalUser, LockError, OnlineBecause, OpenUser, Phone, PinCost, SoftwareVault, TRIES_MAX};
-use beatbook_client_core::sync::{Budget, status};
+use beatbook_client_core::sync::{Budget, SyncFault, status};
 use beatbook_client_core::transport::HttpTransport;
 use beatbook_client_core::{Platform, SystemPlatform, drive};
 use beatbook_protocol::id::UserId;
@@ -16,6 +18,7 @@ use beatbook_tests::phone::DayClock;
 use beatbook_tests::seeded::Seeded;
 use beatbook_tests::station::{Chief, StationProcess, run};
 
+use super::ended::book_of;
 use super::post::Post;
 
 const PIN: &str = "739164";
@@ -251,4 +254,75 @@ async fn a_lease_that_the_station_sets_runs_out_and_an_exchange_renews_it() {
     // The station's own clock has hardly moved, and yet its answer is newer than the last.
     locked.sync(&open).await;
     assert!(open.core().is_ok());
+}
+
+#[tokio::test]
+async fn a_locked_phone_that_was_lost_hands_in_its_evening_and_its_emergency_note_and_its_officer_is_gone_from_it() {
+    let post = Post::open("parted");
+    let locked = Locked::new(&post, "王警官").await;
+    let other = locked.phone.add_user("晚班", NEW_PIN).unwrap();
+    let other_user = other.user();
+    locked.phone.lock(other).unwrap();
+    let open = locked.unlock(PIN).unwrap();
+    let edit = content::household(&mut Seeded::new(101), 101);
+    let record = open.core().unwrap().begin("household", &edit).unwrap();
+    let waiting = status(open.core().unwrap()).unwrap().waiting;
+    let note = EmergencyNote {
+        text: "三号楼二单元起火".into(),
+        place: None,
+    };
+    locked.phone.note(&locked.user, &note).unwrap();
+    let book = book_of(&post.desk, "王警官").await;
+    let order = serde_json::json!({ "why": "lost" });
+    let path = format!("/api/v1/books/{book}/end");
+    assert_eq!(post.desk.call("POST", &path, Some(&order), None).await.unwrap().0, 204);
+
+    // He hears of it, and hears of it again when he comes in again. While the station is away everything is kept.
+    let ended = |fault| assert_eq!(fault, Some(SyncFault::Ended { why: "lost".into() }));
+    let (report, _) = drive::sync_user(&open, &locked.transport, Budget::default()).await.unwrap();
+    ended(report.fault);
+    assert!(open.core().unwrap().record(record).is_err(), "nothing is shown any more");
+    locked.phone.lock(open).unwrap();
+    let open = locked.unlock(PIN).unwrap();
+    let (report, _) = drive::sync_user(&open, &locked.transport, Budget::default()).await.unwrap();
+    ended(report.fault);
+    let away = HttpTransport::open("http://127.0.0.1:1", b"").unwrap();
+    let UserParted::Later(open, _) = drive::part_user(&locked.phone, open, &away).await.unwrap() else {
+        panic!("nobody was there to take it")
+    };
+    assert_eq!(locked.phone.notes_waiting(&locked.user).unwrap().len(), 1);
+
+    let UserParted::Gone(farewell) = drive::part_user(&locked.phone, *open, &locked.transport).await.unwrap() else {
+        panic!("it has ended")
+    };
+    let said = farewell.said();
+    assert_eq!(
+        (farewell.state(), said.held_entries, said.lost_entries, said.left_notes),
+        (NoteState::Told, waiting, 0, 0)
+    );
+    let notes = post.desk.get("/api/v1/notes").await.unwrap();
+    assert_eq!(
+        (&notes["notes"][0]["text"], &notes["notes"][0]["user_name"]),
+        (&"三号楼二单元起火".into(), &"王警官".into())
+    );
+    let held = post.desk.get("/api/v1/quarantine").await.unwrap();
+    assert_eq!(held["records"][0]["record"], serde_json::json!(record));
+    let shown = post.desk.get(&format!("/api/v1/books/{book}")).await.unwrap();
+    assert_eq!(
+        (&shown["wiped"]["held_entries"], &shown["wiped"]["left_notes"]),
+        (&serde_json::json!(waiting), &serde_json::json!(0))
+    );
+
+    // He is in no list any more, no code lets him in, and the other works on.
+    assert!(matches!(locked.unlock(PIN), Err(LockError::NoSuchUser)));
+    let users: Vec<LocalUser> = locked.phone.users().into_iter().map(|user| user.user).collect();
+    assert_eq!(users, [other_user.clone()]);
+    assert_eq!(locked.phone.parted_users().unwrap()[0].user, locked.user);
+    assert!(locked.phone.dismiss(&locked.user).unwrap());
+    assert!(locked.phone.parted_users().unwrap().is_empty());
+    let other = locked.phone.unlock(&other_user, NEW_PIN).unwrap();
+    let UserParted::Not(other) = drive::part_user(&locked.phone, other, &locked.transport).await.unwrap() else {
+        panic!("his book is written in")
+    };
+    assert!(other.core().is_ok());
 }

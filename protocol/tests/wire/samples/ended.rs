@@ -50,6 +50,11 @@ pub(crate) fn ended_forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         lost_entries: 3,
         lost_blobs: 2,
         lost_drafts: 1,
+        left_notes: None,
+    };
+    let leaves_notes = WipeReceipt {
+        left_notes: Some(2),
+        ..receipt.clone()
     };
     let wiped = WipedRequest::sign(&receipt, "beatbook/1", &key()).unwrap();
     let heard = WipedResponse {
@@ -61,6 +66,7 @@ pub(crate) fn ended_forms() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("enrol-response", "enrol-response-awaiting", codec::to_bytes(&response)),
         ("exchange-response", "exchange-response-wipe", codec::to_bytes(&reply)),
         ("wipe-receipt", "wipe-receipt", wiped.receipt.clone()),
+        ("wipe-receipt", "wipe-receipt-notes", codec::to_bytes(&leaves_notes)),
         ("wiped-request", "wiped-request", codec::to_bytes(&wiped)),
         ("wiped-response", "wiped-response", codec::to_bytes(&heard)),
     ]

@@ -5,8 +5,8 @@ use beatbook_protocol::ledger::StationKey;
 use beatbook_protocol::note::{NOTE_MAGIC, NoteContent, NoteFile, note_hash};
 use beatbook_protocol::parcel::SealingKey;
 use beatbook_protocol::wire::{
-    ExchangeRequest, ExchangeResponse, KeyShare, NoteAnswer, NotesRequest, NotesResponse, UnlockRequest, UnlockResponse,
-    WIRE_VERSION, share_name, unlock_message,
+    ExchangeRequest, ExchangeResponse, KeyShare, NoteAnswer, NotesRequest, NotesResponse, NotesSigned, UnlockRequest,
+    UnlockResponse, WIRE_VERSION, share_name, unlock_message,
 };
 
 use super::*;
@@ -14,7 +14,7 @@ use super::*;
 const SHARE: [u8; 32] = [21; 32];
 
 /// What unlocking adds, by the names of its rules.
-pub(super) fn unlock_forms() -> [(&'static str, &'static str, Vec<u8>); 8] {
+pub(super) fn unlock_forms() -> [(&'static str, &'static str, Vec<u8>); 9] {
     let book = BookId::from_bytes([9; 16]);
     let share = KeyShare::seal(&SHARE, ORIGIN, book, &station_sealing_key().public_key(), &[22; 32]).unwrap();
     let brings = ExchangeRequest {
@@ -32,6 +32,11 @@ pub(super) fn unlock_forms() -> [(&'static str, &'static str, Vec<u8>); 8] {
     let notes = NotesRequest {
         version: WIRE_VERSION,
         notes: vec![file.clone().into()],
+        signed: None,
+    };
+    let last_notes = NotesRequest {
+        signed: Some(NotesSigned::sign(book, &notes.notes, ORIGIN, &key()).unwrap()),
+        ..notes.clone()
     };
     let answers = NotesResponse {
         version: WIRE_VERSION,
@@ -56,6 +61,7 @@ pub(super) fn unlock_forms() -> [(&'static str, &'static str, Vec<u8>); 8] {
         ("note", "note", file[NOTE_MAGIC.len()..].to_vec()),
         ("note-content", "note-content", codec::to_bytes(&note_content())),
         ("notes-request", "notes-request", codec::to_bytes(&notes)),
+        ("notes-request", "notes-request-signed", codec::to_bytes(&last_notes)),
         ("notes-response", "notes-response", codec::to_bytes(&answers)),
     ]
 }
