@@ -1,7 +1,7 @@
 //! Rows of the end: what the station said when this file's book ended, what of its pages the station has, and which books of others ended.
 //! Knows no messages.
 
-use beatbook_protocol::id::{BookId, Hash};
+use beatbook_protocol::id::{BookId, Hash, UserId};
 use beatbook_protocol::time::UnixMillis;
 use rusqlite::OptionalExtension;
 
@@ -113,14 +113,14 @@ pub(crate) fn put_book_end(tx: &Tx<'_>, book: BookId, why: &str, leaf: u64) -> R
     Ok(())
 }
 
-/// A book that ended, why, and whose it was, as far as the station told this phone.
-pub(crate) type BookEndRow = (BookId, String, Option<[u8; 16]>);
-
-/// The books that ended.
-pub(crate) fn book_ends(tx: &Tx<'_>) -> Result<Vec<BookEndRow>, StoreError> {
+/// The books that ended, with whose they were, as far as the station told this phone.
+pub(crate) fn book_ends(tx: &Tx<'_>) -> Result<Vec<(BookId, String, Option<UserId>)>, StoreError> {
     let mut rows = tx.prepare_cached(
         "SELECT e.book, e.why, b.user FROM book_end AS e LEFT JOIN book AS b ON b.book = e.book ORDER BY e.leaf, e.book",
     )?;
-    let rows = rows.query_map([], |row| Ok((BookId::from_bytes(row.get(0)?), row.get(1)?, row.get(2)?)))?;
+    let rows = rows.query_map([], |row| {
+        let user: Option<[u8; 16]> = row.get(2)?;
+        Ok((BookId::from_bytes(row.get(0)?), row.get(1)?, user.map(UserId::from_bytes)))
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -303,7 +303,7 @@ fn the_ledger_fixes_the_log_by_number_and_by_time_and_no_phone_hears_of_it() {
             Ok::<_, crate::error::StationError>(found)
         })
         .unwrap();
-    assert_eq!(anchors, 2);
+    assert_eq!(anchors, 3);
     let dump = world.station.dump().unwrap();
     world.station.rebuild().unwrap();
     assert_eq!(world.station.dump().unwrap(), dump);

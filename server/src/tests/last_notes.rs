@@ -12,7 +12,15 @@ use crate::testing::World;
 fn the_notes_of_a_book_that_ended_are_taken_under_its_signature_alone() {
     let world = World::new();
     let (phone, other) = (world.phone("李", "officer"), world.phone("张", "officer"));
-    let notes = vec![note(&world, &phone, "三号楼起火", &[world.station.keys.sealing.clone()]).into()];
+    let notes = vec![
+        note(
+            &world,
+            &phone,
+            "三号楼起火",
+            std::slice::from_ref(&world.station.keys.sealing),
+        )
+        .into(),
+    ];
     let signed = |book, notes: &Vec<ByteVec>, origin: &str, key: &BookKey| NotesRequest {
         version: WIRE_VERSION,
         notes: notes.clone(),
@@ -24,7 +32,7 @@ fn the_notes_of_a_book_that_ended_are_taken_under_its_signature_alone() {
     assert!(is_refused(None, &sound), "while it is written in its token is asked for");
     world.station.end_book(Some(&world.chief), phone.book, "lost").unwrap();
     let swapped = NotesRequest {
-        notes: vec![note(&world, &phone, "another", &[world.station.keys.sealing.clone()]).into()],
+        notes: vec![note(&world, &phone, "another", std::slice::from_ref(&world.station.keys.sealing)).into()],
         ..sound.clone()
     };
     let unsigned = NotesRequest {

@@ -269,7 +269,7 @@ fn a_membership_that_makes_no_sense_is_refused_with_what_to_do() {
     assert!(refused(None, order(user, UnitId::from_bytes([9; 16]), "officer")).contains("unit"));
     // Who is no chief there may not, nor one of another unit.
     let officer = session(&world.station, other);
-    assert!(refused(Some(&officer), order(user, units[1], "officer")).contains("only the chief"));
+    assert!(refused(Some(&officer), order(user, units[1], "officer")).contains("unit"));
     let neighbour = session(&world.station, person(&world, "周所长", "chief", units[0]));
     assert!(refused(Some(&neighbour), order(neighbour.user, units[1], "chief")).contains("unit"));
     let made = world

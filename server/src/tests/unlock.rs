@@ -275,9 +275,11 @@ fn bring(world: &World, token: &str, notes: Vec<Vec<u8>>) -> Result<NotesRespons
 }
 
 pub(super) fn carry(world: &World, token: Option<&str>, request: &NotesRequest) -> Result<NotesResponse, Refusal> {
-    let packed = pack(request).map_err(|fault| Refusal::new(&RefusalCode::Internal, fault.to_string()))?;
+    let internal = |fault: String| Refusal::new(&RefusalCode::Internal, fault);
+    let packed = pack(request).map_err(|fault| internal(fault.to_string()))?;
     let reply = world.station.take_notes(&packed, token)?;
-    Ok(read("notes", &unpack(&reply).unwrap()).unwrap())
+    let reply = unpack(&reply).map_err(|fault| internal(fault.to_string()))?;
+    read("notes", &reply).map_err(|fault| internal(fault.to_string()))
 }
 
 #[test]

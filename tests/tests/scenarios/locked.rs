@@ -316,7 +316,7 @@ async fn a_locked_phone_that_was_lost_hands_in_its_evening_and_its_emergency_not
     // He is in no list any more, no code lets him in, and the other works on.
     assert!(matches!(locked.unlock(PIN), Err(LockError::NoSuchUser)));
     let users: Vec<LocalUser> = locked.phone.users().into_iter().map(|user| user.user).collect();
-    assert_eq!(users, [other_user.clone()]);
+    assert_eq!(users, std::slice::from_ref(&other_user));
     assert_eq!(locked.phone.parted_users().unwrap()[0].user, locked.user);
     assert!(locked.phone.dismiss(&locked.user).unwrap());
     assert!(locked.phone.parted_users().unwrap().is_empty());

@@ -106,7 +106,7 @@ fn is_gone(case: &Case, user: &LocalUser, other: &LocalUser) {
     assert!(!vault.contains(&user.to_string()), "{vault}");
     assert!(vault.contains(&other.to_string()));
     let users: Vec<LocalUser> = phone.users().into_iter().map(|shown| shown.user).collect();
-    assert_eq!(users, [other.clone()]);
+    assert_eq!(users, std::slice::from_ref(other));
     let parted = phone.parted_users().unwrap();
     assert_eq!((parted.len(), &parted[0].user), (1, user));
     assert_eq!(parted[0].farewell.state(), NoteState::Shredded);
