@@ -1,6 +1,5 @@
 //! One exchange: pages in, verdicts and feed out, in one round trip. Every reply is complete in itself; any request may come again.
 
-use beatbook_protocol::codec::CodecError;
 use beatbook_protocol::id::BookId;
 use beatbook_protocol::limits::{EXCHANGE_PAGES_MAX, GIVEN_MAX};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, header_hash};
@@ -19,6 +18,7 @@ use crate::parcels;
 use crate::phones;
 use crate::reconcile;
 use crate::recovered::{self, Giver};
+use crate::refused::{refusal_of, refusal_of_codec};
 use crate::registry::tokens;
 use crate::reply::{Answered, Wish, reply};
 use crate::scope::Scope;
@@ -75,42 +75,6 @@ pub(crate) fn exchange(
         answered => answered.map_err(|fault| refusal_of(&fault))??,
     };
     pack(&reply).map_err(|fault| Refusal::new(&RefusalCode::Internal, fault.to_string()))
-}
-
-/// What a phone is told of a fault of the station.
-pub(crate) fn refusal_of(fault: &StationError) -> Refusal {
-    let (code, text) = match fault {
-        StationError::Ended(_) => return Refusal::new(&RefusalCode::SignIn, "exchange first: this book has ended"),
-        StationError::Full | StationError::Store(_) => {
-            (RefusalCode::TryLater, "the station cannot take anything in at the moment")
-        }
-        StationError::Exists(_)
-        | StationError::NoStation(_)
-        | StationError::Nested { .. }
-        | StationError::Keys(_)
-        | StationError::Behind { .. }
-        | StationError::OtherHistory
-        | StationError::Damaged(_)
-        | StationError::Kind(_)
-        | StationError::NotFound(_)
-        | StationError::Forbidden(_)
-        | StationError::Held { .. }
-        | StationError::Invalid(_)
-        | StationError::Io { .. } => (RefusalCode::Internal, "a fault of the station"),
-    };
-    tracing::error!(%fault, "request refused");
-    let mut refusal = Refusal::new(&code, text);
-    refusal.retry_after_ms = (code == RefusalCode::TryLater).then_some(30_000);
-    refusal
-}
-
-/// What a phone is told of bytes that are not a message.
-pub(crate) fn refusal_of_codec(fault: &CodecError) -> Refusal {
-    let code = match fault {
-        CodecError::TooLong { .. } => RefusalCode::TooLarge,
-        CodecError::Malformed { .. } | CodecError::NotDeterministic { .. } | CodecError::TooDeep { .. } => RefusalCode::Malformed,
-    };
-    Refusal::new(&code, fault.to_string())
 }
 
 /// By its token, or by its key over a challenge; a book that has ended by its key alone.

@@ -36,6 +36,7 @@ mod projection;
 mod rebuild;
 mod reconcile;
 mod recovered;
+mod refused;
 mod registry;
 mod reply;
 pub mod report;

@@ -14,9 +14,9 @@ use beatbook_protocol::wire::{
 use crate::blobs;
 use crate::ended::parting;
 use crate::error::StationError;
-use crate::exchange::{refusal_of, refusal_of_codec};
 use crate::intake::{Author, take_in_all};
 use crate::ledger;
+use crate::refused::{refusal_of, refusal_of_codec};
 use crate::registry::tokens;
 use crate::station::Station;
 use crate::store::{BookRow, ReadTx};

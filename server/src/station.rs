@@ -14,6 +14,7 @@ use crate::config::SignInConfig;
 use crate::counters::Counters;
 use crate::keys::Keys;
 use crate::kinds::Kinds;
+use crate::refused::refusal_of;
 use crate::registry::enrol::{self, Door};
 use crate::retention::RetentionSettings;
 use crate::sign_in::SignIn;
@@ -193,7 +194,7 @@ impl Station {
     pub fn exchange(&self, packed: &[u8], token: Option<&str>, challenged: Option<&Challenged>) -> Result<Vec<u8>, Refusal> {
         let reply = match self.keep_time() {
             Ok(_) => exchange::exchange(self, packed, token, challenged),
-            Err(fault) => Err(exchange::refusal_of(&fault)),
+            Err(fault) => Err(refusal_of(&fault)),
         };
         if reply.is_err() {
             self.count("refusals");

@@ -9,43 +9,19 @@ use beatbook_protocol::kind::file_digest;
 use beatbook_protocol::ledger::{Checkpoint, Position, merkle};
 use beatbook_protocol::parcel::{AnswerContent, SealingPublicKey};
 use beatbook_protocol::time::{Stamp, UnixMillis};
-use beatbook_protocol::wire::{Cursor, ExchangeResponse, FeedLeaf, PageAnswer, Receipt, Verdict};
+use beatbook_protocol::wire::{Cursor, ExchangeResponse, FeedLeaf, PageAnswer, Receipt};
 
-use super::agree::{self, Differs, Whole};
+use super::agree::{self, Whole};
+pub(super) use super::applied::Applied;
 use super::ask::Said;
 use super::{SyncError, SyncEvent};
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::intake::FeedItem;
-use crate::store::pages::{self, Sealing, Settled};
+use crate::store::pages::{self, Sealing};
 use crate::store::records::Records;
 use crate::store::sync_state::{self, OwnBook};
 use crate::store::{StoreError, Tx, blobs, digests, give, lock, outbox, parcels, pins, registry};
-
-/// What applying a reply did.
-#[derive(Debug, Default)]
-pub(super) struct Applied {
-    pub(super) pages: u64,
-    pub(super) entries: u64,
-    pub(super) accepted: u64,
-    pub(super) refused: u64,
-    pub(super) feed_entries: u64,
-    /// Pages set aside and sealed anew.
-    pub(super) resealed: u32,
-    /// Whether anything came of it at all.
-    pub(super) moved: bool,
-    /// Whether the phone has something to send now.
-    pub(super) to_send: bool,
-    /// Whether nothing is left on either side.
-    pub(super) complete: bool,
-    /// What differs, when all else is done.
-    pub(super) differs: Differs,
-    pub(super) events: Vec<SyncEvent>,
-    /// Records touched.
-    pub(super) changed: BTreeSet<RecordId>,
-    /// Of those: in conflict before the feed.
-    pub(super) conflicted_before: BTreeSet<RecordId>,
-}
 
 /// Drafts pages of all that waits, under what the phone knows now.
 pub(super) fn draft_all(core: &Core, tx: &Tx<'_>, book: &OwnBook, now: UnixMillis) -> Result<(), StoreError> {
@@ -110,16 +86,9 @@ pub(super) fn apply(
     if core.office().kinds.digest() != kinds {
         applied.events.push(SyncEvent::KindsChanged);
     }
-    tell_changed(&mut applied);
+    applied.tell_changed();
     core.scrub();
     Ok(applied)
-}
-
-fn tell_changed(applied: &mut Applied) {
-    if !applied.changed.is_empty() {
-        let changed = std::mem::take(&mut applied.changed).into_iter().collect();
-        applied.events.insert(0, SyncEvent::RecordsChanged(changed));
-    }
 }
 
 /// The answer to a parcel, believed.
@@ -165,7 +134,7 @@ pub(super) fn apply_parcel(core: &Core, parcel: &ParcelAnswer<'_>, now: UnixMill
         agree::take_destroyed(records, &mut applied)?;
         Ok::<_, StoreError>((applied, parcels::note_answered(tx, &content.parcel, now)?))
     })?;
-    tell_changed(&mut applied);
+    applied.tell_changed();
     Ok((applied, new))
 }
 
@@ -288,28 +257,10 @@ fn take_answers(
         for settled in settled {
             records.settle_own(&settled.entry, settled.leaf, settled.position, &settled.verdict)?;
             agree::take_refusal(records, settled.record, &settled.verdict)?;
-            count(settled, applied);
+            applied.count(settled);
         }
     }
     Ok(())
-}
-
-fn count(settled: Settled, applied: &mut Applied) {
-    applied.entries += 1;
-    applied.changed.extend(settled.record);
-    match settled.verdict {
-        Verdict::Accepted | Verdict::Duplicate | Verdict::Offered => applied.accepted += 1,
-        Verdict::Refused { code, text, .. } => {
-            applied.refused += 1;
-            applied.events.push(SyncEvent::CameBack {
-                record: settled.record,
-                entry: settled.entry,
-                code,
-                text,
-            });
-        }
-        Verdict::Needs { .. } | Verdict::Other(_) => {}
-    }
 }
 
 fn take_feed(records: &mut Records<'_>, leaves: &[FeedLeaf], applied: &mut Applied) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use beatbook_protocol::codec;
+use beatbook_protocol::codec::{CodecError, to_bytes};
 use beatbook_protocol::id::IncarnationId;
 use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
 use beatbook_protocol::page::Signer;
@@ -16,7 +16,6 @@ use super::rounds::Next;
 use super::verify::{self, Known, Standing, read_refusal};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 use crate::core::Core;
-use crate::ended;
 use crate::store::sync_state::{self, OwnBook};
 use crate::store::{digests, pages};
 use crate::transport::{Outcome, OutgoingRequest, TransportFault};
@@ -25,7 +24,7 @@ use crate::transport::{Outcome, OutgoingRequest, TransportFault};
 const PATH: &str = "/sync/v1/exchange";
 /// The refusal of a station that does not know the history our cursor is of.
 const UNKNOWN_HISTORY: &str = "unknown_history";
-/// The refusal of a station that knows that its history is in doubt.
+/// And of one that knows that its own is in doubt.
 const HISTORY_ALARM: &str = "history_alarm";
 /// The first wait after a failure; doubled with each further one.
 const BACKOFF_MS: i64 = 1_000;
@@ -206,12 +205,12 @@ impl<'c> SyncMachine<'c> {
     }
 
     fn take_reply(&mut self, now: UnixMillis, packed: &[u8], said: &Said) -> Result<Vec<SyncEvent>, SyncError> {
-        let unbelievable = |fault: codec::CodecError| SyncError::Reply(fault.to_string());
+        let unbelievable = |fault: CodecError| SyncError::Reply(fault.to_string());
         let bytes = wire::unpack(packed).map_err(unbelievable)?;
         let reply: ExchangeResponse = wire::read("reply", &bytes).map_err(unbelievable)?;
         if let Some(order) = &reply.wipe {
             // Nothing is stored from here on but by the parting.
-            ended::hear(self.core, &self.book, order, &reply, now)?;
+            crate::ended::hear(self.core, &self.book, order, &reply, now)?;
             self.answered += 1;
             (self.state, self.report.fault) = (State::Done, Some(SyncFault::Ended { why: order.why.clone() }));
             return Ok(Vec::new());
@@ -353,7 +352,7 @@ impl<'c> SyncMachine<'c> {
         let challenged = Challenged { challenge, signature };
         self.state = State::Asked(Asked {
             token: None,
-            signature: Some(STANDARD.encode(codec::to_bytes(&challenged))),
+            signature: Some(STANDARD.encode(to_bytes(&challenged))),
             ..asked
         });
         Ok(())

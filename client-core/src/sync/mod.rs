@@ -10,6 +10,7 @@
 //! keys of the enrolment) on a ledger that begins with the one that the phone has seen.
 
 mod agree;
+mod applied;
 mod apply;
 mod ask;
 mod enrol;

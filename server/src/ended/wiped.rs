@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::audit::{self, Line};
 use crate::error::StationError;
-use crate::exchange::refusal_of;
+use crate::refused::refusal_of;
 use crate::station::Station;
 use crate::store::ReadTx;
 

@@ -16,9 +16,9 @@ use super::{names, tokens, write_events};
 use crate::audit::{self, Line};
 use crate::config::EnrolmentRules;
 use crate::error::StationError;
-use crate::exchange::refusal_of;
 use crate::ledger;
 use crate::parcels;
+use crate::refused::refusal_of;
 use crate::station::Station;
 use crate::store::{EnrolledRow, EnrolmentRow, UserRow, WriteTx};
 

@@ -148,6 +148,10 @@ fn kept_key(name: &str, account: Option<&AccountRow>) -> Hash {
 fn may_decide_on(tx: &ReadTx<'_>, by: Option<&Session>, user: &UserRow) -> Result<(), StationError> {
     let Some(by) = by else { return Ok(()) };
     policy::require(Some(by), Permission::IssueCodes)?;
+    // Of people of other units it is not even said that they are there.
+    if !Scope::of(tx, by)?.units_where(Permission::IssueCodes).contains(&user.unit) {
+        return Err(StationError::NotFound(format!("person {}", user.user)));
+    }
     let has = |roles: &[String], who: Who| roles.iter().any(|role| role == who.code());
     let beyond = [Who::Admin, Who::Auditor, Who::Supervisor, Who::Chief]
         .into_iter()
@@ -155,11 +159,7 @@ fn may_decide_on(tx: &ReadTx<'_>, by: Option<&Session>, user: &UserRow) -> Resul
     if beyond && !has(&by.roles, Who::Admin) {
         return Err(StationError::Forbidden("this is beyond the person's own roles".into()));
     }
-    if Scope::of(tx, by)?.units_where(Permission::IssueCodes).contains(&user.unit) {
-        Ok(())
-    } else {
-        Err(StationError::NotFound(format!("person {}", user.user)))
-    }
+    Ok(())
 }
 
 /// The person, blocked or not, or that there is none.

@@ -9,7 +9,7 @@ use super::session::SignedIn;
 use super::{SignInError, may_decide_on, someone};
 use crate::audit::{self, Line};
 use crate::error::StationError;
-use crate::policy;
+use crate::policy::{self, Permission};
 use crate::registry::names;
 use crate::registry::people::{check_not_blocked, check_roles};
 use crate::registry::tokens;
@@ -72,6 +72,9 @@ pub(crate) fn issue(station: &Station, by: Option<&Session>, user: UserId, order
     let days = order.days.unwrap_or(DAYS_MAX);
     if !(1..=DAYS_MAX).contains(&days) {
         return Err(StationError::Invalid(format!("a token lives 1 to {DAYS_MAX} days")));
+    }
+    if by.is_some_and(|by| by.user != user) {
+        policy::require(by, Permission::IssueCodes)?;
     }
     station.store.write(|tx| {
         let row = someone(tx, user)?;

@@ -12,8 +12,8 @@ use super::{
 use crate::config::EnrolmentRules;
 use crate::ended::{self, decide, quarantine, wiped};
 use crate::error::StationError;
-use crate::exchange;
 use crate::parcels;
+use crate::refused::refusal_of;
 use crate::registry::{enrol, enrolments};
 
 impl Station {
@@ -38,7 +38,7 @@ impl Station {
     pub fn deliver(&self, packed: &[u8], token: Option<&str>) -> Result<Vec<u8>, Refusal> {
         let reply = match self.keep_time() {
             Ok(_) => parcels::deliver(self, packed, token),
-            Err(fault) => Err(exchange::refusal_of(&fault)),
+            Err(fault) => Err(refusal_of(&fault)),
         };
         self.count(if reply.is_ok() { "parcels" } else { "parcels_refused" });
         reply

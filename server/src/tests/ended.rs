@@ -17,32 +17,33 @@ pub(super) fn receipt_key(phone: &Phone) -> StationPublicKey {
     StationPublicKey::from_bytes(&phone.enrolled.receipt_key.clone().try_into().unwrap()).unwrap()
 }
 
-/// What a phone is told that signs what it sends.
-pub(super) fn signed(world: &World, phone: &Phone, pages: Vec<SealedPage>) -> Result<ExchangeResponse, Refusal> {
-    let packed = packed(phone, pages);
-    let token = phone.enrolled.token.clone();
-    let challenge = match world.station.exchange(&packed, Some(&token), None) {
-        Ok(reply) => return Ok(said(&reply)),
-        Err(refusal) => refusal.challenge.clone().ok_or(refusal)?,
+/// What came of a request that a phone signed.
+pub(super) struct Told(Result<Vec<u8>, Refusal>);
+
+impl Told {
+    pub(super) fn reply(self) -> ExchangeResponse {
+        read("reply", &unpack(&self.0.unwrap()).unwrap()).unwrap()
+    }
+
+    fn refusal(self) -> Refusal {
+        self.0.unwrap_err()
+    }
+}
+
+/// Sends what a phone has, signed where the station asks for it.
+pub(super) fn signed(world: &World, phone: &Phone, pages: Vec<SealedPage>) -> Told {
+    let packed = pack(&phone.request(pages)).unwrap();
+    let first = world.station.exchange(&packed, Some(&phone.enrolled.token), None);
+    let Err(Refusal {
+        challenge: Some(challenge),
+        ..
+    }) = first
+    else {
+        return Told(first);
     };
-    let challenged = answered(phone, challenge, &packed);
-    world
-        .station
-        .exchange(&packed, None, Some(&challenged))
-        .map(|reply| said(&reply))
-}
-
-fn packed(phone: &Phone, pages: Vec<SealedPage>) -> Vec<u8> {
-    pack(&phone.request(pages)).unwrap()
-}
-
-fn said(reply: &[u8]) -> ExchangeResponse {
-    read("reply", &unpack(reply).unwrap()).unwrap()
-}
-
-fn answered(phone: &Phone, challenge: Vec<u8>, packed: &[u8]) -> Challenged {
-    let signature = phone.key.sign(&exchange_message(&challenge, packed)).unwrap();
-    Challenged { challenge, signature }
+    let signature = phone.key.sign(&exchange_message(&challenge, &packed)).unwrap();
+    let challenged = Challenged { challenge, signature };
+    Told(world.station.exchange(&packed, None, Some(&challenged)))
 }
 
 /// A page with a visit, finished and submitted.
@@ -78,7 +79,7 @@ fn from_its_end_on_no_token_of_a_book_opens_anything_and_its_key_gets_the_order_
         RefusalCode::SignIn
     );
     let (_, page) = evening(&world, &mut phone);
-    let reply = signed(&world, &phone, vec![page.clone()]).unwrap();
+    let reply = signed(&world, &phone, vec![page.clone()]).reply();
     let order = reply.wipe.unwrap();
     assert!(order.is_for(phone.book, &phone.enrolled.origin, &receipt_key(&phone)));
     assert_eq!(order.why, "lost");
@@ -90,11 +91,11 @@ fn from_its_end_on_no_token_of_a_book_opens_anything_and_its_key_gets_the_order_
     );
     assert!(reply.feed.is_empty() && reply.fill.is_none() && reply.token.is_none() && reply.checkpoint.is_none());
     assert!(reply.answers.is_empty() && reply.kinds.is_none() && reply.sealing.is_none());
-    let again = signed(&world, &phone, vec![page]).unwrap();
+    let again = signed(&world, &phone, vec![page]).reply();
     assert_eq!(again.held.unwrap().pages, held.pages, "asked again, the same is said");
     let thief = BookKey::from_secret(&[8; 32]).unwrap();
     let stolen = Phone { key: thief, ..phone };
-    assert_eq!(signed(&world, &stolen, vec![]).unwrap_err().code(), RefusalCode::SignIn);
+    assert_eq!(signed(&world, &stolen, vec![]).refusal().code(), RefusalCode::SignIn);
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn who_may_end_a_book_is_its_chief_its_person_and_nobody_else_and_only_once() {
     let mut blocked = world.phone("刘警官", "officer");
     world.sync(&mut blocked, None);
     assert_eq!(station.end_books(Some(&world.chief), blocked.enrolled.user).unwrap(), 1);
-    assert_eq!(signed(&world, &blocked, vec![]).unwrap().wipe.unwrap().why, "blocked");
+    assert_eq!(signed(&world, &blocked, vec![]).reply().wipe.unwrap().why, "blocked");
 }
 
 /// Ends a book from another process when the station comes to a step.
@@ -197,7 +198,7 @@ fn a_book_that_ends_at_any_step_of_its_exchange_gets_nothing_more_and_its_pages_
         }
         let on_ledger = world.station.record(&world.chief, record).unwrap().is_some();
         assert_eq!(on_ledger, !is_before, "{step}");
-        let again = signed(&world, &phone, vec![page.clone()]).unwrap();
+        let again = signed(&world, &phone, vec![page.clone()]).reply();
         assert!(again.wipe.is_some() && again.feed.is_empty(), "{step}");
         let (answered, held) = (again.answers.len(), again.held.unwrap().pages.len());
         assert_eq!((answered, held), if is_before { (0, 1) } else { (1, 0) }, "{step}");
@@ -235,7 +236,7 @@ fn an_older_copy_of_the_station_lets_no_book_in_again_that_had_ended() {
         world.station.exchange(&packed, Some(&token), None).unwrap_err().code(),
         RefusalCode::SignIn
     );
-    assert_eq!(signed(&world, &phone, vec![]).unwrap().wipe.unwrap().why, "lost");
+    assert_eq!(signed(&world, &phone, vec![]).reply().wipe.unwrap().why, "lost");
     assert_eq!(
         world.station.enrol(&late).unwrap_err().code(),
         RefusalCode::EnrolmentCode,
@@ -256,7 +257,7 @@ fn an_end_whose_step_failed_after_it_was_logged_is_carried_out_at_the_next_start
     };
     world.station.keys.gone.revoke(&line).unwrap();
     world.reopen();
-    assert!(signed(&world, &phone, vec![]).unwrap().wipe.is_some());
+    assert!(signed(&world, &phone, vec![]).reply().wipe.is_some());
     let ends = |world: &World| {
         world
             .station

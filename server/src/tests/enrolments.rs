@@ -12,7 +12,7 @@ use beatbook_protocol::wire::{
 use crate::config::{AttestationRule, EnrolmentRules};
 use crate::error::StationError;
 use crate::station::{AttestationVerifier, EnrolmentCode, Station};
-use crate::testing::{Phone, World, enrol_request, visit};
+use crate::testing::{World, enrol_request, visit};
 
 fn key(byte: u8) -> BookKey {
     BookKey::from_secret(&[byte; 32]).unwrap()
@@ -227,107 +227,66 @@ fn both_ends_show_the_same_digits_and_another_key_shows_others() {
 #[test]
 fn a_book_is_taken_in_only_once_its_digits_were_compared_and_loses_nothing_by_waiting() {
     let world = under(World::new(), comparing());
-    let user = person(&world);
-    let mut phone = world.phone_of(user);
+    let mut phone = world.phone_of(person(&world));
     assert_eq!(phone.enrolled.awaits, Some(true));
-    let record = world.record_id();
-    let page = {
-        let entries = vec![phone.write(record, Some(world.unit), visit())];
-        phone.seal(entries)
-    };
+    let opening = phone.write(world.record_id(), Some(world.unit), visit());
+    let page = phone.seal(vec![opening]);
     let request = phone.request(vec![page]);
-    let packed = pack(&request).unwrap();
-    nothing_opens(&world, &phone, &packed);
-    compared_by_the_chief_alone(&world, &phone, user);
-    let digits = world.station.book(&world.chief, phone.book).unwrap().check_digits.unwrap();
+    let (packed, before) = (pack(&request).unwrap(), world.station.dump().unwrap());
+    let token = phone.enrolled.token.clone();
+    for token in [Some(token.as_str()), None] {
+        let refusal = world.station.exchange(&packed, token, None).unwrap_err();
+        assert_eq!(refusal.code(), RefusalCode::AwaitingConfirmation);
+    }
+    assert!(world.station.hint_scope(&token).is_none(), "no hints");
+    let bearer = crate::blobs::bearer_of(&world.station, &token).unwrap();
+    assert!(bearer.is_none(), "no blobs");
+    let refusal = world.station.deliver(&[], Some(&token)).unwrap_err();
+    assert_eq!(refusal.code(), RefusalCode::SignIn, "no parcels of others");
+    assert_eq!(world.station.dump().unwrap(), before);
+    let view = world.station.book(&world.chief, phone.book).unwrap();
+    assert!(view.awaits);
+    let digits = view.check_digits.unwrap().replace(' ', "");
+    world
+        .station
+        .confirm_enrolment(Some(&world.chief), phone.book, &digits)
+        .unwrap();
     let reply = world.ask(&mut phone, &request);
     assert_eq!(reply.answers[0].verdicts[0].verdict, 0);
     let view = world.station.book(&world.chief, phone.book).unwrap();
     assert_eq!(view.confirmed_by.unwrap().user, world.chief.user);
-    assert!(
-        world
-            .station
-            .confirm_enrolment(Some(&world.chief), phone.book, &digits)
-            .is_err(),
-        "once"
-    );
+}
+
+#[test]
+fn only_the_right_digits_told_by_who_may_let_a_book_in_and_each_try_is_in_the_log() {
+    let world = under(World::new(), comparing());
+    let user = person(&world);
+    let phone = world.phone_of(user);
+    let confirm = |by, told: &str| world.station.confirm_enrolment(Some(by), phone.book, told);
+    let view = world.station.book(&world.chief, phone.book).unwrap();
+    let digits = view.check_digits.unwrap();
+    let wrong = digits
+        .replace('0', "x")
+        .replace(|digit: char| digit.is_ascii_digit(), "0")
+        .replace('x', "1");
+    for told in [wrong.as_str(), "", "12"] {
+        assert!(confirm(&world.chief, told).is_err(), "{told}");
+    }
+    let token = world.station.issue_token(Some(&world.chief), user).unwrap();
+    let himself = world.station.session(&token).unwrap();
+    assert!(matches!(confirm(&himself, &digits), Err(StationError::Forbidden(_))));
+    confirm(&world.chief, &digits).unwrap();
+    assert!(confirm(&world.chief, &digits).is_err(), "once");
     let lines = world.station.store.read(|tx| tx.audit_from(1, 100)).unwrap();
     let said: Vec<&str> = lines.iter().map(|line| line.what.as_str()).collect();
     let said: Vec<&str> = said.into_iter().filter(|what| what.starts_with("enrol.")).collect();
+    let mismatch = "enrol.mismatch";
     assert_eq!(
         said,
-        [
-            "enrol.code",
-            "enrol.book",
-            "enrol.mismatch",
-            "enrol.mismatch",
-            "enrol.mismatch",
-            "enrol.confirm"
-        ]
+        ["enrol.code", "enrol.book", mismatch, mismatch, mismatch, "enrol.confirm"]
     );
-    assert!(
-        lines.iter().all(|line| !line.detail.contains(&digits)),
-        "no digits, no codes in the log"
-    );
-}
-
-/// A book that waits gets nothing by any door.
-fn nothing_opens(world: &World, phone: &Phone, packed: &[u8]) {
-    let before = world.station.dump().unwrap();
-    for token in [Some(phone.enrolled.token.clone()), None] {
-        let refusal = world.station.exchange(packed, token.as_deref(), None).unwrap_err();
-        assert_eq!(refusal.code(), RefusalCode::AwaitingConfirmation);
-    }
-    assert!(world.station.hint_scope(&phone.enrolled.token).is_none(), "no hints");
-    assert!(
-        crate::blobs::bearer_of(&world.station, &phone.enrolled.token)
-            .unwrap()
-            .is_none(),
-        "no blobs"
-    );
-    assert_eq!(
-        world.station.deliver(&[], Some(&phone.enrolled.token)).unwrap_err().code(),
-        RefusalCode::SignIn,
-        "no parcels of others"
-    );
-    assert_eq!(world.station.dump().unwrap(), before);
-}
-
-/// Wrong digits and the person himself let it in no further; the chief does.
-fn compared_by_the_chief_alone(world: &World, phone: &Phone, user: UserId) {
-    let view = world.station.book(&world.chief, phone.book).unwrap();
-    let digits = view.check_digits.unwrap();
-    assert!(view.awaits);
-    let wrong: String = digits
-        .chars()
-        .map(|digit| {
-            if digit == '0' {
-                '1'
-            } else if digit == ' ' {
-                ' '
-            } else {
-                '0'
-            }
-        })
-        .collect();
-    for told in [wrong.as_str(), "", "12"] {
-        assert!(
-            world.station.confirm_enrolment(Some(&world.chief), phone.book, told).is_err(),
-            "{told}"
-        );
-    }
-    let himself = world
-        .station
-        .session(&world.station.issue_token(Some(&world.chief), user).unwrap())
-        .unwrap();
-    assert!(matches!(
-        world.station.confirm_enrolment(Some(&himself), phone.book, &digits),
-        Err(StationError::Forbidden(_))
-    ));
-    world
-        .station
-        .confirm_enrolment(Some(&world.chief), phone.book, &digits.replace(' ', ""))
-        .unwrap();
+    let tells = |line: &crate::audit::Written| line.detail.contains(&digits);
+    assert!(!lines.iter().any(tells), "no digits in the log");
 }
 
 /// Verifies a form that only this test speaks.

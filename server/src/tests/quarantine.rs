@@ -12,6 +12,8 @@ use crate::error::StationError;
 use crate::station::{HeldChoice, Session};
 use crate::testing::{Phone, World};
 
+const REASON: &str = "当晚的走访, 核实无误";
+
 fn all_of(pages: &[&SealedPage], reason: &str) -> HeldChoice {
     HeldChoice {
         pages: pages.iter().map(|page| header_hash(&page.header)).collect(),
@@ -20,9 +22,17 @@ fn all_of(pages: &[&SealedPage], reason: &str) -> HeldChoice {
     }
 }
 
-#[test]
-fn what_is_held_is_shown_to_its_chief_admitted_with_his_name_and_reaches_the_colleagues() {
-    let mut world = World::new();
+/// A phone that ended with an evening's visit and a change of an earlier one on it, both held; and a colleague's.
+struct Evening {
+    world: World,
+    other: Phone,
+    record: RecordId,
+    page: SealedPage,
+    second: SealedPage,
+}
+
+fn held() -> Evening {
+    let world = World::new();
     let (mut phone, mut other) = (world.phone("李警官", "officer"), world.phone("张警官", "officer"));
     let before = world.submitted_visit(&mut phone);
     world.sync(&mut phone, None);
@@ -31,53 +41,30 @@ fn what_is_held_is_shown_to_its_chief_admitted_with_his_name_and_reaches_the_col
     let rejected = phone.write(before, None, Edit::new().field("outcome", "no_answer"));
     let second = phone.seal(vec![rejected]);
     end(&world, &phone);
-    signed(&world, &phone, vec![page.clone(), second.clone()]).unwrap();
+    signed(&world, &phone, vec![page.clone(), second.clone()]).reply();
+    Evening {
+        world,
+        other,
+        record,
+        page,
+        second,
+    }
+}
+
+#[test]
+fn what_is_held_is_shown_to_its_chief_as_it_would_read_and_to_nobody_else() {
+    let Evening {
+        world,
+        other,
+        record,
+        page,
+        ..
+    } = held();
     assert!(
         world.station.record(&world.chief, record).unwrap().is_none(),
         "nothing is taken in of itself"
     );
 
-    is_shown(&world, record);
-    let stranger = colleague(&world, &other);
-    assert!(
-        world.station.quarantine(&stranger, true).unwrap().records.is_empty(),
-        "an officer sees none of it"
-    );
-    let choice = all_of(&[&page], "当晚的走访, 核实无误");
-    assert!(world.station.admit_held(&stranger, &choice).is_err());
-    assert!(
-        world.station.admit_held(&world.chief, &all_of(&[&page], " ")).is_err(),
-        "without a reason"
-    );
-
-    let told = world.station.admit_held(&world.chief, &choice).unwrap();
-    assert!(
-        told.iter().all(|line| line.state == "admitted" && line.code.is_none()),
-        "{told:?}"
-    );
-    assert_eq!(world.state(record), "submitted");
-    let opened = world.station.record(&world.chief, record).unwrap().unwrap();
-    let admitted = &opened.recovered[0];
-    assert_eq!(
-        (admitted.author.name.as_str(), admitted.admitted_by.as_ref().unwrap().user),
-        ("李警官", world.chief.user)
-    );
-    refuse_for_good(&world, &second);
-
-    world.sync(&mut other, None);
-    assert!(other.heard_of(record.as_bytes()), "it shows on the colleagues' phones");
-    assert_eq!(world.station.status().unwrap().recovered, 0, "it rests on no giver's word");
-    let dump = world.station.dump().unwrap();
-    let report = world.station.rebuild().unwrap();
-    assert_eq!(report.before, report.after);
-    assert_eq!(world.station.dump().unwrap(), dump);
-    assert!(world.station.verify_ledger().unwrap().holds());
-    world.reopen();
-    is_on_the_log(&world);
-}
-
-/// The evening as the chief sees it before he decides.
-fn is_shown(world: &World, record: RecordId) {
     let view = world.station.quarantine(&world.chief, false).unwrap();
     assert_eq!((view.records.len(), view.others.len()), (2, 0));
     let shown = &view.records[0];
@@ -101,19 +88,62 @@ fn is_shown(world: &World, record: RecordId) {
         ]
     );
     assert_eq!(shown.entries[0].author.name, "李警官");
+    let stranger = colleague(&world, &other);
+    assert!(
+        world.station.quarantine(&stranger, true).unwrap().records.is_empty(),
+        "an officer sees none of it"
+    );
+    assert!(world.station.admit_held(&stranger, &all_of(&[&page], REASON)).is_err());
+    assert!(
+        world.station.admit_held(&world.chief, &all_of(&[&page], " ")).is_err(),
+        "without a reason"
+    );
 }
 
-/// What is refused stays so, and is kept.
-fn refuse_for_good(world: &World, second: &SealedPage) {
+#[test]
+fn what_is_held_is_admitted_with_the_chiefs_name_and_reaches_the_colleagues() {
+    let Evening {
+        world,
+        mut other,
+        record,
+        page,
+        ..
+    } = held();
+    let told = world.station.admit_held(&world.chief, &all_of(&[&page], REASON)).unwrap();
+    assert!(
+        told.iter().all(|line| line.state == "admitted" && line.code.is_none()),
+        "{told:?}"
+    );
+    assert_eq!(world.state(record), "submitted");
+    let opened = world.station.record(&world.chief, record).unwrap().unwrap();
+    let admitted = &opened.recovered[0];
+    assert_eq!(
+        (admitted.author.name.as_str(), admitted.admitted_by.as_ref().unwrap().user),
+        ("李警官", world.chief.user)
+    );
+    world.sync(&mut other, None);
+    assert!(other.heard_of(record.as_bytes()), "it shows on the colleagues' phones");
+    assert_eq!(world.station.status().unwrap().recovered, 0, "it rests on no giver's word");
+    let dump = world.station.dump().unwrap();
+    let report = world.station.rebuild().unwrap();
+    assert_eq!(report.before, report.after);
+    assert_eq!(world.station.dump().unwrap(), dump);
+    assert!(world.station.verify_ledger().unwrap().holds());
+}
+
+#[test]
+fn what_was_refused_stays_and_every_decision_stands_in_the_log() {
+    let Evening { world, page, second, .. } = held();
+    world.station.admit_held(&world.chief, &all_of(&[&page], REASON)).unwrap();
     let told = world
         .station
-        .refuse_held(&world.chief, &all_of(&[second], "不是他写的"))
+        .refuse_held(&world.chief, &all_of(&[&second], "不是他写的"))
         .unwrap();
     assert_eq!(told[0].state, "refused");
     assert!(
         world
             .station
-            .admit_held(&world.chief, &all_of(&[second], "x"))
+            .admit_held(&world.chief, &all_of(&[&second], "x"))
             .unwrap()
             .is_empty(),
         "it is decided"
@@ -134,10 +164,7 @@ fn refuse_for_good(world: &World, second: &SealedPage) {
         Some("不是他写的"),
         "what was refused stays"
     );
-}
 
-/// Who ended, admitted and refused stands on the log, once, and why.
-fn is_on_the_log(world: &World) {
     let lines = world.station.store.read(|tx| tx.audit_from(1, 100)).unwrap();
     let said: Vec<&str> = lines
         .iter()
@@ -156,7 +183,7 @@ fn is_on_the_log(world: &World) {
             .unwrap()
             .reason
             .as_deref(),
-        Some("当晚的走访, 核实无误")
+        Some(REASON)
     );
 }
 
@@ -174,7 +201,7 @@ fn what_its_author_might_not_have_written_is_not_admitted_either() {
     let forged = phone.act(record, "approve", None);
     let page = phone.seal(vec![forged, vec![0x82, 0x18, 50, 0xa0], b"nonsense".to_vec()]);
     end(&world, &phone);
-    signed(&world, &phone, vec![page.clone()]).unwrap();
+    signed(&world, &phone, vec![page.clone()]).reply();
     let view = world.station.quarantine(&world.chief, false).unwrap();
     assert_eq!((view.records.len(), view.others.len()), (1, 2));
     let told = world.station.admit_held(&world.chief, &all_of(&[&page], "看看")).unwrap();
@@ -198,7 +225,7 @@ fn a_flood_of_an_ended_book_fills_its_own_bounds_and_nothing_else() {
     let (mut held, mut refused) = (0, Vec::new());
     for _ in 0..19 {
         let pages: Vec<SealedPage> = (0..10).map(|_| phone.seal(vec![large.clone()])).collect();
-        let reply = signed(&world, &phone, pages).unwrap().held.unwrap();
+        let reply = signed(&world, &phone, pages).reply().held.unwrap();
         held += reply.pages.len();
         refused.extend(reply.refused);
     }
@@ -206,7 +233,7 @@ fn a_flood_of_an_ended_book_fills_its_own_bounds_and_nothing_else() {
     assert!(!refused.is_empty() && refused.iter().all(|page| page.code == "full" && !page.text.is_empty()));
     let mut forged = phone.seal(vec![large]);
     forged.signature[5] ^= 1;
-    let reply = signed(&world, &phone, vec![forged]).unwrap().held.unwrap();
+    let reply = signed(&world, &phone, vec![forged]).reply().held.unwrap();
     assert_eq!(reply.refused[0].code, "page_signature");
     world.submitted_visit(&mut other);
     let bytes = std::fs::read(world.data().join("station.db")).unwrap();
@@ -262,7 +289,7 @@ fn a_parcel_of_a_book_that_has_ended_is_held_and_its_carrier_told() {
         .unwrap();
     assert!(told.iter().all(|line| line.state == "admitted"), "{told:?}");
     assert_eq!(world.state(record), "submitted");
-    let reply = signed(&world, &author, vec![page]).unwrap();
+    let reply = signed(&world, &author, vec![page]).reply();
     assert_eq!(reply.held.unwrap().pages.len(), 1, "and its own phone hears that it is held");
 }
 

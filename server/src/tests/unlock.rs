@@ -1,14 +1,12 @@
-//! Shares of phones' keys, unlock codes, custodians' keys and emergency notes, at a station in one process.
+//! Shares of phones' keys and unlock codes, at a station in one process.
 
 use beatbook_protocol::entry::{BookEndEvent, RegistryEvent};
 use beatbook_protocol::id::{BookId, UserId};
-use beatbook_protocol::note::{NoteContent, NoteFile};
 use beatbook_protocol::page::{BookKey, Signer};
 use beatbook_protocol::parcel::{SealingKey, SealingPublicKey};
-use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    ExchangeRequest, ExchangeResponse, KeyShare, LEASE_MS, NotesRequest, NotesResponse, Refusal, RefusalCode, UnlockRequest,
-    UnlockResponse, WIRE_VERSION, pack, read, share_name, unlock_message, unpack,
+    ExchangeRequest, ExchangeResponse, KeyShare, LEASE_MS, Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION,
+    pack, read, share_name, unlock_message, unpack,
 };
 
 use crate::registry::write_events;
@@ -59,7 +57,7 @@ fn code_of(world: &World, user: UserId) -> String {
     world.station.unlock_code(Some(&world.chief), user).unwrap().code
 }
 
-fn audit(world: &World) -> Vec<String> {
+pub(super) fn audit(world: &World) -> Vec<String> {
     let lines = world.station.store.read(|tx| tx.audit_from(1, 1_000)).unwrap();
     lines.into_iter().map(|line| line.what).collect()
 }
@@ -251,151 +249,15 @@ fn the_lease_is_told_when_the_phone_does_not_know_it() {
     assert_eq!(told(&world, &mut phone, Some(LEASE_MS)), Some(86_400_000));
 }
 
-pub(super) fn note(world: &World, phone: &Phone, text: &str, to: &[SealingKey]) -> Vec<u8> {
-    let content = NoteContent {
-        book: phone.book,
-        unit: world.unit,
-        text: text.into(),
-        at: UnixMillis(5),
-        place: None,
-        app: "test".into(),
-        nonce: [3; 16],
-    };
-    let to: Vec<_> = to.iter().map(SealingKey::public_key).collect();
-    NoteFile::seal(&content, &world.station.origin, Some(&phone.key), &to, &[4; 32]).unwrap()
-}
-
-fn bring(world: &World, token: &str, notes: Vec<Vec<u8>>) -> Result<NotesResponse, Refusal> {
-    let request = NotesRequest {
-        version: WIRE_VERSION,
-        notes: notes.into_iter().map(Into::into).collect(),
-        signed: None,
-    };
-    carry(world, Some(token), &request)
-}
-
-pub(super) fn carry(world: &World, token: Option<&str>, request: &NotesRequest) -> Result<NotesResponse, Refusal> {
-    let internal = |fault: String| Refusal::new(&RefusalCode::Internal, fault);
-    let packed = pack(request).map_err(|fault| internal(fault.to_string()))?;
-    let reply = world.station.take_notes(&packed, token)?;
-    let reply = unpack(&reply).map_err(|fault| internal(fault.to_string()))?;
-    read("notes", &reply).map_err(|fault| internal(fault.to_string()))
-}
-
 #[test]
-fn a_note_is_read_by_the_chief_of_the_unit_alone_and_that_is_on_the_log() {
+fn a_blocked_person_gets_no_share_whatever_his_code() {
     let world = World::new();
-    let phone = world.phone("李", "officer");
-    let sealing = || world.station.keys.sealing.clone();
-    let file = note(&world, &phone, "三号楼起火", &[sealing()]);
-    for _ in 0..2 {
-        let answers = bring(&world, &phone.enrolled.token, vec![file.clone()]).unwrap().answers;
-        assert!(answers[0].code.is_none(), "{answers:?}");
-    }
-    let page = world.station.notes(&world.chief, None).unwrap();
-    assert_eq!(page.notes.len(), 1, "the same note twice is one");
-    let seen = &page.notes[0];
-    assert_eq!(
-        (seen.text.as_deref(), seen.user, seen.is_signed),
-        (Some("三号楼起火"), phone.enrolled.user, true)
-    );
-    assert_eq!(audit(&world).iter().filter(|what| *what == "note.read").count(), 1);
-    for role in [
-        "officer",
-        "admin",
-        "auditor",
-        "supervisor",
-        "department",
-        "mediator",
-        "grid_worker",
-    ] {
-        let session = Session {
-            roles: vec![role.into()],
-            ..world.chief.clone()
-        };
-        assert!(world.station.notes(&session, None).is_err(), "{role}");
-    }
-    let elsewhere = world.station.add_unit(None, "别处", None).unwrap();
-    let session = Session {
-        unit: elsewhere,
-        ..world.chief.clone()
-    };
-    assert!(world.station.notes(&session, None).unwrap().notes.is_empty());
-    let database = std::fs::read(world.data().join("station.db-wal")).unwrap();
-    let words = "三号楼起火".as_bytes();
-    assert!(!database.windows(words.len()).any(|window| window == words));
-}
-
-#[test]
-fn each_wrong_note_gets_its_own_answer_and_stops_no_other() {
-    let world = World::new();
-    let (phone, other) = (world.phone("李", "officer"), world.phone("张", "officer"));
-    let sealing = || world.station.keys.sealing.clone();
-    let custodian = SealingKey::from_bytes(&[8; 32]);
-    let good = note(&world, &phone, "good", &[sealing()]);
-    let mut foreign = NoteFile::parse(&good).unwrap();
-    foreign.origin = "beatbook/other".into();
-    let foreign = [b"BBEMNOTE".to_vec(), beatbook_protocol::codec::to_bytes(&foreign)].concat();
-    let sent = vec![
-        b"BBEMNOTE no note".to_vec(),
-        note(&world, &other, "of another", &[sealing()]),
-        foreign,
-        note(&world, &phone, "for the custodian alone", &[custodian]),
-        good,
-    ];
-    let answers = bring(&world, &phone.enrolled.token, sent).unwrap().answers;
-    let codes: Vec<Option<&str>> = answers.iter().map(|answer| answer.code.as_deref()).collect();
-    let expected = [
-        Some("note_unreadable"),
-        Some("note_other_author"),
-        Some("note_other_station"),
-        None,
-        None,
-    ];
-    assert_eq!(codes, expected);
-    let texts: Vec<Option<String>> = world
-        .station
-        .notes(&world.chief, None)
-        .unwrap()
-        .notes
-        .into_iter()
-        .map(|note| note.text)
-        .collect();
-    assert_eq!(
-        texts,
-        [Some("good".to_owned()), None],
-        "what does not open here is shown as such"
-    );
-    assert_eq!(bring(&world, "no token", Vec::new()).unwrap_err().code, "sign_in");
-    let many = vec![vec![0; 8]; 33];
-    assert_eq!(bring(&world, &phone.enrolled.token, many).unwrap_err().code, "too_large");
-}
-
-#[test]
-fn custodians_keys_are_on_the_ledger_and_rebuild_to_the_same_rows() {
-    let world = World::new();
-    let pair = world.station.add_unit_key(world.unit, "王所长").unwrap();
-    assert!(world.station.add_unit_key(world.unit, "a\nb").is_err());
-    let secret = crate::unlock::open_note(b"", &pair.secret).unwrap_err().to_string();
-    assert!(secret.contains("no emergency note"), "{secret}");
-    let other = world.station.add_unit_key(world.unit, "副所长").unwrap();
-    world.station.end_unit_key(world.unit, &pair.key).unwrap();
-    assert!(world.station.end_unit_key(world.unit, &pair.key).is_err(), "it has ended");
-    let ended: Vec<(String, bool)> = world
-        .station
-        .unit_keys()
-        .unwrap()
-        .into_iter()
-        .map(|row| (row.key, row.ended))
-        .collect();
-    assert!(ended.contains(&(pair.key, true)) && ended.contains(&(other.key, false)));
-    let before = world.station.dump().unwrap();
-    let report = world.station.rebuild().unwrap();
-    assert_eq!(report.before, report.after);
-    assert_eq!(world.station.dump().unwrap(), before);
-    assert!(world.station.verify_ledger().unwrap().holds());
-    for byte in 0..8 {
-        let full = world.station.add_unit_key(world.unit, "x");
-        assert_eq!(full.is_ok(), byte < 7, "a note is sealed to eight custodians and the station");
-    }
+    let mut phone = world.phone("李", "officer");
+    hand_over(&world, &mut phone, &SHARE);
+    let code = code_of(&world, phone.enrolled.user);
+    let asked = request(&world, phone.book, &phone.key, &code, &SealingKey::from_bytes(&[1; 32]));
+    world.station.block(None, phone.enrolled.user, true).unwrap();
+    assert_eq!(ask(&world, &asked).unwrap_err().code(), RefusalCode::Blocked);
+    world.station.block(None, phone.enrolled.user, false).unwrap();
+    assert!(ask(&world, &asked).is_ok(), "his code was not used up");
 }

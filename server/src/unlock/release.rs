@@ -11,7 +11,7 @@ use beatbook_protocol::wire::{
 use super::share::COLUMN;
 use crate::audit::{self, Line};
 use crate::error::StationError;
-use crate::exchange::{refusal_of, refusal_of_codec};
+use crate::refused::{refusal_of, refusal_of_codec};
 use crate::registry::people::plain;
 use crate::registry::tokens;
 use crate::station::Station;
@@ -94,7 +94,12 @@ fn decide(
         let refusal = "the code is wrong, used or run out: ask the station for a new one";
         return Ok(Err(Refusal::new(&RefusalCode::Other("unlock_code".into()), refusal)));
     };
-    let (Some(row), Some(person)) = (tx.unlock_share(book.book)?, tx.user(book.user)?) else {
+    let person = tx.user(book.user)?;
+    if person.as_ref().is_some_and(|person| person.blocked) {
+        let refusal = "this person is blocked at the station: ask the chief";
+        return Ok(Err(Refusal::new(&RefusalCode::Blocked, refusal)));
+    }
+    let (Some(row), Some(person)) = (tx.unlock_share(book.book)?, person) else {
         let refusal = "the station keeps no share of this phone's key: only its PIN opens it";
         return Ok(Err(Refusal::new(&RefusalCode::Other("unlock_no_share".into()), refusal)));
     };

@@ -13,9 +13,8 @@ async fn colleague(desk: &Desk, role: &str) -> String {
     let units = desk.get("/api/v1/units").await.json();
     let body = json!({ "name": "某人", "roles": [role], "unit": units["units"][0]["unit"] });
     let user = post(desk, &chief, "/api/v1/users", &body).await.json()["user"].clone();
-    let path = format!("/api/v1/users/{}/token", user.as_str().unwrap());
-    let token = post(desk, &chief, &path, &json!({})).await.json();
-    format!("Bearer {}", token["token"].as_str().unwrap())
+    let user = user.as_str().unwrap().parse().unwrap();
+    format!("Bearer {}", desk.station.issue_token(None, user).unwrap())
 }
 
 #[tokio::test]

@@ -493,6 +493,7 @@ CREATE TABLE enrolment (
   fingerprint BLOB,
   digits TEXT,
   awaits INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
 
 -- What the station destroyed, so that nothing of it stays or comes back here. `document`: 0 the whole record, 1 its private document.
 -- `done`: 0 a patrol on it is still going on, 1 its rows are gone, 2 no page waits for an answer with any of it, 3 nothing of it is left in

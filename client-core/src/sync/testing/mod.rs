@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use beatbook_protocol::entry::{ActEntry, Entry, identity};
 use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{self, ExchangeRequest};
+use beatbook_protocol::wire::{self, ExchangeRequest, PageAnswer, Verdict, runs};
 pub(crate) use station::{Station, refuse};
 
 use super::{Budget, Enrolment, Step, StoreVault, SyncError, SyncMachine, SyncReport};
@@ -196,4 +196,15 @@ fn act(at: UnixMillis, comment: &str) -> Vec<u8> {
 /// What a request looks like to the one who wrote it.
 pub(crate) fn opened(request: &OutgoingRequest) -> ExchangeRequest {
     wire::read("request", &wire::unpack(&request.body).unwrap()).unwrap()
+}
+
+/// What the station answers to a page.
+fn answer(page: Hash, leaf: usize, verdicts: &[Verdict]) -> PageAnswer {
+    PageAnswer {
+        page,
+        leaf: Some(leaf as u64),
+        verdicts: runs(verdicts),
+        fault: None,
+        expected: None,
+    }
 }

@@ -21,7 +21,7 @@ use beatbook_protocol::wire::{
 };
 
 use super::holdings::record_of;
-use super::{act, opened};
+use super::{act, answer, opened};
 use crate::transport::{Outcome, OutgoingRequest};
 
 /// One leaf with what the station knows beside it.
@@ -391,15 +391,5 @@ pub(crate) fn refuse(refusal: &Refusal) -> Outcome {
     Outcome::Refused {
         status: refusal.code().http_status(),
         bytes: wire::pack(refusal).unwrap(),
-    }
-}
-
-fn answer(page: Hash, leaf: usize, verdicts: &[Verdict]) -> PageAnswer {
-    PageAnswer {
-        page,
-        leaf: Some(leaf as u64),
-        verdicts: runs(verdicts),
-        fault: None,
-        expected: None,
     }
 }
