@@ -76,10 +76,9 @@ enum State {
 
 impl std::fmt::Debug for SyncMachine<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SyncMachine")
-            .field("book", &self.book.book)
-            .field("report", &self.report)
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("SyncMachine");
+        shown.field("book", &self.book.book).field("report", &self.report);
+        shown.finish_non_exhaustive()
     }
 }
 
