@@ -27,7 +27,7 @@ pub struct OpenUser {
     cabinet: Arc<Cabinet>,
     /// What was last seen of time, so that no call needs the disk.
     time: Mutex<TimeMarks>,
-    _entered: Entered,
+    entered: Entered,
 }
 
 impl std::fmt::Debug for OpenUser {
@@ -55,7 +55,7 @@ impl OpenUser {
             key,
             cabinet,
             time: Mutex::new(time),
-            _entered: entered,
+            entered,
         };
         // Whatever a process left undone that died between an exchange and this. A full disk must not keep the officer out.
         if let Err(error) = open.contact() {
@@ -179,7 +179,7 @@ impl OpenUser {
 
     /// Out of his file for good: what is left of him is his core, his folder, and that nobody comes in meanwhile.
     pub(super) fn into_parts(self) -> (Core, Arc<Cabinet>, Entered) {
-        (self.core, self.cabinet, self._entered)
+        (self.core, self.cabinet, self.entered)
     }
 
     /// The key of the file, to look for it where it must not be.
