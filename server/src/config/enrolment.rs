@@ -35,7 +35,7 @@ pub struct EnrolmentSettings {
     /// What is asked of a phone's attestation [default: noted]
     #[arg(long, value_name = "RULE", env = "BEATBOOK_ATTESTATION")]
     pub attestation: Option<AttestationRule>,
-    /// The station's address as phones call it, for invitations: https://host[:port]
+    /// The station's address as phones call it, for invitations: `https://host[:port]`
     #[arg(long, value_name = "URL", env = "BEATBOOK_PUBLIC_ADDRESS")]
     pub public_address: Option<String>,
 }

@@ -9,7 +9,7 @@ pub enum Permission {
     SeeStation,
     /// To see units and people by name.
     SeeDirectory,
-    /// To read the records in scope, masked as [`super::sight`] says.
+    /// To read the records in scope, masked as `policy::sight` says.
     ReadRecords,
     /// To do acts on records, as their kind says which.
     Act,

@@ -2,6 +2,7 @@
 
 use beatbook_protocol::wire::Verdict;
 
+use super::at_rest::household;
 use crate::error::{ActError, StationError};
 use crate::station::{ActOrder, AuditFilter, ExportForm, GrantOrder, Reason, Session};
 use crate::testing::{World, code, visit};
@@ -88,6 +89,31 @@ fn phones_of_roles_without_records_are_sent_none_and_write_none() {
     assert!(supervisor.heard_of(record.as_bytes()));
     let opening = supervisor.write(world.record_id(), Some(world.unit), visit());
     assert_eq!(code(&world.verdicts(&mut supervisor, vec![opening])[0]), "forbidden");
+}
+
+#[test]
+fn of_all_bytes_that_a_roles_phone_receives_private_is_only_in_those_of_roles_that_write_such_records() {
+    let world = World::new();
+    let mut phone = world.phone("李警官", "officer");
+    household(&world, &mut phone, "FACT-NEEDLE", "PRIVATE-NEEDLE");
+    // Whether a phone of the role hears of the facts, and of what is private.
+    for (role, facts, private) in [
+        ("grid_worker", true, true),
+        ("officer", true, true),
+        ("mediator", true, true),
+        ("chief", true, true),
+        ("supervisor", true, false),
+        ("department", false, false),
+        ("auditor", false, false),
+        ("admin", false, false),
+    ] {
+        let mut other = world.phone("他", role);
+        for limit in [Some(3_000), None, None] {
+            world.sync(&mut other, limit);
+        }
+        let heard = (other.heard_of(b"FACT-NEEDLE"), other.heard_of(b"PRIVATE-NEEDLE"));
+        assert_eq!(heard, (facts, private), "{role}");
+    }
 }
 
 #[test]
