@@ -1,10 +1,12 @@
 //! The one door for an app: opens the file and hands each call to its room.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use beatbook_protocol::id::ActorId;
+use zeroize::Zeroize as _;
 
 use crate::capture::patrol::Recording;
 use crate::ended::is_being_shredded;
@@ -16,12 +18,27 @@ use crate::store::{Outcome, Store, StoreError, Tx, destroyed, ended, identity, o
 use crate::sync::APP;
 
 /// How a file is opened.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct OpenOptions {
     /// The file's 256-bit key; none leaves it plain.
     pub key: Option<[u8; 32]>,
     /// Quota in pages of 4 KiB.
     pub pages_max: Option<u32>,
+}
+
+impl fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenOptions")
+            .field("key", &self.key.as_ref().map(|_| ".."))
+            .field("pages_max", &self.pages_max)
+            .finish()
+    }
+}
+
+impl Drop for OpenOptions {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
 }
 
 /// A core, and what opening it met.
@@ -130,7 +147,8 @@ impl Core {
         self.is_over.store(true, Ordering::SeqCst);
     }
 
-    fn refuse_over(&self) -> Result<(), CoreError> {
+    /// Refuses once the book has ended.
+    pub(crate) fn refuse_over(&self) -> Result<(), CoreError> {
         if self.is_over.load(Ordering::SeqCst) {
             Err(CoreError::Ended)
         } else {

@@ -11,7 +11,9 @@ use beatbook_protocol::time::UnixMillis;
 pub trait Clock: Send + Sync {
     /// The wall clock, which may lie and jump.
     fn wall(&self) -> UnixMillis;
-    /// Milliseconds since the boot that [`Clock::boot`] names; never runs backwards.
+    /// Milliseconds since the boot that [`Clock::boot`] names; never runs backwards. A platform's clock that also counts while the device sleeps is
+    /// the one to take (Android: `SystemClock.elapsedRealtime`; Linux: `CLOCK_BOOTTIME`; iOS: `mach_continuous_time`). Time that is not counted
+    /// here counts for a lease by the wall clock alone.
     fn monotonic_ms(&self) -> u64;
     /// A number drawn at each boot, or at the start of the process where the platform hides the boot.
     fn boot(&self) -> u64;
@@ -130,7 +132,8 @@ impl fmt::Debug for Platform {
     }
 }
 
-/// The clocks and the randomness of the operating system.
+/// The clocks and the randomness of the operating system, for desktops and tests. Its monotonic clock may stand still while the device sleeps,
+/// and each start of the process is a boot to it: an app on a phone brings its own [`Clock`].
 #[derive(Debug, Clone, Copy)]
 pub struct SystemPlatform {
     boot: u64,

@@ -11,6 +11,8 @@ use super::*;
 use crate::store::blobs;
 use crate::transport::Verb;
 
+mod destroyed;
+
 #[test]
 fn what_is_attached_reads_back_after_a_restart_and_lies_encrypted() {
     let mut phone = enrolled();

@@ -165,10 +165,30 @@ impl Core {
         Ok((next.record, next.recorder.counts()))
     }
 
+    /// The book has ended: what was recorded of the track becomes part of the record, and nothing more is recorded. No act says that the
+    /// officer ended it, since he did not.
+    pub(crate) fn patrol_stop_past_end(&self) -> Result<(), CoreError> {
+        let mut kept = self.recorder();
+        let Some(mut next) = self.recording_past_end(&mut kept)? else {
+            return Ok(());
+        };
+        self.write_past_end(|records| {
+            cut(records, &mut next, true, Edit::new())?;
+            Ok::<_, Fault>(patrols::finish(records.tx())?)
+        })?;
+        *kept = None;
+        Ok(())
+    }
+
     /// The recording in memory; after a start of the process, the one that the file holds.
     fn recording(&self, kept: &mut Option<Recording>) -> Result<Option<Recording>, CoreError> {
-        if kept.is_none() && self.read(|tx| Ok(patrols::active(tx)?.is_some()))? {
-            *kept = self.write(|records| {
+        self.refuse_over()?;
+        self.recording_past_end(kept)
+    }
+
+    fn recording_past_end(&self, kept: &mut Option<Recording>) -> Result<Option<Recording>, CoreError> {
+        if kept.is_none() && self.read_past_end(|tx| Ok(patrols::active(tx)?.is_some()))? {
+            *kept = self.write_past_end(|records| {
                 let Some(row) = patrols::active(records.tx())? else {
                     return Ok(None);
                 };

@@ -70,17 +70,18 @@ impl<'u> NoteDelivery<'u> {
     /// Begins with what waits of a user whose book has ended.
     ///
     /// # Errors
-    /// Of the store, and when the book's key is gone.
+    /// Of the store, and of the keystore. Without the book's key, when that is lost, nothing is sent, and the notes stay.
     pub fn open_past_end(user: &'u OpenUser) -> Result<Self, NoteError> {
         let book = user
             .core_for_contact()
             .read_past_end(sync_state::own_book)
             .map_err(LockError::Core)?;
-        let sign = |book: OwnBook| {
-            let signer = user.keys().load(&book.key_handle).map_err(LockError::Sync)?;
-            Ok::<_, NoteError>((book, signer))
+        let sign = |book: OwnBook| match user.keys().load(&book.key_handle) {
+            Ok(signer) => Ok(Some((book, signer))),
+            Err(SyncError::KeyLost) => Ok(None),
+            Err(fault) => Err(LockError::Sync(fault)),
         };
-        let signs = book.map(sign).transpose()?;
+        let signs = book.map(sign).transpose()?.flatten();
         Ok(Self {
             user,
             token: None,

@@ -7,7 +7,7 @@ mod carry;
 mod tests;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::limits::EMERGENCY_NOTES_MAX;
@@ -83,16 +83,52 @@ impl Phone {
         keep(&cabinet, &cabinet.keys(), note)
     }
 
-    /// The notes of a user that wait, oldest first.
+    /// The notes of a user that wait, oldest first; also of one whose book has ended: then only a custodian can still take them.
     ///
     /// # Errors
     /// Of the disk.
     pub fn notes_waiting(&self, user: &LocalUser) -> Result<Vec<NoteWaiting>, NoteError> {
-        let cabinet = self.cabinet(user)?;
+        let (cabinet, _) = self.cabinet_or_parted(user)?;
         let mut notes = waiting(&cabinet, false)?;
         notes.extend(waiting(&cabinet, true)?);
         Ok(notes)
     }
+
+    /// A custodian has taken a copy of a note that will not reach the station: it goes from this phone. One that the station may still take
+    /// stays; tells whether it went.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn note_taken(&self, user: &LocalUser, note: &Hash) -> Result<bool, NoteError> {
+        let (cabinet, has_parted) = self.cabinet_or_parted(user)?;
+        let mut notes = waiting(&cabinet, true)?;
+        if has_parted {
+            notes.extend(waiting(&cabinet, false)?);
+        }
+        let Some(taken) = notes.iter().find(|waiting| waiting.note == *note) else {
+            return Ok(false);
+        };
+        fs::remove_file(&taken.path)?;
+        sync_dir(taken.path.parent().unwrap_or(&taken.path))?;
+        Ok(true)
+    }
+}
+
+/// Whether there is any note in a user's folder, also one whose name does not say when it was written.
+pub(crate) fn are_left(notes: &Path) -> std::io::Result<bool> {
+    for dir in [notes.to_owned(), notes.join(REFUSED)] {
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            if entry?.path().extension().is_some_and(|ending| ending == ENDING) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn keep(cabinet: &Cabinet, keys: &dyn KeyVault, note: &EmergencyNote) -> Result<Hash, NoteError> {

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use beatbook_protocol::wire::{self, WipedResponse};
+
 use super::note::{Farewelled, Note, NoteState};
 use super::shred::{Shredder, finish};
 use crate::sync::read_refusal;
@@ -57,12 +59,22 @@ impl Farewell {
         &self.note.said
     }
 
+    /// Whether nothing is left to be told: the station has the last word, or none could be signed for it.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        match self.note.state {
+            NoteState::Shredding => false,
+            NoteState::Shredded => self.note.said.is_unsigned,
+            NoteState::Told => true,
+        }
+    }
+
     /// Takes the note away: the station has the last word, and the user has read what happened. Before that it stays; tells whether it went.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn dismiss(self) -> Result<bool, FarewellFault> {
-        if self.note.state != NoteState::Told {
+        if !self.is_settled() {
             return Ok(false);
         }
         Note::remove(&self.database)?;
@@ -81,7 +93,7 @@ impl Farewell {
         }
     }
 
-    /// The last word for the station; none before the shredding is done, and once the station has it.
+    /// The last word for the station; none before the shredding is done, once the station has it, and where none could be signed.
     #[must_use]
     pub fn request(&self) -> Option<OutgoingRequest> {
         if self.note.state != NoteState::Shredded {
@@ -101,7 +113,10 @@ impl Farewell {
     /// When the note cannot be written.
     pub fn receive(&mut self, outcome: &Outcome) -> Result<(), FarewellFault> {
         let is_told = match outcome {
-            Outcome::Reply(_) => true,
+            // Whatever stands between may answer as well, and say nothing of a station's.
+            Outcome::Reply(packed) => wire::unpack(packed)
+                .and_then(|bytes| wire::read::<WipedResponse>("wiped", &bytes))
+                .is_ok(),
             // A station that does not know the book, or does not take the word, will not at any later time.
             Outcome::Refused { bytes, .. } => {
                 let refusal = read_refusal(bytes);

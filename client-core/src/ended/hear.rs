@@ -11,6 +11,9 @@ use crate::store::sync_state::OwnBook;
 use crate::store::{StoreError, Tx};
 use crate::sync::SyncError;
 
+/// The station's code for a page that it has no room for.
+const FULL: &str = "full";
+
 /// Takes an order in, with what came beside it.
 pub(crate) fn hear(
     core: &Core,
@@ -57,6 +60,12 @@ pub(super) fn check(book: &OwnBook, order: &WipeOrder, reply: &ExchangeResponse)
     }
 }
 
+/// How many of these pages the station has no room for.
+pub(super) fn without_room(reply: &ExchangeResponse) -> usize {
+    let refused = reply.held.iter().flat_map(|held| &held.refused);
+    refused.filter(|refused| refused.code == FULL).count()
+}
+
 /// Notes what of this phone's pages the station has; tells how many pages that settled.
 pub(super) fn settle(tx: &Tx<'_>, reply: &ExchangeResponse) -> Result<usize, StoreError> {
     let mut settled = 0;
@@ -71,8 +80,11 @@ pub(super) fn settle(tx: &Tx<'_>, reply: &ExchangeResponse) -> Result<usize, Sto
         }
         for refused in &held.refused {
             tracing::warn!(page = %refused.page, code = refused.code, text = refused.text, "the station does not hold a page");
-            ended::settle_page(tx, &refused.page, &refused.code)?;
-            settled += 1;
+            // Room can be made: such a page waits, as for a station that is not there.
+            if refused.code != FULL {
+                ended::settle_page(tx, &refused.page, &refused.code)?;
+                settled += 1;
+            }
         }
     }
     Ok(settled)

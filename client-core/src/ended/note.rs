@@ -1,8 +1,7 @@
 //! The note that stays where a file was: what was handed in and what went, so that the app can say what happened, and how far the shredding
 //! has come, so that a killed one goes on. Holds no record's content.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -11,6 +10,7 @@ use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::WipeReceipt;
 use serde::{Deserialize, Serialize};
 
+use crate::lock::{Fate, sync_dir, write_whole};
 use crate::store::beside;
 
 /// Ending of the note beside the database.
@@ -45,9 +45,12 @@ pub struct Farewelled {
     pub lost_blobs: u64,
     /// Drafts that went with it.
     pub lost_drafts: u64,
-    /// Emergency notes that the station has not: sealed as they are, they stay until this note goes.
+    /// Emergency notes that the station has not: sealed as they are, they stay until a custodian has them.
     #[serde(default)]
     pub left_notes: u64,
+    /// The book's key was lost: nothing could be handed in, and no last word signed, so that the station hears nothing of this.
+    #[serde(default)]
+    pub is_unsigned: bool,
 }
 
 impl Farewelled {
@@ -61,6 +64,7 @@ impl Farewelled {
             lost_blobs: receipt.lost_blobs,
             lost_drafts: receipt.lost_drafts,
             left_notes: receipt.left_notes.unwrap_or(0),
+            is_unsigned: false,
         }
     }
 }
@@ -70,18 +74,18 @@ impl Farewelled {
 pub(super) struct Note {
     pub(super) state: NoteState,
     pub(super) said: Farewelled,
-    /// The last word, packed, in base64; none once the station has it.
+    /// The last word, packed, in base64; none once the station has it, or when none could be signed.
     last_word: Option<String>,
     /// Where the vault holds keys that are still to be destroyed.
     pub(super) key_handles: Vec<String>,
 }
 
 impl Note {
-    pub(super) fn begin(said: Farewelled, packed: &[u8], key_handles: Vec<String>) -> Self {
+    pub(super) fn begin(said: Farewelled, packed: Option<&[u8]>, key_handles: Vec<String>) -> Self {
         Self {
             state: NoteState::Shredding,
             said,
-            last_word: Some(STANDARD.encode(packed)),
+            last_word: packed.map(|packed| STANDARD.encode(packed)),
             key_handles,
         }
     }
@@ -118,14 +122,8 @@ impl Note {
 
     /// Puts it there, whole or not at all; on the disk when this returns.
     pub(super) fn write(&self, database: &Path) -> std::io::Result<()> {
-        let (place, fresh) = (place(database), beside(database, ".ended.new"));
         let bytes = serde_json::to_vec(self).map_err(std::io::Error::from)?;
-        let mut file = File::create(&fresh)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&fresh, &place)?;
-        sync_folder(&place)
+        write_whole(&place(database), &bytes, &Fate::default())
     }
 }
 
@@ -135,6 +133,5 @@ fn place(database: &Path) -> PathBuf {
 
 /// Flushes the folder of a file, so that its new name survives a power cut.
 pub(super) fn sync_folder(file: &Path) -> std::io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    file.parent().map_or(Ok(()), sync_dir)
 }

@@ -11,7 +11,7 @@ use beatbook_protocol::wire::{
     self, Challenged, ExchangeRequest, ExchangeResponse, RefusalCode, WipeReceipt, WipedRequest, exchange_message,
 };
 
-use super::hear::{check, settle};
+use super::hear::{check, settle, without_room};
 use super::note::Farewelled;
 use crate::core::Core;
 use crate::error::CoreError;
@@ -29,6 +29,11 @@ const PATIENCE_MS: i64 = 24 * 60 * 60 * 1000;
 /// Failures in a row after which it is left to the next start.
 const FAILURES_MAX: u32 = 4;
 const BACKOFF_MS: i64 = 1_000;
+/// Why a phone keeps what its station would hold if it could.
+const NO_ROOM: &str = "the station has no room for all that this phone holds: tell the chief; what it does not have is kept here";
+/// Why a phone waits that can hand nothing in.
+const KEY_LOST: &str =
+    "the key of this phone's book is gone, and nothing can be handed in without it: tell the chief; after a day the phone parts";
 const BACKOFF_MS_MAX: i64 = 60_000;
 
 /// What the driver does next.
@@ -58,11 +63,12 @@ pub struct PartingReport {
     pub pages: u64,
 }
 
-/// What the phone says last, signed; the key that signed it may go now.
+/// What the phone says last, signed, if its key was there; it may go now.
 #[derive(Debug, Clone)]
 pub struct LastWord {
     pub(super) note: Farewelled,
-    pub(super) packed: Vec<u8>,
+    /// None where no key was left to sign it with.
+    pub(super) packed: Option<Vec<u8>>,
     pub(super) key_handles: Vec<String>,
 }
 
@@ -70,12 +76,15 @@ pub struct LastWord {
 pub struct Parting<'c> {
     core: &'c Core,
     book: OwnBook,
-    signer: Box<dyn Signer + Send>,
+    /// None once the keystore has lost the book's key.
+    signer: Option<Box<dyn Signer + Send>>,
     ended: EndedRow,
     state: State,
     failures: u32,
     report: PartingReport,
     left_notes: u64,
+    /// Pages that the station had no room for: of those that are not settled they are the first.
+    passed: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -100,13 +109,20 @@ impl<'c> Parting<'c> {
     /// Begins, or goes on; none when the book is written in.
     ///
     /// # Errors
-    /// When the file cannot be read, or the book's key is gone.
+    /// When the file cannot be read, or the keystore fails. A key that it has lost is no error: the phone waits, and parts unsigned.
     pub fn open(core: &'c Core, vault: &dyn KeyVault) -> Result<Option<Self>, SyncError> {
         let Some(ended) = core.read_past_end(ended::ended)? else {
             return Ok(None);
         };
         let book = core.read_past_end(sync_state::own_book)?.ok_or(SyncError::NotEnrolled)?;
-        let signer = vault.load(&book.key_handle)?;
+        let signer = match vault.load(&book.key_handle) {
+            Ok(signer) => Some(signer),
+            Err(SyncError::KeyLost) => {
+                tracing::warn!(book = %book.book, "the key of an ended book is gone: nothing of it can be handed in");
+                None
+            }
+            Err(fault) => return Err(fault),
+        };
         Ok(Some(Self {
             core,
             book,
@@ -116,6 +132,7 @@ impl<'c> Parting<'c> {
             failures: 0,
             report: PartingReport::default(),
             left_notes: 0,
+            passed: 0,
         }))
     }
 
@@ -128,8 +145,8 @@ impl<'c> Parting<'c> {
     /// Whether the station was waited for as long as this phone waits for it: then it parts with what it could not hand in.
     #[must_use]
     pub fn has_waited_enough(&self, now: UnixMillis) -> bool {
-        // A clock that was set back does not prolong the wait by more than once that time.
-        let is_in_good_hands = matches!(self.ended.why.as_str(), "retired" | "transferred");
+        // A clock that was set back does not prolong the wait by more than once that time. Without the key waiting longer brings nothing in.
+        let is_in_good_hands = matches!(self.ended.why.as_str(), "retired" | "transferred") && self.signer.is_some();
         let waited = now.since(self.ended.heard_at);
         !is_in_good_hands && !(-PATIENCE_MS..PATIENCE_MS).contains(&waited)
     }
@@ -145,6 +162,7 @@ impl<'c> Parting<'c> {
             self.state = State::Open;
         }
         if matches!(self.state, State::Open) {
+            self.stop_patrol();
             self.state = if self.has_waited_enough(now) {
                 State::Ready
             } else {
@@ -197,7 +215,8 @@ impl<'c> Parting<'c> {
                     .filter(|_| signature.is_none() && refusal.code == RefusalCode::SignIn.as_str())
                 {
                     Some(challenge) => {
-                        let signature = self.signer.sign(&exchange_message(&challenge, &packed))?;
+                        let signer = self.signer.as_ref().ok_or(SyncError::KeyLost)?;
+                        let signature = signer.sign(&exchange_message(&challenge, &packed))?;
                         let challenged = Challenged { challenge, signature };
                         let signature = Some(STANDARD.encode(codec::to_bytes(&challenged)));
                         self.state = State::Asked { packed, signature };
@@ -215,7 +234,8 @@ impl<'c> Parting<'c> {
         self.report
     }
 
-    /// The last word, signed by the book's key. Call it once the parting is ready, and shred then.
+    /// The last word, signed by the book's key; unsigned, and for the note alone, where that is lost. Call it once the parting is ready, and
+    /// shred then.
     ///
     /// # Errors
     /// When the key does not sign, or of the store.
@@ -234,27 +254,48 @@ impl<'c> Parting<'c> {
             lost_drafts: leavings.lost_drafts,
             left_notes: Some(self.left_notes).filter(|left| *left > 0),
         };
-        let said = WipedRequest::sign(&receipt, &self.book.origin, self.signer.as_ref())?;
+        let sign = |signer: &(dyn Signer + Send)| {
+            let said = WipedRequest::sign(&receipt, &self.book.origin, signer)?;
+            Ok::<_, SyncError>(wire::pack(&said).map_err(|fault| CoreError::Internal(fault.to_string()))?)
+        };
+        let packed = self.signer.as_deref().map(sign).transpose()?;
         Ok(LastWord {
-            note: Farewelled::of(&receipt),
-            packed: wire::pack(&said).map_err(|fault| CoreError::Internal(fault.to_string()))?,
+            note: Farewelled {
+                is_unsigned: packed.is_none(),
+                ..Farewelled::of(&receipt)
+            },
+            packed,
             key_handles,
         })
     }
 
+    /// A track that cannot become part of its record is counted as lost; all else is handed in.
+    fn stop_patrol(&self) {
+        if let Err(error) = self.core.patrol_stop_past_end() {
+            tracing::warn!(%error, "the track of the patrol that was going on could not be written into its record");
+        }
+    }
+
     fn ask(&mut self, now: UnixMillis) -> Result<State, SyncError> {
+        let Some(signer) = &self.signer else {
+            return Ok(State::Later(WaitReason::Station(KEY_LOST.to_owned())));
+        };
         self.core.write_past_end(|records| outbox::release(records.tx()))?;
-        seal(self.core, &self.book, self.signer.as_ref(), now)?;
+        seal(self.core, &self.book, signer.as_ref(), now)?;
         let bytes_max = Budget::default().bytes_up_max;
         let (pages, life, cursor) = self.core.read_past_end(|tx| {
             Ok((
-                pages::to_send(tx, EXCHANGE_PAGES_MAX, bytes_max)?,
+                pages::to_send_after(tx, self.passed, EXCHANGE_PAGES_MAX, bytes_max)?,
                 pages::incarnation(tx)?,
                 sync_state::exchanged(tx)?.cursor,
             ))
         })?;
         let Some((incarnation, _)) = life.filter(|_| !pages.is_empty()) else {
-            return Ok(State::Ready);
+            return Ok(if self.passed == 0 {
+                State::Ready
+            } else {
+                State::Later(WaitReason::Station(NO_ROOM.to_owned()))
+            });
         };
         let request = ExchangeRequest {
             pages,
@@ -278,8 +319,10 @@ impl<'c> Parting<'c> {
             .ok_or_else(|| SyncError::Reply("this book has ended, and yet the station answers as if it had not".to_owned()))?;
         check(&self.book, order, &reply)?;
         let settled = self.core.write_past_end(|records| settle(records.tx(), &reply))?;
+        let passed = without_room(&reply);
         self.report.pages += settled as u64;
-        if settled == 0 {
+        self.passed += passed;
+        if settled + passed == 0 {
             self.retry(now, WaitReason::NoProgress);
         } else {
             self.failures = 0;

@@ -62,7 +62,7 @@ pub(crate) fn shred_watched(
     goes_on: &mut dyn FnMut(&'static str) -> bool,
 ) -> Result<Farewell, FarewellFault> {
     let database = core.file().to_owned();
-    let note = Note::begin(word.note, &word.packed, word.key_handles);
+    let note = Note::begin(word.note, word.packed.as_deref(), word.key_handles);
     note.write(&database)?;
     if !goes_on("note written") {
         return Err(FarewellFault::Stopped);

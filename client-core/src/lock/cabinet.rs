@@ -251,9 +251,14 @@ impl Cabinet {
         Ok(self.read::<PartWrap>(name)?.map(|wrap| wrap.share))
     }
 
+    /// Deletes the vault's key of a wrap: it and every copy of it open nothing any more.
+    pub(super) fn forget_part_key(&self, name: &str) -> Result<(), LockError> {
+        Ok(self.vault.forget(&self.vault_key(name))?)
+    }
+
     /// Takes a wrap away, its key first.
     pub(super) fn drop_part(&self, name: &str) -> Result<(), LockError> {
-        self.vault.forget(&self.vault_key(name))?;
+        self.forget_part_key(name)?;
         Ok(self.shelf.remove(name)?)
     }
 

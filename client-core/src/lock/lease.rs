@@ -3,11 +3,15 @@
 //!
 //! Within one start of the phone the monotonic clock cannot be set; across a restart there is only the wall clock, and the highest time that it
 //! ever showed. What went by is the greater of both. A phone that lay switched off, and whose clock was then set to just after it was
-//! last seen, hides the time that it was off: no program on it can know better. The time that it is on counts in any case.
+//! last seen, hides the time that it was off: no program on it can know better. The time that it is on counts in any case. A phone whose monotonic
+//! clock stands still in its sleep is off in this sense while it sleeps: its wall clock counts that time, unless somebody sets it back
+//! before the phone's app looks at it. A wall clock that runs ahead always ends a lease earlier, and never later.
 
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::LEASE_MS;
 use serde::{Deserialize, Serialize};
+
+use crate::store::AHEAD_MS_MAX;
 
 /// The shortest and the longest lease that a station may ask for.
 const LEASE_MS_RANGE: std::ops::RangeInclusive<u64> = 60 * 60 * 1000..=90 * 24 * 60 * 60 * 1000;
@@ -127,21 +131,34 @@ impl TimeMarks {
         self.monotonic_ms = now.monotonic_ms;
     }
 
-    /// The station was heard, at a moment of this phone's clocks. An answer that is not newer than the last extends nothing.
+    /// The station was heard, at a moment of this phone's clocks. An answer that is not newer than the last extends nothing, unless the last was
+    /// said under a clock that was far ahead of whatever this phone showed since: such a one, set right, must not end the lease for good. The
+    /// same answer never counts twice.
     pub(super) fn contact(&mut self, station_time: UnixMillis, lease_ms: u64, at: Moment, now: Moment) -> bool {
         self.observe(now);
-        if station_time.0 <= self.station_time {
+        let was_ahead = self.station_time > self.wall_max.saturating_add(AHEAD_MS_MAX);
+        if station_time.0 == self.station_time || (station_time.0 < self.station_time && !was_ahead) {
             return false;
         }
         let mut since = Self::begin(at);
         since.observe(now);
         self.station_time = station_time.0;
-        self.lease_ms = lease_ms.clamp(*LEASE_MS_RANGE.start(), *LEASE_MS_RANGE.end());
+        self.last_for(lease_ms);
         // What went by since counts; what a wrong clock had shown before the contact does not.
         self.contact_at_ms = self.elapsed_ms.saturating_sub(since.elapsed_ms);
         self.wall_max = since.wall_max;
         self.is_doubtful = since.is_doubtful;
         true
+    }
+
+    /// How long a lease lasts, as the station told it last.
+    pub(super) const fn lease_ms(&self) -> u64 {
+        self.lease_ms
+    }
+
+    /// A lease lasts as long as the station said; it ends by when the station was heard, as before.
+    pub(super) fn last_for(&mut self, lease_ms: u64) {
+        self.lease_ms = lease_ms.clamp(*LEASE_MS_RANGE.start(), *LEASE_MS_RANGE.end());
     }
 
     /// How the lease stands by what was seen last.

@@ -44,7 +44,7 @@ pub use vault::{DeviceVault, Gate, VaultError};
 pub use wrap::PinCost;
 
 pub(crate) use cabinet::Cabinet;
-pub(crate) use shelf::{sync_dir, write_whole};
+pub(crate) use shelf::{Fate, sync_dir, write_whole};
 
 /// Whether a PIN or passphrase could be taken, to say so while it is typed.
 ///

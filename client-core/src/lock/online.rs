@@ -3,9 +3,7 @@
 
 use beatbook_protocol::ledger::StationPublicKey;
 use beatbook_protocol::parcel::SealingKey;
-use beatbook_protocol::wire::{
-    self, LEASE_MS, Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, unlock_message,
-};
+use beatbook_protocol::wire::{self, Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, unlock_message};
 use zeroize::Zeroizing;
 
 use super::cabinet::{Cabinet, ONLINE, ONLINE_NEXT};
@@ -102,6 +100,7 @@ impl Phone {
         };
         let cabinet = self.cabinet(&unlock.user)?;
         let entered = cabinet.enter()?;
+        let mut knows_lease = false;
         let key = {
             let _hand = cabinet.hand();
             let (response, share) = unlock.open(&packed)?;
@@ -110,8 +109,10 @@ impl Phone {
             let mut time = TimeMarks::begin(now);
             if let Some(before) = Ward::read(&cabinet.shelf, cabinet.vault.as_ref(), &cabinet.user)? {
                 time = before.time;
+                knows_lease = true;
             }
-            time.contact(response.server_time, LEASE_MS, now, now);
+            let lease_ms = time.lease_ms();
+            time.contact(response.server_time, lease_ms, now, now);
             time.pin_at_ms = time.elapsed_ms;
             // The PIN first: a phone that dies between the two still knows that the tries are used, and asks the station again.
             cabinet.put_pin(new_pin, self.cost(), &key)?;
@@ -121,6 +122,13 @@ impl Phone {
             key
         };
         let open = OpenUser::open(cabinet, entered, key)?;
+        // Of a book that has ended nothing is renewed: he comes in to part.
+        if open.core_for_contact().refuse_over().is_err() {
+            return Ok(open);
+        }
+        if !knows_lease {
+            open.take_lease_over()?;
+        }
         // The share was out of the station's hands: the next exchange brings it another, and this one opens nothing any more then.
         open.renew_share()?;
         open.contact()?;

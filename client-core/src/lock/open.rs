@@ -200,6 +200,19 @@ impl OpenUser {
         self.put_share_wrap(ONLINE_NEXT, &share)
     }
 
+    /// The lease lasts as long as the station said last, where the ward no longer knew.
+    pub(super) fn take_lease_over(&self) -> Result<(), LockError> {
+        let Some(word) = self.core.read(lock::word)? else {
+            return Ok(());
+        };
+        let _hand = self.cabinet.hand();
+        let mut ward = self.cabinet.ward()?;
+        ward.time.last_for(word.lease_ms);
+        self.cabinet.put_ward(&mut ward)?;
+        *self.time.lock().unwrap_or_else(PoisonError::into_inner) = ward.time;
+        Ok(())
+    }
+
     /// Sees to the wrap by the station's share: made with the share, and good from when the station has said that it keeps it. A share
     /// leaves this phone as soon as that is so.
     fn settle_share(&self, own: Option<OwnShare>, ward: &mut Ward) -> Result<bool, LockError> {
@@ -229,7 +242,15 @@ impl OpenUser {
             }
             return Ok(false);
         }
-        self.put_share_wrap(ONLINE, share)?;
+        if !is_wrapped(ONLINE) {
+            // Under a new key of the vault, so that no copy of the wrap before opens by a share that was shown outside the station. While the old
+            // key is gone and the wrap not there, the other one opens.
+            if !is_wrapped(ONLINE_NEXT) {
+                self.put_share_wrap(ONLINE_NEXT, share)?;
+            }
+            self.cabinet.forget_part_key(ONLINE)?;
+            self.put_share_wrap(ONLINE, share)?;
+        }
         if !ward.has_share {
             ward.has_share = true;
             self.cabinet.put_ward(ward)?;

@@ -8,7 +8,8 @@ use super::error::LockError;
 use super::open::OpenUser;
 use super::phone::{LocalUser, Phone};
 use crate::core::Core;
-use crate::ended::{Farewell, FarewellFault, LastWord, NoteState, Shredder, shred};
+use crate::emergency::are_left;
+use crate::ended::{Farewell, FarewellFault, LastWord, Shredder, shred};
 
 /// What is left of a user whose book has ended: he is in no list of users any more.
 #[derive(Debug, Clone)]
@@ -72,24 +73,26 @@ impl Phone {
         found.filter_map(Result::transpose).collect()
     }
 
-    /// Takes away what is left of a user, emergency notes that the station would not have too, once the station has the last word and whoever
-    /// holds the phone has read what happened. Before that it stays; tells whether it went.
+    /// Takes away what is left of a user, once the station has the last word, whoever holds the phone has read what happened, and the custodians
+    /// have the emergency notes that the station has not ([`Phone::notes_waiting`], [`Phone::note_taken`]). Before that it stays; tells
+    /// whether it went.
     ///
     /// # Errors
     /// When there is no such user, or it cannot be removed; called again, or at the next start, it goes on.
     pub fn dismiss(&self, user: &LocalUser) -> Result<bool, LockError> {
         let cabinet = self.parted().get(user).cloned().ok_or(LockError::NoSuchUser)?;
         let is_told = match Farewell::find(&cabinet.database()) {
-            Ok(Some(farewell)) => farewell.state() == NoteState::Told,
+            Ok(Some(farewell)) => farewell.is_settled(),
             // A removal that failed half way.
             Ok(None) => true,
             Err(fault) => return Err(LockError::Files(std::io::Error::other(fault))),
         };
-        if is_told {
+        let goes = is_told && !are_left(&cabinet.notes())?;
+        if goes {
             self.remove(&cabinet)?;
             self.parted().remove(user);
         }
-        Ok(is_told)
+        Ok(goes)
     }
 }
 

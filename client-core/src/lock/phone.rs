@@ -73,7 +73,7 @@ impl Phone {
     /// Opens the folder of all users, or makes it. The vault must be this phone's each time.
     ///
     /// # Errors
-    /// When the folder cannot be read, or the keystore fails.
+    /// When the folder of all users cannot be read. What is wrong with one user's is met when he comes in.
     pub fn open(dir: &Path, vault: Arc<dyn DeviceVault>, platform: Platform) -> Result<Self, LockError> {
         Self::open_under(dir, vault, platform, Fate::default())
     }
@@ -95,21 +95,30 @@ impl Phone {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 continue;
             };
-            if let Some(user) = name.strip_suffix(MAKING).or_else(|| name.strip_suffix(GOING)) {
-                phone.cabinet_at(user.to_owned(), path.clone())?.shred_keys()?;
-                fs::remove_dir_all(&path)?;
-            } else if path.is_dir() {
-                let cabinet = Arc::new(phone.cabinet_at(name.to_owned(), path.clone())?);
-                if cabinet.has_parted() {
-                    cabinet.go_on_parting();
-                    phone.set_apart(&cabinet);
-                } else {
-                    cabinet.tidy()?;
-                    phone.add(cabinet.local_user(), cabinet);
-                }
+            // What is wrong with one user's folder keeps no other one out; the next start tries again.
+            if let Err(error) = phone.take_up(name, &path) {
+                tracing::warn!(%error, folder = name, "a user's folder is not in order");
             }
         }
         Ok(phone)
+    }
+
+    /// Takes up what one folder says of a user: he is there, has parted, or was being made or shredded when the process died.
+    fn take_up(&self, name: &str, path: &Path) -> Result<(), LockError> {
+        if let Some(user) = name.strip_suffix(MAKING).or_else(|| name.strip_suffix(GOING)) {
+            self.cabinet_at(user.to_owned(), path.to_owned())?.shred_keys()?;
+            fs::remove_dir_all(path)?;
+        } else if path.is_dir() {
+            let cabinet = Arc::new(self.cabinet_at(name.to_owned(), path.to_owned())?);
+            if cabinet.has_parted() {
+                cabinet.go_on_parting();
+                self.set_apart(&cabinet);
+            } else {
+                self.add(cabinet.local_user(), Arc::clone(&cabinet));
+                cabinet.tidy()?;
+            }
+        }
+        Ok(())
     }
 
     /// The same phone, whose new PINs cost this much to try.
@@ -252,11 +261,18 @@ impl Phone {
     /// not have of his work is lost with them: only an order of the station, or the user who was told so, may lead here.
     ///
     /// # Errors
-    /// When he is in, or keys or files could not be deleted; called again it goes on.
+    /// When he is in, or keys or files could not be deleted; called again, or at the next start, it goes on.
     pub fn shred(&self, user: &LocalUser) -> Result<(), LockError> {
         let cabinet = self.cabinet(user)?;
         let _entered = cabinet.enter()?;
-        cabinet.shred_keys()?;
+        // Out of his place first: killed anywhere after that, the next start goes on, and no half of him is taken for a user.
+        let going = self.dir.join(format!("{}{GOING}", cabinet.user));
+        if cabinet.dir.exists() {
+            cabinet.fate().step()?;
+            fs::rename(&cabinet.dir, &going)?;
+            sync_dir(&self.dir)?;
+        }
+        self.cabinet_at(cabinet.user.clone(), going)?.shred_keys()?;
         self.remove(&cabinet)?;
         self.cabinets.lock().unwrap_or_else(PoisonError::into_inner).remove(user);
         Ok(())
@@ -296,6 +312,14 @@ impl Phone {
     pub(crate) fn cabinet(&self, user: &LocalUser) -> Result<Arc<Cabinet>, LockError> {
         let cabinets = self.cabinets.lock().unwrap_or_else(PoisonError::into_inner);
         cabinets.get(user).cloned().ok_or(LockError::NoSuchUser)
+    }
+
+    /// A user's folder, and whether his book has ended.
+    pub(crate) fn cabinet_or_parted(&self, user: &LocalUser) -> Result<(Arc<Cabinet>, bool), LockError> {
+        match self.parted().get(user) {
+            Some(cabinet) => Ok((Arc::clone(cabinet), true)),
+            None => Ok((self.cabinet(user)?, false)),
+        }
     }
 
     fn cabinet_at(&self, name: String, dir: PathBuf) -> Result<Cabinet, LockError> {

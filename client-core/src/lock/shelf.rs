@@ -11,6 +11,7 @@ use std::sync::{
 };
 
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 const MAGIC: &[u8; 8] = b"BBSHELF1";
 const HASH_BYTES: usize = 32;
@@ -56,7 +57,7 @@ impl Fate {
         self.left.as_ref().map_or(0, |left| left.load(Ordering::SeqCst))
     }
 
-    fn step(&self) -> io::Result<()> {
+    pub(super) fn step(&self) -> io::Result<()> {
         #[cfg(test)]
         if let Some(left) = &self.left
             && left.fetch_sub(1, Ordering::SeqCst) <= 0
@@ -105,7 +106,7 @@ impl Shelf {
         let copies = [self.copy(name, COPIES[0])?, self.copy(name, COPIES[1])?];
         let is_there = copies.iter().any(|copy| !matches!(copy, Copy::Missing));
         match copies.into_iter().filter_map(Copy::whole).max_by_key(|(number, _)| *number) {
-            Some((_, bytes)) => Ok(Some(bytes)),
+            Some((_, mut bytes)) => Ok(Some(std::mem::take(&mut *bytes))),
             None if is_there => Err(io::Error::new(io::ErrorKind::InvalidData, name.to_owned())),
             None => Ok(None),
         }
@@ -148,7 +149,7 @@ impl Shelf {
     fn put_once(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let numbers = [self.copy(name, COPIES[0])?.number(), self.copy(name, COPIES[1])?.number()];
         let next = numbers.iter().flatten().max().map_or(1, |newest| newest + 1);
-        let mut whole = Vec::with_capacity(MAGIC.len() + 8 + bytes.len() + HASH_BYTES);
+        let mut whole = Zeroizing::new(Vec::with_capacity(MAGIC.len() + 8 + bytes.len() + HASH_BYTES));
         whole.extend_from_slice(MAGIC);
         whole.extend_from_slice(&u64::to_be_bytes(next));
         whole.extend_from_slice(bytes);
@@ -195,7 +196,7 @@ impl Shelf {
 
     fn copy(&self, name: &str, copy: &str) -> io::Result<Copy> {
         match fs::read(self.path(name, copy)) {
-            Ok(bytes) => Ok(Copy::of(&bytes)),
+            Ok(bytes) => Ok(Copy::of(&Zeroizing::new(bytes))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Copy::Missing),
             Err(error) => Err(error),
         }
@@ -206,7 +207,8 @@ impl Shelf {
 enum Copy {
     Missing,
     Torn,
-    Whole(u64, Vec<u8>),
+    /// Its number, and what it says: of a software vault that is keys.
+    Whole(u64, Zeroizing<Vec<u8>>),
 }
 
 impl Copy {
@@ -217,7 +219,7 @@ impl Copy {
         let number = said.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<8>());
         match number {
             Some((number, rest)) if Sha256::digest(said).as_slice() == hash => {
-                Self::Whole(u64::from_be_bytes(*number), rest.to_vec())
+                Self::Whole(u64::from_be_bytes(*number), Zeroizing::new(rest.to_vec()))
             }
             _ => Self::Torn,
         }
@@ -230,7 +232,7 @@ impl Copy {
         }
     }
 
-    fn whole(self) -> Option<(u64, Vec<u8>)> {
+    fn whole(self) -> Option<(u64, Zeroizing<Vec<u8>>)> {
         match self {
             Self::Whole(number, bytes) => Some((number, bytes)),
             Self::Missing | Self::Torn => None,
@@ -267,8 +269,9 @@ fn private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Flushes a folder's own entries, where the system knows that.
+/// Flushes a folder's own entries, where the system knows that. The folder of a bare file name is the present one.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     #[cfg(unix)]
     File::open(dir)?.sync_all()?;
     #[cfg(not(unix))]

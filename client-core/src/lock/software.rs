@@ -18,6 +18,9 @@ use crate::platform::Randomness;
 const FILE: &str = "vault";
 const DOMAIN: &[u8] = b"beatbook/vault/1\0";
 
+/// Bytes of a line beside the name: 32 bytes in base64, a tab, a line end.
+const KEY_LINE_BYTES: usize = 46;
+
 type Keys = BTreeMap<String, Zeroizing<[u8; 32]>>;
 
 /// Keys in a file that only its owner may read.
@@ -63,7 +66,9 @@ impl SoftwareVault {
 
     /// Puts the keys on the disk, and only then into this process.
     fn keep(&self, held: &mut Keys, keys: Keys) -> Result<(), VaultError> {
-        let mut text = Zeroizing::new(String::new());
+        // Long enough from the beginning: a text that grows leaves its older places as they were.
+        let bytes: usize = keys.keys().map(|name| name.len() + KEY_LINE_BYTES).sum();
+        let mut text = Zeroizing::new(String::with_capacity(bytes));
         for (name, key) in &keys {
             let mut encoded = STANDARD.encode(key.as_slice());
             text.push_str(name);

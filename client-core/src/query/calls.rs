@@ -9,7 +9,6 @@ use super::types::{CameBack, ConflictView, Filter, HistoryView, PostingView, Rec
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::office::Posting;
-use crate::record;
 use crate::store::write::{ActDone, ActOrder, Seen};
 use crate::store::{lists, registry, returns, views};
 
@@ -77,7 +76,7 @@ impl Core {
     /// # Errors
     /// As [`Core::edit`], and when the place takes no plain value.
     pub fn settle(&self, record: RecordId, path: &FieldPath, value: &Value, version: Option<&str>) -> Result<bool, CoreError> {
-        let edit = record::edit_of_path(path, value).ok_or_else(|| CoreError::InvalidInput {
+        let edit = Edit::at(path, value).ok_or_else(|| CoreError::InvalidInput {
             field: path.to_string(),
             why: "a value of another sort stands here".into(),
         })?;

@@ -6,5 +6,5 @@ mod split;
 mod title;
 
 pub(crate) use course::{Course, Step};
-pub(crate) use split::{edit_of_path, is_empty, parts, paths, pick};
+pub(crate) use split::{is_empty, parts, paths, pick};
 pub(crate) use title::{search_text, title};

@@ -43,35 +43,6 @@ pub(crate) fn is_empty(edit: &Edit) -> bool {
         }
 }
 
-/// The edit that writes one value at a place; none where a place takes no plain value.
-pub(crate) fn edit_of_path(path: &FieldPath, value: &Value) -> Option<Edit> {
-    let mut edit = Edit::new();
-    match path {
-        FieldPath::Field(code) => edit = edit.field(code, value.clone()),
-        FieldPath::Item { list, item, field } if field == REMOVED => {
-            let Value::Bool(removed) = value else { return None };
-            edit.items.push(ItemEdit {
-                list: list.clone(),
-                item: *item,
-                fields: BTreeMap::new(),
-                removed: Some(*removed),
-            });
-        }
-        FieldPath::Item { list, item, field } => {
-            let fields = BTreeMap::from([(field.clone(), value.clone())]);
-            edit.items.push(ItemEdit {
-                list: list.clone(),
-                item: *item,
-                fields,
-                removed: None,
-            });
-        }
-        FieldPath::Note(code) => edit = edit.note(code, value.as_text()?),
-        FieldPath::Segment(_) | FieldPath::File { .. } => return None,
-    }
-    Some(edit)
-}
-
 /// The edit that writes again what these facts say at these places.
 pub(crate) fn pick<'p>(facts: &Facts, paths: impl IntoIterator<Item = &'p FieldPath>) -> Edit {
     let mut edit = Edit::new();

@@ -8,7 +8,7 @@ use beatbook_protocol::time::UnixMillis;
 use rusqlite::{OptionalExtension, Row};
 
 use super::{StoreError, Tx};
-pub(crate) use files::{files, leave, named, put_files, release};
+pub(crate) use files::{files, give_up, give_up_unnamed, leave, named, put_files, release};
 
 /// A blob as this phone knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,17 +4,19 @@
 //! A page that waits for its answer is sent as it was signed, and what the station refuses of it goes then. A page that was answered stays
 //! with its numbers and without those bytes; were the station restored to before it, the rest of it goes into a new page.
 
-use beatbook_protocol::document::{FieldPath, Said};
+use beatbook_protocol::document::{Edit, FieldPath, REMOVED, Said};
 use beatbook_protocol::entry::Entry;
+use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{Hash, RecordId};
-use beatbook_protocol::kind::DocumentName;
+use beatbook_protocol::kind::{CheckedKind, DocumentName};
 use beatbook_protocol::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 use super::records::Records;
 use super::rows::code_of;
-use super::{StoreError, Tx, blobs, patrols, returns, views};
+use super::{StoreError, Tx, blobs, drafts, patrols, returns, views};
 use crate::query::{RefusedEntry, RefusedWhat};
+use crate::record;
 
 /// The station's codes for what comes of a record that it destroyed.
 pub(crate) const DESTROYED: &str = "destroyed";
@@ -69,9 +71,7 @@ impl Records<'_> {
                          WHERE record = ?1",
                     )?
                     .execute([record.as_bytes()])?;
-                self.tx
-                    .prepare_cached("DELETE FROM blob_outbox WHERE record = ?1")?
-                    .execute([record.as_bytes()])?;
+                blobs::give_up(self.tx, record)?;
                 self.drop_record(record)?;
             }
             self.tx
@@ -105,6 +105,9 @@ impl Records<'_> {
             (DESTROYED, "the record was destroyed before this reached the station")
         };
         let mut count = 0;
+        if private_only {
+            count += self.strand_drafts(record, &kind)?;
+        }
         for (entry, at, act) in own_work(self.tx, record, private_only)? {
             let what = match act.map(|bytes| Entry::parse(&bytes)).transpose()? {
                 Some(Entry::Act(act)) => Kept::Act {
@@ -114,16 +117,51 @@ impl Records<'_> {
                 Some(_) => continue,
                 None => Kept::Values(returns::values_of(self.tx, &self.pen.office, &entry)?),
             };
-            let what = serde_json::to_string(&what).map_err(|error| StoreError::Damaged(error.to_string()))?;
-            self.tx
-                .prepare_cached(
-                    "INSERT INTO stranded (entry, record, kind, code, text, at, what) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                     ON CONFLICT DO NOTHING",
-                )?
-                .execute((entry.as_bytes(), record.as_bytes(), &kind.code, code, text, at.0, what))?;
+            self.keep_stranded(&entry, record, (&kind.code, code, text), at, &what)?;
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Keeps in words what drafts would have written into the private document, and takes it out of them: it could not be written any more, and
+    /// may repeat what was destroyed. What they say for the rest of the record stays. How many said anything of it.
+    fn strand_drafts(&mut self, record: RecordId, kind: &CheckedKind) -> Result<u64, StoreError> {
+        let text = "the record's private document was destroyed while this was being written";
+        let mut count = 0;
+        for draft in drafts::on(self.tx, record)? {
+            let [(_, facts), (_, private)] = record::parts(kind, &draft.edit);
+            if record::is_empty(&private) {
+                continue;
+            }
+            let name = Hash::of(&[b"draft", draft.id.as_bytes()]);
+            let what = Kept::Values(values_in(&private));
+            self.keep_stranded(&name, record, (&kind.code, PRIVATE_DESTROYED, text), draft.saved_at, &what)?;
+            if record::is_empty(&facts) {
+                drafts::remove(self.tx, draft.id)?;
+            } else {
+                drafts::leave(self.tx, draft.id, &facts)?;
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn keep_stranded(
+        &self,
+        name: &Hash,
+        record: RecordId,
+        (kind, code, text): (&str, &str, &str),
+        at: UnixMillis,
+        what: &Kept,
+    ) -> Result<(), StoreError> {
+        let what = serde_json::to_string(what).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        self.tx
+            .prepare_cached(
+                "INSERT INTO stranded (entry, record, kind, code, text, at, what) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute((name.as_bytes(), record.as_bytes(), kind, code, text, at.0, what))?;
+        Ok(())
     }
 
     fn drop_private(&mut self, record: RecordId) -> Result<(), StoreError> {
@@ -140,8 +178,40 @@ impl Records<'_> {
         self.moved.insert(record);
         // The row says its time of change itself: a destruction is none.
         self.refold(record, UnixMillis(0))?;
+        blobs::give_up_unnamed(self.tx, record, &named)?;
         blobs::release(self.tx, &named)
     }
+}
+
+/// What an edit says, in words.
+fn values_in(edit: &Edit) -> Vec<(FieldPath, Said)> {
+    let values = |(code, value): (&String, &Value)| (FieldPath::Field(code.clone()), Said::Value(value.clone()));
+    let mut said: Vec<_> = edit.fields.iter().map(values).collect();
+    for item in &edit.items {
+        let at = |field: &str| FieldPath::Item {
+            list: item.list.clone(),
+            item: item.item,
+            field: field.to_owned(),
+        };
+        said.extend(
+            item.fields
+                .iter()
+                .map(|(field, value)| (at(field), Said::Value(value.clone()))),
+        );
+        said.extend(item.removed.map(|removed| (at(REMOVED), Said::Value(removed.into()))));
+    }
+    for (code, text) in &edit.notes {
+        let inserted = text.clone();
+        said.push((FieldPath::Note(code.clone()), Said::Text { inserted, deleted: 0 }));
+    }
+    for (file, of) in &edit.files {
+        let property = "field".to_owned();
+        said.push((
+            FieldPath::File { file: *file, property },
+            Said::Value(of.field.as_str().into()),
+        ));
+    }
+    said
 }
 
 /// An own entry: when it was written, and of an act its bytes.

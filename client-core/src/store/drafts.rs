@@ -1,5 +1,6 @@
 //! Drafts as rows. Knows no rules: a draft may say anything.
 
+use beatbook_protocol::document::Edit;
 use beatbook_protocol::id::{Hash, RecordId, UnitId};
 use beatbook_protocol::time::UnixMillis;
 use rusqlite::{OptionalExtension, Row};
@@ -72,6 +73,19 @@ pub(crate) fn get(tx: &Tx<'_>, id: DraftId) -> Result<Option<Kept>, StoreError> 
     .query_row([id.as_bytes()], |row| Ok(read(row)))
     .optional()?
     .transpose()
+}
+
+/// The drafts on a record.
+pub(crate) fn on(tx: &Tx<'_>, record: RecordId) -> Result<Vec<Draft>, StoreError> {
+    Ok(all(tx)?.into_iter().filter(|draft| draft.record == Some(record)).collect())
+}
+
+/// Leaves this of a draft, on whatever its record's private document says when it is made an edit.
+pub(crate) fn leave(tx: &Tx<'_>, id: DraftId, edit: &Edit) -> Result<(), StoreError> {
+    let edit = serde_json::to_string(edit).map_err(|error| StoreError::Damaged(format!("a draft: {error}")))?;
+    tx.prepare_cached("UPDATE draft SET edit = ?2, based_private = NULL WHERE draft = ?1")?
+        .execute((id.as_bytes(), edit))?;
+    Ok(())
 }
 
 /// Ends a draft.

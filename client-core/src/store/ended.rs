@@ -25,7 +25,7 @@ pub(crate) struct Leavings {
     pub(crate) held_pages: u64,
     /// Entries in them.
     pub(crate) held_entries: u64,
-    /// Own entries that the station has not.
+    /// Own entries that the station has not; a track that could not become part of its record is one.
     pub(crate) lost_entries: u64,
     /// Photos and recordings that it has not.
     pub(crate) lost_blobs: u64,
@@ -86,6 +86,8 @@ pub(crate) fn leavings(tx: &Tx<'_>) -> Result<Leavings, StoreError> {
              JOIN page AS p ON p.life = e.life AND p.sequence = e.sequence
              LEFT JOIN ended_page AS x ON x.hash = p.hash
              WHERE p.state = 'sealed' AND coalesce(x.code, '') NOT IN ('held', 'taken_in'))",
+        )? + count(
+            "SELECT count(*) FROM patrol AS p WHERE EXISTS (SELECT 1 FROM track_event AS t WHERE t.n > p.cut AND t.at IS NOT NULL)",
         )?,
         lost_blobs: count("SELECT count(*) FROM blob_outbox")?,
         lost_drafts: count("SELECT count(*) FROM draft")?,

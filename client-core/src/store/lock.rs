@@ -8,7 +8,7 @@ use beatbook_protocol::wire::LEASE_MS;
 use rusqlite::OptionalExtension;
 use zeroize::Zeroizing;
 
-use super::{StoreError, Tx};
+use super::{AHEAD_MS_MAX, StoreError, Tx};
 use crate::platform::Platform;
 
 /// The station's last word, and what this phone's clocks showed then.
@@ -59,7 +59,8 @@ pub(crate) fn lease_ms(tx: &Tx<'_>) -> Result<Option<u64>, StoreError> {
     Ok(word(tx)?.map(|word| word.lease_ms).filter(|lease| *lease != LEASE_MS))
 }
 
-/// The station was heard; of two words the one that is later by its own clock counts. Without a lease the one told before stays.
+/// The station was heard; of two words the one that is later by its own clock counts, unless the one before was said under a clock that was far
+/// ahead: of this phone's when that was heard, and of the present one's. Without a lease the one told before stays.
 pub(crate) fn put_word(
     tx: &Tx<'_>,
     platform: &Platform,
@@ -71,7 +72,7 @@ pub(crate) fn put_word(
         "INSERT INTO station_word (one, station_time, lease_ms, wall, boot, monotonic_ms) VALUES (1, ?1, coalesce(?2, ?3), ?4, ?5, ?6)
          ON CONFLICT (one) DO UPDATE SET station_time = excluded.station_time, lease_ms = coalesce(?2, lease_ms), wall = excluded.wall,
            boot = excluded.boot, monotonic_ms = excluded.monotonic_ms
-         WHERE excluded.station_time > station_word.station_time",
+         WHERE excluded.station_time > station_word.station_time OR station_word.station_time > max(station_word.wall, excluded.wall) + ?7",
     )?
     .execute((
         station_time.0,
@@ -80,6 +81,7 @@ pub(crate) fn put_word(
         clock.wall().0,
         clock.boot().cast_signed(),
         clock.monotonic_ms().cast_signed(),
+        AHEAD_MS_MAX,
     ))?;
     Ok(())
 }

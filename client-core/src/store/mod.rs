@@ -49,5 +49,9 @@ pub(crate) mod sync_state;
 pub(crate) mod views;
 pub(crate) mod write;
 
+/// A station's clock may be this much ahead of the phone's. What it said by a time later than that was said under a clock that has been set right
+/// since, or will be: it holds up no later word.
+pub(crate) const AHEAD_MS_MAX: i64 = 24 * 60 * 60 * 1000;
+
 pub(crate) use connection::{Store, StoreError, Tx};
 pub(crate) use recovery::{Outcome, beside, open_or_set_aside, suspect};

@@ -1,17 +1,14 @@
-//! The keys of the station's certificate, as the station announced them last. Verifies nothing: what comes here was believed.
+//! The keys of the station's certificate, as the station announced them last, or as somebody scanned them since. Verifies nothing: what comes here
+//! was believed.
 
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::PinsOffer;
 use rusqlite::OptionalExtension;
 
-use super::{StoreError, Tx};
+use super::{AHEAD_MS_MAX, StoreError, Tx};
 
-/// A station's clock may be this much ahead of the phone's; an announcement from later than that was made under a clock that has been set right
-/// since, and holds up no newer one.
-const AHEAD_MS_MAX: i64 = 24 * 60 * 60 * 1000;
-
-/// What the station announced last; none when it never did.
+/// What counts: what the station announced last, or what somebody scanned since; none when it never announced any.
 pub(crate) fn pins(tx: &Tx<'_>) -> Result<Option<Vec<Hash>>, StoreError> {
     let keys: Option<Vec<u8>> = tx
         .prepare_cached("SELECT keys FROM pins")?
@@ -30,5 +27,13 @@ pub(crate) fn set_pins(tx: &Tx<'_>, origin: &str, offer: &PinsOffer, now: UnixMi
          WHERE origin <> excluded.origin OR said_at < excluded.said_at OR said_at > ?4",
     )?
     .execute((origin, offer.at.0, keys, now.plus(AHEAD_MS_MAX).0))?;
+    Ok(())
+}
+
+/// Somebody scanned what the station prints for its phones: these keys take the place of the announced ones, until a word that is newer than any
+/// that was heard. Words of before stay old. Where none was ever heard there is nothing to replace.
+pub(crate) fn replace_pins(tx: &Tx<'_>, scanned: &[Hash]) -> Result<(), StoreError> {
+    let keys: Vec<u8> = scanned.iter().flat_map(|pin| *pin.as_bytes()).collect();
+    tx.prepare_cached("UPDATE pins SET keys = ?1")?.execute([keys])?;
     Ok(())
 }

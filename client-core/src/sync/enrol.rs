@@ -152,6 +152,7 @@ impl Enrolment {
     ) -> Result<Self, SyncError> {
         let before = core.read(sync_state::begun_book)?;
         if let Some(begun) = before.clone().filter(|begun| begun.code == code) {
+            expect(core, begun.book, expected)?;
             return Ok(Self { begun });
         }
         let now = core.platform().clock.wall();
@@ -274,6 +275,18 @@ impl Enrolment {
             ..known
         })
     }
+}
+
+/// What an invitation says of the station counts from when it is scanned, also for an enrolment that was begun before. A code without one takes
+/// nothing back that was expected.
+fn expect(core: &Core, book: BookId, expected: Option<(String, [u8; 16])>) -> Result<(), CoreError> {
+    if expected.is_none() {
+        return Ok(());
+    }
+    core.write(|records| {
+        let known = enrolments::enrolment(records.tx(), book)?;
+        enrolments::put_enrolment(records.tx(), book, &EnrolmentRow { expected, ..known })
+    })
 }
 
 fn read(packed: &[u8]) -> Result<EnrolResponse, SyncError> {

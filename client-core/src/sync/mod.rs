@@ -33,7 +33,7 @@ pub use machine::{Step, SyncMachine};
 pub use report::{Budget, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
 pub(crate) use seal::seal;
 pub(crate) use status::token;
-pub use status::{SyncStatus, WaitingBecause, is_enrolled, pins, status, verify};
+pub use status::{SyncStatus, WaitingBecause, is_enrolled, pins, scanned, status, verify};
 pub use vault::{KeyVault, StoreVault};
 pub(crate) use verify::read_refusal;
 pub use waiting::{RecordWaiting, waiting};

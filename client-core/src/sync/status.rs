@@ -95,6 +95,16 @@ pub fn pins(core: &Core) -> Result<Option<Vec<Hash>>, CoreError> {
     core.read(store::pins::pins)
 }
 
+/// Somebody scanned what the station prints for its phones, and so says anew whom to believe: its keys take the place of those that were announced
+/// before, until the station announces others. Call it at each such scan, and at no other time: it is how a phone comes back that heard of
+/// neither of two changes of the key, or whose station was set up anew.
+///
+/// # Errors
+/// When storage is full.
+pub fn scanned(core: &Core, trust: &crate::transport::Trust) -> Result<(), CoreError> {
+    core.write(|records| store::pins::replace_pins(records.tx(), trust.pins()))
+}
+
 /// Asks for a comparison of all records with the station's; the next sync makes it.
 ///
 /// # Errors

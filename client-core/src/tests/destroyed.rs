@@ -181,6 +181,46 @@ fn a_private_document_goes_alone() {
 }
 
 #[test]
+fn what_a_draft_says_of_a_private_document_that_is_destroyed_is_kept_in_words_alone() {
+    let mut station = Station::new();
+    let (phone, records) = written(&mut station, 1);
+    let item = ItemId::from_bytes([3; 16]);
+    let contact = Edit::new().item("contacts", item, [("name", "DRAFT-PRIVATE".into())]);
+    let mut both = phone.core.draft_begin("household", Some(records[0])).unwrap();
+    both.edit = contact.clone().field("address", "a new address");
+    phone.core.draft_save(&both).unwrap();
+    let mut alone = phone.core.draft_begin("household", Some(records[0])).unwrap();
+    alone.edit = contact;
+    phone.core.draft_save(&alone).unwrap();
+    station.destroy(records[0], true);
+    let report = phone.sync(&mut station).unwrap();
+    assert!(report.events.contains(&told(records[0], true, 2)), "{report:?}");
+    let kept = phone.core.drafts().unwrap();
+    assert_eq!(
+        (kept.len(), kept[0].id, &kept[0].edit),
+        (1, both.id, &address("a new address"))
+    );
+    let back = phone.core.refused().unwrap();
+    let name = FieldPath::Item {
+        list: "contacts".into(),
+        item,
+        field: "name".into(),
+    };
+    let values = RefusedWhat::Values(vec![(name, Said::Value("DRAFT-PRIVATE".into()))]);
+    assert!(back.len() == 2 && back.iter().all(|one| one.what == values && one.code == "private_destroyed"));
+    assert_eq!(phone.core.came_back().unwrap().len(), 2);
+    for entry in back {
+        phone.core.dismiss(&entry.entry).unwrap();
+    }
+    phone.core.draft_commit(both.id).unwrap();
+    assert!(phone.sync(&mut station).unwrap().complete);
+    assert!(
+        !stands(&phone, "DRAFT-PRIVATE"),
+        "once its author has dealt with it, it is nowhere"
+    );
+}
+
+#[test]
 fn what_the_outbox_kept_of_it_goes_and_a_restored_station_gets_the_rest_in_new_pages() {
     let mut station = Station::new();
     let phone = Phone::enrolled(&mut station);

@@ -23,7 +23,7 @@ fn a_full_disk_keeps_all_that_was_saved_before() {
         key: None,
         pages_max: Some(120),
     };
-    let open = || Core::open(&path, options, station.world.platform()).unwrap().core;
+    let open = || Core::open(&path, options.clone(), station.world.platform()).unwrap().core;
     let core = open();
     core.patrol_start(&Edit::new().field("patrol_kind", "foot")).unwrap();
     let fix = |second: i64| Fix::check(UnixMillis(MORNING + second * 5_000), 39.9 + second as f64 * 1e-4, 116.4, None).unwrap();
@@ -84,11 +84,11 @@ fn a_damaged_file_is_set_aside_whole_and_a_new_one_begun() {
     for key in [None, Some(KEY)] {
         let path = station.folder.file(if key.is_some() { "keyed.db" } else { "plain.db" });
         let options = OpenOptions { key, pages_max: None };
-        drop(Core::open(&path, options, station.world.platform()).unwrap());
+        drop(Core::open(&path, options.clone(), station.world.platform()).unwrap());
         let mut bytes = fs::read(&path).unwrap();
         bytes[..200].fill(0x5a);
         fs::write(&path, &bytes).unwrap();
-        let opened = Core::open(&path, options, station.world.platform()).unwrap();
+        let opened = Core::open(&path, options.clone(), station.world.platform()).unwrap();
         let kept_at = opened.recovered.unwrap().kept_at;
         assert_eq!(fs::read(&kept_at).unwrap(), bytes);
         assert!(kept_at.file_name().unwrap().to_string_lossy().contains(".damaged-"));

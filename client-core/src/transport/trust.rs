@@ -73,13 +73,19 @@ impl Trust {
     }
 
     /// The same roots, and of the certificates under them those of these keys alone: what the station announced last ([`crate::sync::pins`])
-    /// takes the place of what the phone was given first. None changes nothing; an empty list leaves it to the roots.
+    /// takes the place of what the phone was given first. None changes nothing; an empty list leaves it to the roots. A text that somebody scans later
+    /// is told to [`crate::sync::scanned`] first, so that it counts.
     #[must_use]
     pub fn holding_to(self, announced: Option<Vec<Hash>>) -> Self {
         Self {
             pins: announced.unwrap_or(self.pins),
             ..self
         }
+    }
+
+    /// The keys that it names; none leaves it to the roots.
+    pub(crate) fn pins(&self) -> &[Hash] {
+        &self.pins
     }
 
     /// Whether nobody is believed.

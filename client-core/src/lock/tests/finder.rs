@@ -1,31 +1,57 @@
 //! Somebody who has the phone, or copies of what is on it, and not the PIN.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::lock::{OnlineBecause, TRIES_MAX};
 use crate::store::sync_state;
 
+/// Tries a wrong PIN after the app was killed and started anew, and looks how it is counted.
+fn wrong_pin(case: &Case, user: &LocalUser, try_number: u32) {
+    let phone = case.start();
+    match phone.unlock(user, "000001").unwrap_err() {
+        LockError::WrongPin { left } => assert_eq!((left, left > 0), (TRIES_MAX - try_number, true)),
+        LockError::OnlineUnlock(OnlineBecause::TriesUsed) => assert_eq!(try_number, TRIES_MAX),
+        other => panic!("try {try_number}: {other}"),
+    }
+    assert_eq!(phone.tries_left(user).unwrap(), TRIES_MAX - try_number);
+}
+
+/// That an older copy of the count is no count: the right PIN opens nothing, now and after a restart.
+fn is_known_as_old(case: &Case, user: &LocalUser) {
+    for _ in 0..2 {
+        let refused = case.start().unlock(user, PIN).unwrap_err();
+        assert!(
+            matches!(refused, LockError::OnlineUnlock(OnlineBecause::OldCopy)),
+            "{refused}"
+        );
+    }
+}
+
 #[test]
 fn ten_wrong_pins_end_the_pin_whatever_is_restarted_or_put_back_between() {
     let (case, user) = Case::with_user(true);
-    case.copy("phone", "copy");
     for try_number in 1..=TRIES_MAX {
-        // Each time the app is killed and started anew, and half the time its files are put back from before the first try.
-        let phone = case.start();
-        if try_number == 4 {
+        wrong_pin(&case, &user, try_number);
+    }
+    let refused = case.start().unlock(&user, PIN).unwrap_err();
+    assert!(
+        matches!(refused, LockError::OnlineUnlock(OnlineBecause::TriesUsed)),
+        "{refused}"
+    );
+    // After each of the ten, files of before the first or of just before the last are put back.
+    for put_back_after in 1..=TRIES_MAX {
+        for copied_before in BTreeSet::from([1, put_back_after]) {
+            let (case, user) = Case::with_user(true);
+            for try_number in 1..=put_back_after {
+                if try_number == copied_before {
+                    case.copy("phone", "copy");
+                }
+                wrong_pin(&case, &user, try_number);
+            }
             case.put_back("copy", "phone");
-            let phone = case.start();
-            let refused = phone.unlock(&user, PIN).unwrap_err();
-            assert!(
-                matches!(refused, LockError::OnlineUnlock(OnlineBecause::OldCopy)),
-                "an older copy of the count is no count: {refused}"
-            );
-            return;
+            is_known_as_old(&case, &user);
         }
-        match phone.unlock(&user, "000001").unwrap_err() {
-            LockError::WrongPin { left } => assert_eq!(left, TRIES_MAX - try_number),
-            other => panic!("{other}"),
-        }
-        assert_eq!(phone.tries_left(&user).unwrap(), TRIES_MAX - try_number);
     }
 }
 

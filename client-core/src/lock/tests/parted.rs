@@ -209,18 +209,36 @@ fn what_is_left_of_an_ended_user_goes_once_the_station_has_his_last_word_and_not
     let open = phone.unlock(&user, PIN).unwrap();
     let notes = case.root.join("phone/users").join(user.to_string()).join("notes/refused");
     fs::create_dir_all(&notes).unwrap();
-    fs::write(notes.join("000000000000001-00.note"), b"sealed").unwrap();
+    let note = Hash::of(&[b"sealed"]);
+    let file = format!("000000000000001-{note}.note");
+    fs::write(notes.join(&file), b"sealed").unwrap();
     let word = last_word(&open);
     let mut farewell = phone.shred_ended(open, word).unwrap();
     assert_eq!(
         left(&case, &user),
-        ["book.db.ended", "notes/refused/000000000000001-00.note"],
+        ["book.db.ended".to_owned(), format!("notes/refused/{file}")],
         "a sealed note stays for its custodian"
     );
     farewell.receive(&Outcome::Failed(TransportFault::TimedOut)).unwrap();
     assert!(!phone.dismiss(&user).unwrap(), "the station does not have it");
     assert!(matches!(phone.dismiss(&other), Err(LockError::NoSuchUser)));
     farewell.receive(&Outcome::Reply(Vec::new())).unwrap();
+    assert!(!phone.dismiss(&user).unwrap(), "that was no station's answer");
+    let heard = beatbook_protocol::wire::WipedResponse {
+        version: beatbook_protocol::wire::WIRE_VERSION,
+        server_time: UnixMillis(9),
+    };
+    let heard = beatbook_protocol::wire::pack(&heard).unwrap();
+    farewell.receive(&Outcome::Reply(heard)).unwrap();
+    assert!(!phone.dismiss(&user).unwrap(), "nobody has the note yet");
+    // It is shown after a restart too, for its custodian to take.
+    drop(phone);
+    let phone = case.start();
+    let shown = phone.notes_waiting(&user).unwrap();
+    assert_eq!((shown.len(), shown[0].note, shown[0].is_refused), (1, note, true));
+    assert_eq!(fs::read(&shown[0].path).unwrap(), b"sealed");
+    assert!(!phone.note_taken(&user, &Hash::of(&[b"another"])).unwrap());
+    assert!(phone.note_taken(&user, &note).unwrap());
     assert!(phone.dismiss(&user).unwrap());
     assert!(phone.parted_users().unwrap().is_empty());
     let phone = case.start();

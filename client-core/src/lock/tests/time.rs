@@ -170,6 +170,62 @@ fn time_is_never_counted_less_than_it_was_on_and_a_set_clock_never_hides_it() {
     }
 }
 
+#[test]
+fn a_station_clock_that_was_far_ahead_and_is_set_right_ends_no_lease_for_good() {
+    let (case, user) = Case::with_user(true);
+    let phone = case.start();
+    let open = phone.unlock(&user, PIN).unwrap();
+    let now = || case.clocks.wall().0;
+    hear(&open, now() + 300 * DAY, None);
+    case.clocks.pass(3 * DAY);
+    hear(&open, now(), None);
+    case.clocks.pass(5 * DAY);
+    assert!(open.core().is_ok(), "heard five days ago, by a clock that goes right again");
+    let right = now();
+    hear(&open, right, None);
+    case.clocks.pass(8 * DAY);
+    hear(&open, right - HOUR, None);
+    hear(&open, right, None);
+    assert!(open.core().is_err(), "an answer from before extends nothing, as ever");
+    // Nor does one that was a little ahead give way to it.
+    hear(&open, now() + HOUR, None);
+    hear(&open, now(), None);
+    let word = open.core_for_contact().read(lock::word).unwrap().unwrap();
+    assert_eq!(word.station_time.0, now() + HOUR);
+}
+
+#[test]
+fn a_phone_clock_set_back_does_not_make_an_older_answer_count() {
+    let case = Case::new();
+    let mut marks = TimeMarks::begin(moment(&case));
+    let first = moment(&case);
+    assert!(marks.contact(UnixMillis(first.wall), 7 * DAY.unsigned_abs(), first, first));
+    case.clocks.pass(3 * DAY);
+    let second = moment(&case);
+    assert!(marks.contact(UnixMillis(second.wall), 7 * DAY.unsigned_abs(), second, second));
+    case.clocks.pass(8 * DAY);
+    marks.observe(moment(&case));
+    // The file of the first day, and the clock of the first day.
+    case.clocks.set_by(-11 * DAY + 60_000);
+    case.clocks.restart(0);
+    assert!(!marks.contact(UnixMillis(first.wall), 7 * DAY.unsigned_abs(), first, moment(&case)));
+    assert!(matches!(marks.lease().state, LeaseState::Over(_)));
+}
+
+/// Holds without any fix of its own: it says what is relied on where a monotonic clock stands still in a phone's sleep.
+#[test]
+fn sleep_that_the_monotonic_clock_does_not_count_is_counted_by_the_wall_clock() {
+    let (case, user) = Case::with_user(true);
+    let phone = case.start();
+    let open = phone.unlock(&user, PIN).unwrap();
+    hear(&open, 1_000, None);
+    for _ in 0..7 {
+        case.clocks.set_by(DAY);
+        let _ = open.lease();
+    }
+    assert!(matches!(open.core(), Err(LockError::LeaseOver(LeaseOver::RanOut))));
+}
+
 fn moment(case: &Case) -> Moment {
     Moment {
         wall: case.clocks.wall().0,

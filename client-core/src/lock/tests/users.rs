@@ -53,6 +53,69 @@ fn a_shredded_user_comes_back_from_no_copy_of_the_files() {
 }
 
 #[test]
+fn a_shredding_killed_anywhere_leaves_him_whole_or_no_user_at_all() {
+    let (case, user) = Case::with_user(true);
+    case.copy("phone", "before-phone");
+    case.copy("vault", "before-vault");
+    for steps in 0.. {
+        case.put_back("before-phone", "phone");
+        case.put_back("before-vault", "vault");
+        let fate = Fate::after(steps);
+        let is_through = case.start_under(&fate).is_ok_and(|phone| phone.shred(&user).is_ok());
+        let phone = case.start();
+        match phone.users().len() {
+            0 => assert!(!case.root.join("phone/users").join(format!("{user}.going")).exists()),
+            _ => {
+                assert!(!is_through);
+                phone.lock(phone.unlock(&user, PIN).unwrap()).unwrap();
+            }
+        }
+        if is_through {
+            assert!(steps > 3, "there were steps to die at");
+            return;
+        }
+        assert!(steps < 2_000, "it never gets through");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_in_order_keeps_no_other_user_out() {
+    let (case, user) = Case::with_user(true);
+    let users = case.root.join("phone/users");
+    // One that was being taken away, with a file in the place of its folder; and one whose record of tries cannot be read.
+    fs::write(users.join("0123456789abcdef.going"), b"no folder").unwrap();
+    fs::create_dir_all(users.join("fedcba9876543210/ward.a")).unwrap();
+    let phone = case.start();
+    phone.lock(phone.unlock(&user, PIN).unwrap()).unwrap();
+}
+
+#[test]
+fn a_share_that_was_shown_opens_no_copy_of_the_wrap_once_the_station_has_the_next() {
+    let (case, user) = Case::with_user(false);
+    let phone = case.start();
+    let open = phone.unlock(&user, PIN).unwrap();
+    let shown = keep_share(&open);
+    case.copy("phone", "copy");
+    open.renew_share().unwrap();
+    let next = keep_share(&open);
+    let cabinet = phone.cabinet(&user).unwrap();
+    assert!(matches!(
+        cabinet.disclose_part(crate::lock::cabinet::ONLINE, next.as_slice()),
+        Ok(Some(_))
+    ));
+    let folder = PathBuf::from("users").join(user.to_string());
+    for copy in ["online.a", "online.b"] {
+        fs::copy(
+            case.root.join("copy").join(&folder).join(copy),
+            case.root.join("phone").join(&folder).join(copy),
+        )
+        .unwrap();
+    }
+    let by = |share: &[u8; 32]| cabinet.disclose_part(crate::lock::cabinet::ONLINE, share);
+    assert!(!matches!(by(&shown), Ok(Some(_))), "not even with the wrap of before");
+}
+
+#[test]
 fn weak_pins_are_refused_and_change_nothing() {
     let (case, user) = Case::with_user(true);
     let phone = case.start();

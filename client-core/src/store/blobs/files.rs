@@ -56,6 +56,43 @@ pub(crate) fn leave(tx: &Tx<'_>, record: RecordId) -> Result<(), StoreError> {
     release(tx, &named)
 }
 
+/// A record is destroyed: what waits for the station in its name waits in the name of another record that has it too, and else not any more.
+/// What the station had may have gone with it there: it is asked after again.
+pub(crate) fn give_up(tx: &Tx<'_>, record: RecordId) -> Result<(), StoreError> {
+    for sql in [
+        "UPDATE blob SET asked_at = 0 WHERE arrived_at IS NOT NULL AND hash IN (
+           SELECT hash FROM record_file WHERE record = ?1
+           UNION SELECT thumbnail FROM record_file WHERE record = ?1 AND thumbnail IS NOT NULL)",
+        "UPDATE blob_outbox SET record = other.record FROM (
+           SELECT o.hash, min(f.record) AS record FROM blob_outbox AS o JOIN record_file AS f ON f.hash = o.hash OR f.thumbnail = o.hash
+           WHERE o.record = ?1 AND f.record <> ?1 GROUP BY o.hash) AS other
+         WHERE blob_outbox.hash = other.hash",
+        "DELETE FROM blob_outbox WHERE record = ?1",
+    ] {
+        tx.prepare_cached(sql)?.execute([record.as_bytes()])?;
+    }
+    Ok(())
+}
+
+/// A record's private document is destroyed: likewise with those of these blobs that the record names no more.
+pub(crate) fn give_up_unnamed(tx: &Tx<'_>, record: RecordId, blobs: &[Hash]) -> Result<(), StoreError> {
+    let is_unnamed = "NOT EXISTS (SELECT 1 FROM record_file WHERE record = ?1 AND (hash = ?2 OR thumbnail = ?2))";
+    for hash in blobs {
+        for sql in [
+            format!("UPDATE blob SET asked_at = 0 WHERE hash = ?2 AND arrived_at IS NOT NULL AND {is_unnamed}"),
+            format!(
+                "UPDATE blob_outbox SET record = other.record FROM (
+                   SELECT min(record) AS record FROM record_file WHERE record <> ?1 AND (hash = ?2 OR thumbnail = ?2)) AS other
+                 WHERE blob_outbox.hash = ?2 AND blob_outbox.record = ?1 AND other.record IS NOT NULL AND {is_unnamed}"
+            ),
+            format!("DELETE FROM blob_outbox WHERE hash = ?2 AND record = ?1 AND {is_unnamed}"),
+        ] {
+            tx.prepare_cached(&sql)?.execute((record.as_bytes(), hash.as_bytes()))?;
+        }
+    }
+    Ok(())
+}
+
 /// The blobs that a record names, as a file or a small picture.
 pub(crate) fn named(tx: &Tx<'_>, record: RecordId) -> Result<Vec<Hash>, StoreError> {
     let named = "SELECT hash FROM record_file WHERE record = ?1 UNION SELECT thumbnail FROM record_file WHERE record = ?1 AND thumbnail IS NOT NULL";

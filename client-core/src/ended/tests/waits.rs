@@ -1,0 +1,176 @@
+//! What a parting waits for and what it does not: a full station, a patrol that was going on, a key that is gone.
+
+use beatbook_protocol::document::Edit;
+use beatbook_protocol::track::{Fix, Source};
+
+use super::*;
+use crate::store::{ended as rows, pages, patrols};
+use crate::sync::{WaitReason, status};
+
+fn no_room(step: &PartingStep) -> bool {
+    matches!(step, PartingStep::Later(WaitReason::Station(why)) if why.contains("no room"))
+}
+
+#[test]
+fn what_the_station_could_not_hold_and_what_was_being_typed_is_counted_as_lost() {
+    let (phone, mut ending) = told("retired");
+    (ending.room, ending.code) = (1, "unreadable");
+    assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
+    let said = last_word(&phone).note;
+    assert_eq!((said.held_pages, said.held_entries + said.lost_entries), (1, 300));
+    assert!(said.lost_entries > 0 && said.held_entries > 0, "{said:?}");
+}
+
+#[test]
+fn a_lost_phone_without_a_network_parts_after_a_day_and_one_in_good_hands_waits() {
+    let failed = || Outcome::Failed(TransportFault::TimedOut);
+    for (why, parts) in [("lost", true), ("blocked", true), ("retired", false), ("transferred", false)] {
+        let (phone, _) = told(why);
+        assert!(matches!(handed_in(&phone, |_| failed()), PartingStep::Later(_)), "{why}");
+        phone.pass(DAY_MS);
+        let step = handed_in(&phone, |_| failed());
+        assert_eq!(matches!(step, PartingStep::Ready), parts, "{why}");
+        if parts {
+            let said = last_word(&phone).note;
+            assert_eq!((said.held_pages, said.held_entries, said.lost_entries), (0, 0, 300));
+        }
+    }
+}
+
+#[test]
+fn a_station_that_answers_an_ended_phone_as_ever_or_holds_nothing_makes_it_lose_nothing() {
+    let (phone, ending) = told("lost");
+    let mut parting = Parting::open(&phone.core, &StoreVault(&phone.core)).unwrap().unwrap();
+    let PartingStep::Send(_) = parting.next(phone.now()).unwrap() else {
+        panic!("something waits")
+    };
+    let plain = ExchangeResponse::plain(UnixMillis(9), beginning());
+    let reply = Outcome::Reply(wire::pack(&plain).unwrap());
+    assert!(matches!(parting.receive(phone.now(), reply), Err(SyncError::Reply(_))));
+    let idle = ExchangeResponse {
+        wipe: Some(ending.order()),
+        ..plain
+    };
+    let step = handed_in(&phone, |_| Outcome::Reply(wire::pack(&idle).unwrap()));
+    assert!(matches!(step, PartingStep::Later(_)), "{step:?}");
+}
+
+#[test]
+fn what_the_station_has_no_room_for_waits_here_until_it_has() {
+    let (phone, mut ending) = told("retired");
+    ending.room = 1;
+    let step = handed_in(&phone, |request| ending.exchange(request));
+    assert!(no_room(&step), "{step:?}");
+    phone.pass(2 * DAY_MS);
+    assert!(
+        no_room(&handed_in(&phone, |request| ending.exchange(request))),
+        "for as long as it takes"
+    );
+    assert_eq!(ending.held.len(), 1);
+    // The next start offers all of it again.
+    ending.room = usize::MAX;
+    assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
+    let said = last_word(&phone).note;
+    assert_eq!((said.held_entries, said.lost_entries), (300, 0));
+}
+
+#[test]
+fn a_lost_phone_parts_after_a_day_with_what_a_full_station_did_not_take() {
+    let (phone, mut ending) = told("lost");
+    ending.room = 1;
+    assert!(no_room(&handed_in(&phone, |request| ending.exchange(request))));
+    phone.pass(DAY_MS);
+    assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
+    let said = last_word(&phone).note;
+    assert_eq!((said.held_pages, said.held_entries + said.lost_entries), (1, 300));
+    assert!(said.lost_entries > 0);
+}
+
+#[test]
+fn pages_that_find_no_room_hold_up_none_behind_them() {
+    let mut station = Station::new();
+    let phone = Phone::enrolled(&mut station);
+    // More than one request takes.
+    for _ in 0..20 {
+        phone.write(200_000);
+    }
+    let mut ending = Ending::of(&station, &phone, "retired");
+    phone.sync_by(|request| ending.exchange(request)).unwrap();
+    ending.is_mute = false;
+    let all = phone.core.read_past_end(pages::sealed).unwrap();
+    let step = handed_in(&phone, |request| {
+        if ending.never.is_empty() {
+            let first = opened(request).pages;
+            ending.never = first.iter().map(|page| header_hash(&page.header)).collect();
+        }
+        ending.exchange(request)
+    });
+    assert!(no_room(&step), "{step:?}");
+    assert!(ending.never.len() < all, "one request does not take all");
+    assert_eq!(ending.held.len(), all - ending.never.len(), "those behind them are held");
+}
+
+#[test]
+fn the_track_of_a_patrol_that_was_going_on_is_handed_in() {
+    for has_network in [true, false] {
+        let mut station = Station::new();
+        let phone = Phone::enrolled(&mut station);
+        let start = Edit::new().field("patrol_kind", "foot").field("started_at", phone.now().0);
+        phone.core.patrol_start(&start).unwrap();
+        for step in 0..60 {
+            phone.pass(5_000);
+            let fix = Fix {
+                at: phone.now(),
+                lat_e6: 39_971_743 + step * 60,
+                lon_e6: 116_441_827,
+                accuracy_m: Some(5),
+                source: Source::Gps,
+                is_mock: false,
+            };
+            phone.core.patrol_add(&[fix]).unwrap();
+        }
+        let before = status(&phone.core).unwrap().waiting;
+        let mut ending = Ending::of(&station, &phone, "lost");
+        phone.sync_by(|request| ending.exchange(request)).unwrap();
+        ending.is_mute = false;
+        assert!(matches!(phone.core.patrol_active(), Err(CoreError::Ended)));
+        phone.pass(if has_network { 0 } else { DAY_MS });
+        assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
+        let said = last_word(&phone).note;
+        let all = if has_network { (before + 1, 0) } else { (0, before + 1) };
+        assert_eq!((said.held_entries, said.lost_entries), all, "the track is one entry more");
+        assert!(phone.core.read_past_end(patrols::active).unwrap().is_none());
+    }
+}
+
+#[test]
+fn a_phone_whose_key_is_gone_waits_a_day_and_parts_without_a_signed_word() {
+    for why in ["lost", "retired"] {
+        let (phone, _) = told(why);
+        phone
+            .core
+            .write_past_end(|records| rows::forget_secrets(records.tx()))
+            .unwrap();
+        let silent = |_: &OutgoingRequest| panic!("nothing can be signed");
+        let step = handed_in(&phone, silent);
+        assert!(
+            matches!(&step, PartingStep::Later(WaitReason::Station(said)) if said.contains("key")),
+            "{step:?}"
+        );
+        phone.pass(DAY_MS);
+        assert_eq!(handed_in(&phone, silent), PartingStep::Ready, "{why}");
+        let (core, database) = core_of(phone);
+        let now = core.platform().clock.wall();
+        let mut parting = Parting::open(&core, &StoreVault(&core)).unwrap().unwrap();
+        assert_eq!(parting.next(now).unwrap(), PartingStep::Ready);
+        let word = parting.last_word(now).unwrap();
+        drop(parting);
+        let farewell = shred(core, word, &KeysInFile).unwrap();
+        let said = farewell.said();
+        assert_eq!((said.is_unsigned, said.held_entries, said.lost_entries), (true, 0, 300));
+        assert_eq!((farewell.state(), farewell.request()), (NoteState::Shredded, None));
+        assert_eq!(left(&database), [".ended"]);
+        assert!(farewell.dismiss().unwrap(), "there is nothing to be told");
+        std::fs::remove_dir_all(database.parent().unwrap()).unwrap();
+    }
+}
