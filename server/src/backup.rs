@@ -103,7 +103,7 @@ pub(crate) fn backup(station: &Station, to: &Path) -> Result<BackupReport, Stati
 pub(crate) fn restore(backup: &Path, data: &Path, keys_dir: &Path, env: &Environment) -> Result<RestoreReport, StationError> {
     refuse_nested(data, keys_dir)?;
     refuse_filled(data)?;
-    Keys::complete(keys_dir, env)?;
+    Keys::complete(keys_dir, env, || look(backup, |tx| Ok(tx.has_sealed()?)))?;
     let keys = Keys::open(keys_dir)?;
     let beside = manifest_path(backup);
     let text = fs::read_to_string(&beside).map_err(io(&beside))?;
@@ -123,6 +123,7 @@ pub(crate) fn restore(backup: &Path, data: &Path, keys_dir: &Path, env: &Environ
     let mut report = begin_epoch(&store, &keys, env)?;
     // First of all: what ended since the backup must not come back with it, nor what was destroyed.
     report.books_ended_again = ended::replay(&store, &keys, env, &setup::kinds_of(&store)?)?;
+    env.steps.passes("books ended again");
     report.destroyed_again = destroy_again(&store, &keys, env)?;
     report.position = store.read(|tx| ledger::note(tx, &keys))?;
     let shelves = backup.parent().unwrap_or(Path::new(".")).join(FOLDER);
@@ -180,6 +181,7 @@ fn begin_epoch(store: &Store, keys: &Keys, env: &Environment) -> Result<RestoreR
         })
     })?;
     keys.note(report.position)?;
+    env.steps.passes("epoch begun");
     Ok(report)
 }
 
@@ -195,7 +197,7 @@ fn destroy_again(store: &Store, keys: &Keys, env: &Environment) -> Result<u64, S
         kinds: &kinds,
         env,
     };
-    store.write(|tx| again(hand, tx, &keys.destroyed))
+    again(hand, store)
 }
 
 fn manifest_path(file: &Path) -> PathBuf {

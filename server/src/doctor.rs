@@ -1,9 +1,10 @@
 //! `doctor`: looks at a station that is not running, changes nothing, and says of each thing whether it is in order.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use beatbook_protocol::id::Hash;
+use beatbook_protocol::id::{BookId, Hash, RecordId};
 
 use crate::alarm;
 use crate::blobs::{FOLDER, kept};
@@ -12,7 +13,7 @@ use crate::keys::{Keys, loose_permissions, refuse_nested};
 use crate::ledger;
 use crate::report::Check;
 use crate::station::DATABASE;
-use crate::store::{Store, inspect};
+use crate::store::{ReadTx, Store, inspect};
 
 /// Looks at everything.
 pub(crate) fn doctor(data: &Path, keys_dir: &Path) -> Vec<Check> {
@@ -69,6 +70,7 @@ pub(crate) fn doctor(data: &Path, keys_dir: &Path) -> Vec<Check> {
     ));
     if let (true, Ok(keys)) = (whole, &keys) {
         checks.extend(ledger_checks(&file, keys));
+        checks.extend(log_checks(&file, keys));
         checks.extend(word_checks(&file));
     }
     if whole {
@@ -129,6 +131,93 @@ fn ledger_checks(file: &Path, keys: &Keys) -> Vec<Check> {
         ),
     };
     vec![ledger, audit]
+}
+
+/// The keys directory's logs of what must not come back, against the ledger. Both sides are made up for when the station is opened.
+fn log_checks(file: &Path, keys: &Keys) -> Vec<Check> {
+    let compared = Store::open(file, Some(Arc::clone(&keys.column)))
+        .map_err(StationError::from)
+        .and_then(|store| store.read(|tx| Ok((ended_apart(tx, keys)?, destroyed_apart(tx, keys)))));
+    let (ended, destroyed) = match compared {
+        Ok((ended, destroyed)) => (Ok(ended), destroyed),
+        Err(fault) => return vec![check("gone", false, fault.to_string())],
+    };
+    vec![
+        log_check("gone", "books that ended", ended),
+        log_check("destroyed", "destructions", destroyed),
+    ]
+}
+
+/// What two sides say: how many both know, those of the log alone, those of the database alone.
+struct Apart {
+    both: usize,
+    log: usize,
+    database: usize,
+}
+
+fn log_check(name: &'static str, what: &str, apart: Result<Apart, StationError>) -> Check {
+    match apart {
+        Err(fault) => check(name, false, fault.to_string()),
+        Ok(Apart {
+            both,
+            log: 0,
+            database: 0,
+        }) => check(
+            name,
+            true,
+            format!("{both} {what}, the keys directory and the database agree"),
+        ),
+        Ok(Apart { log, database, .. }) => check(
+            name,
+            false,
+            format!(
+                "{what}: the keys directory knows {log} that the database does not, the database {database} that the keys directory does \
+                 not: opening the station carries out and notes what is missing; if you did not just restore or replace either of them, \
+                 find out who did"
+            ),
+        ),
+    }
+}
+
+fn ended_apart(tx: &ReadTx<'_>, keys: &Keys) -> Result<Apart, StationError> {
+    let logged: BTreeSet<BookId> = keys.gone.revoked().into_iter().map(|line| line.book).collect();
+    let (mut known, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    for row in tx.books()? {
+        known.insert(row.book);
+        if tx.book_end(row.book)?.is_some() {
+            ended.insert(row.book);
+        }
+    }
+    Ok(Apart {
+        both: logged.intersection(&ended).count(),
+        // A book that an older copy never knew has nothing to be ended.
+        log: logged.difference(&ended).filter(|book| known.contains(book)).count(),
+        database: ended.difference(&logged).count(),
+    })
+}
+
+fn destroyed_apart(tx: &ReadTx<'_>, keys: &Keys) -> Result<Apart, StationError> {
+    let logged: BTreeSet<(RecordId, bool)> = keys
+        .destroyed
+        .lines()?
+        .into_iter()
+        .map(|line| (line.record, line.private_only))
+        .collect();
+    let done: BTreeSet<(RecordId, bool)> = tx
+        .destructions(None, u32::MAX)?
+        .into_iter()
+        .map(|row| (row.said.record, row.said.document.is_some()))
+        .collect();
+    // What went as a whole after a restore needs no destruction of a part.
+    let is_done = |(record, private): &(RecordId, bool)| {
+        done.contains(&(*record, *private)) || (*private && done.contains(&(*record, false)))
+    };
+    let log = logged.iter().filter(|one| !is_done(one)).count();
+    Ok(Apart {
+        both: logged.len() - log,
+        log,
+        database: done.difference(&logged).count(),
+    })
 }
 
 /// Every blob against its name, and which are named and not there. Not having arrived is no fault: phones bring photos when they may.

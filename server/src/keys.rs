@@ -84,9 +84,23 @@ impl Keys {
     }
 
     /// Draws the keys that a directory made by an earlier version lacks. A key that is there is never touched.
-    pub(crate) fn complete(dir: &Path, env: &Environment) -> Result<(), StationError> {
+    ///
+    /// # Errors
+    /// When the key of columns is lost: `is_sealed` says that the database holds values that no other opens.
+    pub(crate) fn complete(
+        dir: &Path,
+        env: &Environment,
+        is_sealed: impl FnOnce() -> Result<bool, StationError>,
+    ) -> Result<(), StationError> {
         if !dir.join(CHECKPOINT).is_file() {
             return Ok(());
+        }
+        if !dir.join(COLUMN).exists() && is_sealed()? {
+            return Err(StationError::Keys(format!(
+                "{} lacks {COLUMN}, under which values of the database are sealed, and no new key opens them: put the file back from the \
+                 copy of the keys directory",
+                dir.display()
+            )));
         }
         if !dir.join(GONE).exists() {
             write_new(&dir.join(GONE), b"")?;

@@ -10,6 +10,7 @@ use beatbook_protocol::id::{BookId, IncarnationId, UnitId, UserId};
 use beatbook_protocol::kind::{Catalogue, CheckedKind, Who};
 use beatbook_protocol::page::P256_SHA256;
 
+use crate::destruction;
 use crate::ended;
 use crate::environment::Environment;
 use crate::error::StationError;
@@ -19,7 +20,7 @@ use crate::ledger;
 use crate::rebuild;
 use crate::registry::{names, tokens, write_events};
 use crate::station::{DATABASE, InitOptions, Initialised};
-use crate::store::{EpochRow, ReadTx, StationRow, Store};
+use crate::store::{EpochRow, ReadTx, StationRow, Store, holds_sealed};
 
 /// Makes a station.
 pub(crate) fn init(data: &Path, keys_dir: &Path, options: &InitOptions, env: &Environment) -> Result<Initialised, StationError> {
@@ -140,7 +141,7 @@ pub(crate) fn open(data: &Path, keys_dir: &Path, files: &[(String, String)], env
     if !file.is_file() {
         return Err(StationError::NoStation(data.to_owned()));
     }
-    Keys::complete(keys_dir, env)?;
+    Keys::complete(keys_dir, env, || Ok(holds_sealed(&file)?))?;
     let keys = Keys::open(keys_dir)?;
     let store = Store::open(&file, Some(Arc::clone(&keys.column)))?;
     let (row, kinds, new) = store.read(|tx| {
@@ -170,6 +171,13 @@ pub(crate) fn open(data: &Path, keys_dir: &Path, files: &[(String, String)], env
         store.write(|tx| write_events(tx, &keys, env, &kinds, new.into_iter().map(event).collect()))?;
     }
     ended::replay(&store, &keys, env, &kinds)?;
+    // A restore that died before its end leaves what was destroyed in the copy: nobody is answered before it is gone again.
+    let hand = destruction::Hand {
+        keys: &keys,
+        kinds: &kinds,
+        env,
+    };
+    destruction::again(hand, &store)?;
     // A crash between commit and log leaves the log behind: it catches up here.
     let destroyed = store.read(|tx| {
         ledger::note(tx, &keys)?;

@@ -14,6 +14,7 @@ use beatbook_protocol::page::{SealedPage, salted_hash};
 use super::refusal::Destroyed;
 use super::{Logbook, Order};
 use crate::audit::{self, Line};
+use crate::ended::emptied::empty_all;
 use crate::environment::Environment;
 use crate::error::StationError;
 use crate::intake::{OwnEntry, seal_own};
@@ -22,7 +23,7 @@ use crate::kinds::Kinds;
 use crate::ledger;
 use crate::rebuild::refresh;
 use crate::seal::is_sensitive;
-use crate::store::{AboutRow, DestroyedRow, ReadTx, WriteTx};
+use crate::store::{AboutRow, DestroyedRow, ReadTx, Store, WriteTx};
 
 /// What a destruction is carried out with.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +81,20 @@ pub(crate) fn carry_out(hand: Hand<'_>, tx: &WriteTx<'_>, orders: &[Order]) -> R
         }
     }
     let gone: BTreeSet<RecordId> = orders.iter().map(|order| order.record).collect();
+    let mut held = 0;
+    for order in orders {
+        let destroyed = Destroyed {
+            whole: !order.private_only,
+            private: order.private_only,
+        };
+        held += empty_all(hand, tx, order.record, destroyed)?;
+    }
+    if held > 0 {
+        tracing::info!(
+            entries = held,
+            "entries held of books that ended went with what was destroyed"
+        );
+    }
     let set_aside = tx.drop_quarantined(|bytes| holds_any(bytes, &gone))?;
     if set_aside > 0 {
         tracing::info!(
@@ -91,16 +106,26 @@ pub(crate) fn carry_out(hand: Hand<'_>, tx: &WriteTx<'_>, orders: &[Order]) -> R
     Ok(entries)
 }
 
-/// Carries out again what a backup did not know of: the keys directory remembers. How many destructions there were.
-pub(crate) fn again(hand: Hand<'_>, tx: &WriteTx<'_>, logbook: &Logbook) -> Result<u64, StationError> {
+/// Carries out again what an older copy of the database does not know of: the keys directory remembers. How many destructions there were.
+pub(crate) fn again(hand: Hand<'_>, store: &Store) -> Result<u64, StationError> {
+    let orders = store.read(|tx| missing(tx, &hand.keys.destroyed))?;
+    if !orders.is_empty() {
+        store.write(|tx| carry_out(hand, tx, &orders))?;
+        tracing::warn!(
+            destructions = orders.len(),
+            "what was destroyed was here again in this copy: destroyed once more"
+        );
+    }
+    Ok(u64::try_from(orders.len()).unwrap_or(u64::MAX))
+}
+
+/// The destructions of the log that the ledger does not know of. That a record is not here is no reason to pass one over: it may be given
+/// back, or come late.
+fn missing(tx: &ReadTx<'_>, logbook: &Logbook) -> Result<Vec<Order>, StationError> {
     let mut orders: Vec<Order> = Vec::new();
     for line in logbook.lines()? {
         let known = Destroyed::of(tx, line.record)?;
-        let is_known = if line.private_only {
-            known.whole || known.private || tx.record(line.record)?.is_none()
-        } else {
-            known.whole
-        };
+        let is_known = known.whole || (line.private_only && known.private);
         if is_known
             || orders
                 .iter()
@@ -123,10 +148,7 @@ pub(crate) fn again(hand: Hand<'_>, tx: &WriteTx<'_>, logbook: &Logbook) -> Resu
         .map(|order| order.record)
         .collect();
     orders.retain(|order| !order.private_only || !whole.contains(&order.record));
-    if !orders.is_empty() {
-        carry_out(hand, tx, &orders)?;
-    }
-    Ok(u64::try_from(orders.len()).unwrap_or(u64::MAX))
+    Ok(orders)
 }
 
 fn line(order: &Order, event: &DestructionEvent) -> Line {

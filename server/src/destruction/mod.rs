@@ -21,6 +21,7 @@ use beatbook_protocol::kind::DocumentName;
 pub(crate) use carry::{Hand, again, carry_out, group_of};
 pub(crate) use logbook::{FILE as LOGBOOK, Logbook};
 pub(crate) use refusal::{Concerns, Destroyed, event_of, refused_for};
+pub(crate) use report::table;
 pub use report::{DestructionPage, DestructionView};
 
 use crate::blobs::Blobs;

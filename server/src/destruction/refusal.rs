@@ -1,5 +1,5 @@
 //! What comes of a record that is destroyed is refused, whichever way it comes: an old phone's own work, or what a restored station is given
-//! back. It is not kept either: with its refusal it would be here again.
+//! back. Of it stays its place in its page, with a salted hash: its bytes are not kept with the refusal, or it would be here again.
 
 use beatbook_protocol::entry::Entry;
 use beatbook_protocol::id::{Hash, RecordId};

@@ -7,6 +7,8 @@ use serde::Serialize;
 use crate::audit::{self, Line};
 use crate::error::StationError;
 use crate::policy::{self, Permission};
+use crate::scope::Scope;
+use crate::sheets;
 use crate::station::{Session, Station};
 use crate::store::{DestructionRow, ReadTx};
 
@@ -54,7 +56,7 @@ pub struct DestructionPage {
 }
 
 impl Station {
-    /// What was destroyed, in the ledger's order. `by` is none for the operator at the machine itself.
+    /// What was destroyed in the person's units, in the ledger's order; a page may be shorter than asked for. `by` is none for the operator at the machine itself.
     ///
     /// # Errors
     /// When `by` may not see it, `after` is no place, or those of the store.
@@ -68,24 +70,77 @@ impl Station {
                 .last()
                 .filter(|_| is_full)
                 .map(|row| format!("{}-{}", row.place.0, row.place.1));
-            let rows = rows.into_iter().map(|row| view(tx, row)).collect::<Result<_, _>>()?;
+            let rows = seen(tx, by, rows)?;
             Ok(DestructionPage { rows, next })
         })
     }
 
-    /// All of it as a table, which leaves the house: a line in the audit log says so.
+    /// The same as a table, which leaves the house: a line in the audit log says so.
     ///
     /// # Errors
     /// When `by` may not see it, or those of the store.
     pub fn export_destructions(&self, by: Option<&Session>) -> Result<Vec<DestructionView>, StationError> {
         policy::require(by, Permission::SeeKeeping)?;
         self.store.write(|tx| {
-            let rows = tx.destructions(None, u32::MAX)?;
+            let rows = seen(tx, by, tx.destructions(None, u32::MAX)?)?;
             let detail = format!("{} destructions", rows.len());
             audit::append(tx, &self.env, &Line::of(by.map(|by| by.user), "destruction.export", detail))?;
-            rows.into_iter().map(|row| view(tx, row)).collect()
+            Ok(rows)
         })
     }
+}
+
+/// Those of the units over which somebody may see it, and all for the operator. Where a record lay that this station never held nobody
+/// knows: whoever sees to a whole station is told.
+fn seen(tx: &ReadTx<'_>, by: Option<&Session>, rows: Vec<DestructionRow>) -> Result<Vec<DestructionView>, StationError> {
+    let Some(by) = by else {
+        return rows.into_iter().map(|row| view(tx, row)).collect();
+    };
+    let his = Scope::of(tx, by)?.units_where(Permission::SeeKeeping);
+    let sees_all = tx
+        .units()?
+        .iter()
+        .any(|unit| unit.parent.is_none() && his.contains(&unit.unit));
+    let mut views = Vec::new();
+    for row in rows {
+        let unit = match tx.record(row.said.record)? {
+            Some(state) => Some(state.opening.opens.unit),
+            None => tx.gone(row.said.record)?.and_then(|gone| gone.unit),
+        };
+        if unit.map_or(sees_all, |unit| his.contains(&unit)) {
+            views.push(view(tx, row)?);
+        }
+    }
+    Ok(views)
+}
+
+/// Columns of the table.
+const COLUMNS: [&str; 12] = [
+    "event", "leaf", "at_ms", "record", "document", "kind", "why", "rule", "entries", "root", "by", "by_name",
+];
+
+/// Destructions as CSV, a line each.
+///
+/// # Errors
+/// When the table cannot be written.
+pub(crate) fn table(rows: &[DestructionView]) -> Result<Vec<u8>, StationError> {
+    let rows = rows.iter().map(|row| {
+        [
+            row.event.to_string(),
+            row.leaf.to_string(),
+            row.at.0.to_string(),
+            row.record.to_string(),
+            row.document.clone(),
+            row.kind.clone().unwrap_or_default(),
+            row.why.clone(),
+            row.rule.clone(),
+            row.entries.to_string(),
+            row.root.to_string(),
+            row.by.map(|by| by.to_string()).unwrap_or_default(),
+            row.by_name.clone().unwrap_or_default(),
+        ]
+    });
+    sheets::write_csv(&COLUMNS, rows)
 }
 
 fn view(tx: &ReadTx<'_>, row: DestructionRow) -> Result<DestructionView, StationError> {

@@ -9,13 +9,14 @@ use beatbook_protocol::page::SealedPage;
 use beatbook_protocol::wire::Verdict;
 use serde::Serialize;
 
-use super::{may_decide, own_book, parting};
+use super::{decides_over, own_book, parting};
 use crate::audit::{self, Line};
 use crate::error::StationError;
 use crate::intake::{Author, HeldEntry, OwnEntry, judge_held};
 use crate::ledger;
-use crate::policy::Permission;
+use crate::policy::{self, Permission};
 use crate::recovered;
+use crate::scope::Scope;
 use crate::station::{Session, Station};
 use crate::store::{BookRow, Decision, HeldPageRow, HeldState, ReadTx, WriteTx};
 
@@ -112,12 +113,11 @@ pub(crate) fn refuse(station: &Station, session: &Session, choice: &HeldChoice) 
 }
 
 fn check(choice: &HeldChoice) -> Result<&str, StationError> {
-    let reason = choice.reason.trim();
-    if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-        return Err(StationError::Invalid(format!(
-            "say why, in 1 to {REASON_CHARS_MAX} characters: it stays beside the entries"
-        )));
-    }
+    let reason = policy::plain_line(&choice.reason, REASON_CHARS_MAX).ok_or_else(|| {
+        StationError::Invalid(format!(
+            "say why, in 1 to {REASON_CHARS_MAX} characters of one line: it stays beside the entries"
+        ))
+    })?;
     let named = choice.pages.len() + choice.entries.len();
     if named == 0 || named > NAMED_MAX {
         return Err(StationError::Invalid(format!(
@@ -135,7 +135,16 @@ impl Lot {
     }
 }
 
-/// The open entries of a choice, book by book, in the order of their coming.
+/// A held page of a choice, opened.
+struct Opened {
+    book: BookRow,
+    row: HeldPageRow,
+    page: SealedPage,
+    /// Its number in its author's book.
+    sequence: u64,
+}
+
+/// The open entries of a choice, book by book, in the order of their coming; those of one exchange in their author's.
 fn lots(station: &Station, tx: &ReadTx<'_>, session: &Session, choice: &HeldChoice) -> Result<Vec<Lot>, StationError> {
     let mut wanted: BTreeMap<Hash, Option<Vec<u32>>> = choice.pages.iter().map(|page| (*page, None)).collect();
     for (page, position) in &choice.entries {
@@ -143,52 +152,66 @@ fn lots(station: &Station, tx: &ReadTx<'_>, session: &Session, choice: &HeldChoi
             positions.push(*position);
         }
     }
-    let mut rows = Vec::new();
+    let mut pages = Vec::with_capacity(wanted.len());
     for page in wanted.keys() {
-        let row = tx.held_page(page)?.ok_or_else(|| nothing(page))?;
-        rows.push(row);
+        pages.push(opened(station, tx, session, page)?);
     }
-    rows.sort_by_key(|row| row.received);
+    pages.sort_by_key(|opened| (opened.row.received, opened.sequence));
     let mut lots: BTreeMap<BookId, Lot> = BTreeMap::new();
-    for row in rows {
-        let book = own_book(station, tx, row.book)?;
-        // Who may not decide is told no more than who asks for what is not there.
-        may_decide(tx, Some(session), book.user, Permission::AdmitSetAside).map_err(|_| nothing(&row.hash))?;
+    for Opened { book, row, page, .. } in pages {
+        let only = wanted.get(&row.hash).and_then(Option::as_deref);
+        let chosen = open_entries(tx, &row.hash, only)?;
         let lot = lots.entry(row.book).or_insert_with(|| Lot {
             book,
             pages: Vec::new(),
             chosen: Vec::new(),
         });
         let number = lot.pages.len();
-        let only = wanted.get(&row.hash).cloned().flatten();
-        let entries = tx.held_entries(&row.hash)?;
-        for position in only.iter().flatten() {
-            let state = entries
-                .iter()
-                .find(|entry| entry.position == *position)
-                .map(|entry| entry.state);
-            match state {
-                Some(HeldState::Open) => {}
-                Some(_) => {
-                    let text = format!("entry {position} of page {} is decided already", row.hash);
-                    return Err(StationError::Invalid(text));
-                }
-                None => return Err(nothing(&row.hash)),
-            }
-        }
-        let is_chosen = |position: u32| only.as_ref().is_none_or(|only| only.contains(&position));
-        let open = entries
-            .iter()
-            .filter(|entry| entry.state == HeldState::Open && is_chosen(entry.position));
-        lot.chosen.extend(open.map(|entry| Chosen {
-            page: number,
-            position: entry.position,
-        }));
-        let page = parting::open(station, &row)?;
+        lot.chosen
+            .extend(chosen.into_iter().map(|position| Chosen { page: number, position }));
         lot.pages.push((row, page));
     }
     lots.retain(|_, lot| !lot.chosen.is_empty());
     Ok(lots.into_values().collect())
+}
+
+/// A held page, for who may decide on it. Who may not is told no more than who asks for what is not there.
+fn opened(station: &Station, tx: &ReadTx<'_>, session: &Session, page: &Hash) -> Result<Opened, StationError> {
+    let row = tx.held_page(page)?.ok_or_else(|| nothing(page))?;
+    let book = own_book(station, tx, row.book)?;
+    if !decides_over(tx, Some(session), book.user, Permission::AdmitSetAside)? {
+        return Err(nothing(page));
+    }
+    let page = parting::open(&station.keys, &row)?;
+    let header = page
+        .header()
+        .map_err(|fault| StationError::Damaged(format!("held page {}: {fault}", row.hash)))?;
+    Ok(Opened {
+        book,
+        row,
+        page,
+        sequence: header.sequence,
+    })
+}
+
+/// The numbers of a held page's open entries, of these only where some are named: none of those may be decided already.
+fn open_entries(tx: &ReadTx<'_>, page: &Hash, only: Option<&[u32]>) -> Result<Vec<u32>, StationError> {
+    let entries = tx.held_entries(page)?;
+    for position in only.into_iter().flatten() {
+        match entries.iter().find(|entry| entry.position == *position) {
+            Some(entry) if entry.state == HeldState::Open => {}
+            Some(_) => {
+                let text = format!("entry {position} of page {page} is decided already");
+                return Err(StationError::Invalid(text));
+            }
+            None => return Err(nothing(page)),
+        }
+    }
+    let is_chosen = |position: u32| only.is_none_or(|only| only.contains(&position));
+    let open = entries
+        .into_iter()
+        .filter(|entry| entry.state == HeldState::Open && is_chosen(entry.position));
+    Ok(open.map(|entry| entry.position).collect())
 }
 
 fn nothing(page: &Hash) -> StationError {
@@ -203,13 +226,12 @@ fn admit_lot(
     reason: &str,
 ) -> Result<Vec<DecidedLine>, StationError> {
     let now = station.env.clock.now();
-    let confirmed = match tx.contact(lot.book.book)? {
-        Some(contact) => tx
-            .shared_with(contact.epoch)?
-            .map_or(contact.size, |shared| shared.min(contact.size)),
-        None => 0,
+    let confirmed = tx.confirmed_by(tx.contact(lot.book.book)?.as_ref())?;
+    // By what he was when he wrote it: that he is blocked meanwhile is for the chief to weigh, who decides on each.
+    let author = Author {
+        scope: Scope::unblocked(tx, lot.book.user)?,
+        ..Author::of(tx, &lot.book, confirmed)?
     };
-    let author = Author::of(tx, &lot.book, confirmed)?;
     let mut held = Vec::with_capacity(lot.chosen.len());
     for chosen in &lot.chosen {
         let bytes = lot.pages.get(chosen.page).and_then(|(row, page)| {

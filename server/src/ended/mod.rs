@@ -1,6 +1,6 @@
-//! The end of a book: its phone was lost, retired, passed on, or its person blocked. From that step on no token of it is good, nothing of
-//! it is taken in as its author's, and nothing goes down to it but the order to part with what it has. What it still sends waits in
-//! quarantine until a chief has decided.
+//! The end of a book: its phone was lost, retired, passed on, or its person is not to come back. From that step on no token of it is good,
+//! nothing of it is taken in as its author's, and nothing goes down to it but the order to part with what it has. What it still sends
+//! waits in quarantine until a chief has decided. Blocking a person, which can be undone, ends no book: that is ordered beside it.
 //!
 //! ```text
 //!  end ─► keys' log ─► BookEnd on the ledger, tokens gone (one step)
@@ -11,6 +11,7 @@
 //! Knows nothing of how a phone destroys what it has.
 
 pub(crate) mod decide;
+pub(crate) mod emptied;
 pub(crate) mod parting;
 pub(crate) mod preview;
 pub(crate) mod quarantine;
@@ -38,10 +39,11 @@ pub(crate) const WHYS: [&str; 4] = ["lost", "retired", "transferred", "blocked"]
 pub(crate) fn end(station: &Station, by: Option<&Session>, book: BookId, why: &str) -> Result<(), StationError> {
     let why = check_why(why)?;
     station.store.write(|tx| {
-        let row = own_book(station, tx, book)?;
-        if by.is_none_or(|by| by.user != row.user) {
-            may_decide(tx, by, row.user, Permission::EndBooks)?;
-        }
+        let own = own_book(station, tx, book)?;
+        let row = match by {
+            Some(by) if by.user == own.user => own,
+            by => his_book(station, tx, by, book, Permission::EndBooks)?,
+        };
         if let Some(before) = tx.book_end(book)? {
             return Err(StationError::Invalid(format!(
                 "this book has ended already ({}): its person enrols anew",
@@ -56,7 +58,7 @@ pub(crate) fn end(station: &Station, by: Option<&Session>, book: BookId, why: &s
     Ok(())
 }
 
-/// Ends every book of a person that is written in.
+/// Ends every book of a person that is written in: he was blocked for good. It does not block him, and unblocking brings none of them back.
 pub(crate) fn end_all(station: &Station, by: Option<&Session>, user: UserId) -> Result<u64, StationError> {
     let ended = station.store.write(|tx| {
         tx.user(user)?
@@ -70,8 +72,8 @@ pub(crate) fn end_all(station: &Station, by: Option<&Session>, user: UserId) -> 
     Ok(ended)
 }
 
-/// Ends every book of a person that is written in, within a step: he is blocked. Tells how many there were.
-pub(crate) fn end_all_in(station: &Station, tx: &WriteTx<'_>, by: Option<UserId>, user: UserId) -> Result<u64, StationError> {
+/// The same within a step. Tells how many there were.
+fn end_all_in(station: &Station, tx: &WriteTx<'_>, by: Option<UserId>, user: UserId) -> Result<u64, StationError> {
     let mut ended = 0;
     for row in tx.books()? {
         if row.user == user && row.book != station.book && tx.book_end(row.book)?.is_none() {
@@ -152,6 +154,40 @@ pub(crate) fn own_book(station: &Station, tx: &ReadTx<'_>, book: BookId) -> Resu
         .ok_or_else(|| StationError::NotFound(format!("book {book}")))
 }
 
+/// A book over whose person somebody has this permission; of others' books it is said that they are not there, whatever he is. His own he
+/// knows, and is told why not.
+pub(crate) fn his_book(
+    station: &Station,
+    tx: &ReadTx<'_>,
+    by: Option<&Session>,
+    book: BookId,
+    permission: Permission,
+) -> Result<BookRow, StationError> {
+    let row = own_book(station, tx, book)?;
+    if by.is_some_and(|by| by.user == row.user) {
+        may_decide(tx, by, row.user, permission)?;
+        Ok(row)
+    } else if decides_over(tx, by, row.user, permission)? {
+        Ok(row)
+    } else {
+        Err(StationError::NotFound(format!("book {book}")))
+    }
+}
+
+/// Whether somebody has this permission over a person.
+fn decides_over(tx: &ReadTx<'_>, by: Option<&Session>, user: UserId, permission: Permission) -> Result<bool, StationError> {
+    whether(may_decide(tx, by, user, permission))
+}
+
+/// Only these two say that it is not his: what else goes wrong is no answer.
+fn whether(decided: Result<(), StationError>) -> Result<bool, StationError> {
+    match decided {
+        Ok(()) => Ok(true),
+        Err(StationError::NotFound(_) | StationError::Forbidden(_)) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// Refuses who has not this permission over a person, or over any: of others' people it is said that they are not there.
 pub(crate) fn may_decide(
     tx: &ReadTx<'_>,
@@ -168,4 +204,24 @@ fn check_why(why: &str) -> Result<&'static str, StationError> {
             "a book ends because its phone was `lost`, `retired`, `transferred`, or its person `blocked`".into(),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_the_store_is_not_taken_for_not_his() {
+        assert!(whether(Ok(())).unwrap());
+        for not_his in [StationError::NotFound("x".into()), StationError::Forbidden("x".into())] {
+            assert!(!whether(Err(not_his)).unwrap());
+        }
+        for fault in [
+            StationError::Full,
+            StationError::Damaged("x".into()),
+            StationError::Store("x".into()),
+        ] {
+            assert!(whether(Err(fault)).is_err());
+        }
+    }
 }

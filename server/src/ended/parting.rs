@@ -10,8 +10,10 @@ use beatbook_protocol::wire::{
     Cursor, ExchangeRequest, ExchangeResponse, Held, NotHeld, PageAnswer, Receipt, WipeOrder, receipt_root,
 };
 
+use super::emptied;
 use crate::error::StationError;
 use crate::intake::known_answer;
+use crate::keys::Keys;
 use crate::ledger;
 use crate::station::Station;
 use crate::store::{BookEndRow, BookRow, HeldPageRow, HeldState, ReadTx, WriteTx};
@@ -123,14 +125,17 @@ fn hold_in(
         let size: usize = page.page().entries.iter().map(|entry| entry.len()).sum();
         let size = u64::try_from(size).unwrap_or(u64::MAX);
         if count >= HELD_PAGES_MAX || bytes.saturating_add(size) > HELD_BYTES_MAX {
-            let text = "the station holds as much of this book as it may: hand the rest to its chief in a parcel's file";
+            let text = "the station holds as much of this book as it may: what this page says and is still needed has to be written anew";
             sorted.refused.push(not_held(hash, "full", text));
             continue;
         }
+        let entries = entries(tx, page)?;
+        let mut kept = page.page().clone();
+        let gone = emptied::late(tx, &mut kept)?;
         let sealed = station
             .keys
             .column
-            .seal(&station.env, COLUMN, hash.as_bytes(), &codec::to_bytes(page.page()))?;
+            .seal(&station.env, COLUMN, hash.as_bytes(), &codec::to_bytes(&kept))?;
         let row = HeldPageRow {
             hash,
             book: book.book,
@@ -138,7 +143,10 @@ fn hold_in(
             carrier,
             sealed,
         };
-        tx.put_held(&row, size, &entries(tx, page)?)?;
+        tx.put_held(&row, size, &entries)?;
+        if !gone.is_empty() {
+            tx.empty_held(&hash, &row.sealed, &gone)?;
+        }
         (count, bytes) = (count + 1, bytes + size);
         sorted.held.push(hash);
     }
@@ -162,8 +170,8 @@ fn entries(tx: &ReadTx<'_>, page: &VerifiedPage) -> Result<Vec<(Hash, Option<Rec
 }
 
 /// A held page, opened.
-pub(super) fn open(station: &Station, row: &HeldPageRow) -> Result<SealedPage, StationError> {
-    let bytes = station.keys.column.open(COLUMN, row.hash.as_bytes(), &row.sealed)?;
+pub(super) fn open(keys: &Keys, row: &HeldPageRow) -> Result<SealedPage, StationError> {
+    let bytes = keys.column.open(COLUMN, row.hash.as_bytes(), &row.sealed)?;
     codec::from_bytes("page", &bytes).map_err(|fault| StationError::Damaged(format!("held page {}: {fault}", row.hash)))
 }
 

@@ -1,7 +1,7 @@
 //! What books sent after their end, as the chief of their people sees it: record by record, entry by entry, with what was decided. Reads
 //! and shows; `decide` decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use beatbook_protocol::entry::Entry;
 use beatbook_protocol::facts::Facts;
@@ -10,15 +10,16 @@ use beatbook_protocol::kind::DocumentName;
 use beatbook_protocol::time::UnixMillis;
 use serde::Serialize;
 
-use super::{may_decide, parting, preview};
+use super::{decides_over, parting, preview};
+use crate::audit;
 use crate::error::StationError;
 use crate::policy::Permission;
 use crate::review::view::PersonView;
 use crate::station::{Session, Station};
 use crate::store::{BookRow, HeldEntryRow, HeldPageRow, HeldState, ReadTx};
 
-/// Pages that one answer shows.
-const PAGES_SHOWN: u32 = 512;
+/// Pages that one answer shows at most.
+pub(crate) const PAGES_SHOWN: u32 = 512;
 
 /// What is held.
 #[derive(Debug, Clone, Default, Serialize, utoipa::ToSchema)]
@@ -27,6 +28,8 @@ pub struct QuarantineView {
     pub records: Vec<HeldRecordView>,
     /// What is about no record, or cannot be read.
     pub others: Vec<HeldLine>,
+    /// Where to go on; none at the end. What a record has on a later page of this list stands there, and is not in what is shown of it here.
+    pub next: Option<String>,
 }
 
 /// The held entries of one record.
@@ -37,13 +40,17 @@ pub struct HeldRecordView {
     pub record: RecordId,
     /// Whether the station has it; else what is held would open it.
     pub is_here: bool,
+    /// Whether it is in the reader's scope, as it is or as it would be opened; if not, nothing of what it says is shown.
+    pub in_scope: bool,
     /// Its kind by code; none when nothing here opens it.
     pub kind: Option<String>,
     /// Its title, with what is held and undecided in it.
     pub title: Option<String>,
-    /// Its facts, with what is held and undecided in it, as far as the guard lets it in.
+    /// Its facts, with what is held and undecided in it, as far as the guard lets it in; masked as on the record's page.
     #[schema(value_type = Option<Object>)]
     pub facts: Option<Facts>,
+    /// Places of the facts that are masked, as `facts/fields/CODE`.
+    pub masked: Vec<String>,
     /// Fields of its private document that the held entries write, by code; their values are shown once they are admitted, to those who
     /// may read them.
     pub private_fields: Vec<String>,
@@ -59,7 +66,7 @@ pub struct HeldLine {
     pub page: Hash,
     /// Number within it.
     pub position: u32,
-    /// The entry.
+    /// The entry; zeros once it is destroyed.
     #[schema(value_type = String)]
     pub entry: Hash,
     /// The book that had ended.
@@ -86,7 +93,7 @@ pub struct HeldLine {
     /// When it was written, by its author's clock.
     #[schema(value_type = Option<i64>)]
     pub at: Option<UnixMillis>,
-    /// `open`, `admitted`, `refused` or `known`.
+    /// `open`, `admitted`, `refused`, `known`, or `destroyed` with what it was about.
     pub state: String,
     /// Why the guard would not have it, as a code; none when it would, and for what is decided.
     pub fault: Option<String>,
@@ -104,22 +111,47 @@ pub struct HeldLine {
 pub(super) struct HeldItem {
     pub(super) line: HeldLine,
     pub(super) user: UserId,
+    /// What it is about, also when its bytes are destroyed.
+    pub(super) record: Option<RecordId>,
     pub(super) entry: Option<Entry>,
 }
 
-/// What is held of the books of the people whose chief a person is; what is decided only when he asks for it.
-pub(crate) fn quarantine(station: &Station, session: &Session, decided: bool) -> Result<QuarantineView, StationError> {
-    station.store.read(|tx| {
+/// What is held of the books of the people whose chief a person is, a page of the list; what is decided only when he asks for it. What he is
+/// shown of records is on the log first.
+pub(crate) fn quarantine(
+    station: &Station,
+    session: &Session,
+    decided: bool,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<QuarantineView, StationError> {
+    let wrong = || StationError::Invalid("`after` is not a place that a list gave".into());
+    let after: Option<Hash> = after.map(|text| text.parse().map_err(|_| wrong())).transpose()?;
+    let limit = usize::try_from(limit.clamp(1, PAGES_SHOWN)).unwrap_or(usize::MAX);
+    let now = station.env.clock.now();
+    station.store.write(|tx| {
+        if let Some(after) = &after
+            && !tx.is_held(after)?
+        {
+            return Err(wrong());
+        }
+        let books = his_books(tx, session)?;
+        let names: BTreeSet<BookId> = books.keys().copied().collect();
+        // One more than is shown tells whether there is more.
+        let mut pages = tx.held_pages(&names, decided, after.as_ref(), limit + 1)?;
+        let has_more = pages.len() > limit;
+        pages.truncate(limit);
         let mut records: BTreeMap<RecordId, Vec<HeldItem>> = BTreeMap::new();
         let mut order = Vec::new();
-        let mut view = QuarantineView::default();
-        for page in tx.held_pages(decided, PAGES_SHOWN)? {
-            let Some(book) = tx.book(page.book)? else { continue };
-            if may_decide(tx, Some(session), book.user, Permission::AdmitSetAside).is_err() {
-                continue;
-            }
-            for item in items(station, tx, &page, &book)? {
-                match item.entry.as_ref().and_then(Entry::record) {
+        let mut view = QuarantineView {
+            next: pages.last().filter(|_| has_more).map(Hash::to_string),
+            ..QuarantineView::default()
+        };
+        for page in &pages {
+            let Some(row) = tx.held_page(page)? else { continue };
+            let Some(book) = books.get(&row.book) else { continue };
+            for item in items(station, tx, &row, book)? {
+                match item.record {
                     Some(record) => {
                         if !records.contains_key(&record) {
                             order.push(record);
@@ -132,20 +164,42 @@ pub(crate) fn quarantine(station: &Station, session: &Session, decided: bool) ->
         }
         for record in order {
             let items = records.remove(&record).unwrap_or_default();
-            view.records.push(preview::record(station, tx, record, items)?);
+            let (shown, line) = preview::record(station, tx, (session, now), record, items)?;
+            if let Some(line) = line {
+                audit::append(tx, &station.env, &line)?;
+            }
+            view.records.push(shown);
         }
         Ok(view)
     })
 }
 
+/// The books on whose pages a person decides.
+fn his_books(tx: &ReadTx<'_>, session: &Session) -> Result<BTreeMap<BookId, BookRow>, StationError> {
+    let mut people: BTreeMap<UserId, bool> = BTreeMap::new();
+    let mut books = BTreeMap::new();
+    for row in tx.books()? {
+        let is_his = match people.get(&row.user) {
+            Some(is_his) => *is_his,
+            None => decides_over(tx, Some(session), row.user, Permission::AdmitSetAside)?,
+        };
+        people.insert(row.user, is_his);
+        if is_his {
+            books.insert(row.book, row);
+        }
+    }
+    Ok(books)
+}
+
 fn items(station: &Station, tx: &ReadTx<'_>, page: &HeldPageRow, book: &BookRow) -> Result<Vec<HeldItem>, StationError> {
-    let sealed = parting::open(station, page)?;
+    let sealed = parting::open(&station.keys, page)?;
     let author = person(tx, book.user)?;
     let mut items = Vec::new();
     for row in tx.held_entries(&page.hash)? {
         let bytes = usize::try_from(row.position).ok().and_then(|at| sealed.entries.get(at));
         let entry = bytes.and_then(|bytes| Entry::parse(bytes).ok());
         items.push(HeldItem {
+            record: row.record,
             line: line(tx, page, book, author.clone(), row, entry.as_ref())?,
             user: book.user,
             entry,
@@ -202,6 +256,7 @@ pub(super) const fn state_code(state: HeldState) -> &'static str {
         HeldState::Admitted => "admitted",
         HeldState::Refused => "refused",
         HeldState::Known => "known",
+        HeldState::Destroyed => "destroyed",
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) fn fold(
     match (event.document.map(|document| document.name()), state) {
         (None, Some(state)) => take_away(tx, place, &state).map(|()| None),
         (None, None) => {
+            // A rebuild never sees it open, and still meets what others said of it: a hold, that it is no duplicate.
+            tx.drop_record(event.record)?;
             let nowhere = GoneRow {
                 record: event.record,
                 number: None,

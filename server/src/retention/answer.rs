@@ -97,8 +97,9 @@ impl Station {
     pub fn extract(&self, by: &Session, record: RecordId, request: RecordId) -> Result<Option<Extract>, StationError> {
         policy::require(Some(by), Permission::Keep)?;
         self.store.write(|tx| {
-            if crate::review::queue::row(tx, &self.kinds, by, record)?.is_none() {
-                return Ok(None);
+            match check_unit(tx, Some(by), record, Permission::Keep) {
+                Err(StationError::NotFound(_)) => return Ok(None),
+                checked => checked?,
             }
             self.check_request(tx, Some(by), request, "access", &["examining", "answered"], record)?;
             let Some(state) = tx.record(record)? else { return Ok(None) };
@@ -182,16 +183,21 @@ impl Station {
                     ));
                 }
             };
-            let group = if private_only { vec![record] } else { group_of(tx, record)? };
+            let group = group_of(tx, record)?;
             for member in &group {
-                check_unit(tx, by, *member, Permission::Keep)?;
-                if let Some(hold) = tx.hold(*member)? {
+                // A hold on one of them holds all, also where the private document of this one alone is to go.
+                let hold = tx.hold(*member)?;
+                if !private_only || hold.is_some() {
+                    check_unit(tx, by, *member, Permission::Keep)?;
+                }
+                if let Some(hold) = hold {
                     return Err(StationError::Held {
                         record: *member,
                         ground: hold.ground,
                     });
                 }
             }
+            let group = if private_only { vec![record] } else { group };
             if private_only && tx.record(record)?.is_none_or(|state| state.private_heads.is_empty()) {
                 return Err(StationError::NotFound(format!("private document of record {record}")));
             }

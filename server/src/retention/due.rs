@@ -6,11 +6,12 @@ use beatbook_protocol::id::{RecordId, UnitId};
 use beatbook_protocol::time::UnixMillis;
 use serde::Serialize;
 
-use super::{DAY_MS, RetentionSettings};
+use super::{DAY_MS, RetentionSettings, notes};
 use crate::destruction::{self, Hand, Order, Why, carry_out, group_of};
 use crate::error::StationError;
 use crate::kinds::Kinds;
 use crate::policy::{self, Permission};
+use crate::scope::Scope;
 use crate::station::{Session, Station};
 use crate::store::{KeptRecord, ReadTx};
 
@@ -68,7 +69,9 @@ pub struct RetentionReport {
     pub in_review: u64,
     /// Entries that lost salt and bytes.
     pub entries: u64,
-    /// Each of them.
+    /// Emergency notes that go or went: 90 days after they were read.
+    pub notes: u64,
+    /// Each record, or private document.
     pub rows: Vec<DueView>,
 }
 
@@ -85,15 +88,24 @@ struct Group<'r> {
 }
 
 impl Station {
-    /// What is due now, without touching it. `by` is none for the operator at the machine itself.
+    /// What is due now in the person's units, without touching it. `by` is none for the operator at the machine itself.
     ///
     /// # Errors
     /// When `by` may not see it, or those of the store.
     pub fn retention(&self, by: Option<&Session>) -> Result<RetentionReport, StationError> {
         policy::require(by, Permission::SeeKeeping)?;
         let now = self.env.clock.now();
-        let things = self.store.read(|tx| things(tx, &self.kinds, &self.retention, now))?;
-        Ok(report(things.into_iter().flat_map(|thing| thing.rows).collect(), false, 0))
+        let (rows, notes) = self.store.read(|tx| {
+            let his = by.map(|by| Scope::of(tx, by)).transpose()?;
+            let his = his.map(|scope| scope.units_where(Permission::SeeKeeping));
+            let notes = notes::due(tx, his.as_ref(), now)?;
+            let rows = things(tx, &self.kinds, &self.retention, now)?
+                .into_iter()
+                .flat_map(|thing| thing.rows);
+            let rows = rows.filter(|row| his.as_ref().is_none_or(|units| units.contains(&row.unit)));
+            Ok::<_, StationError>((rows.collect(), notes))
+        })?;
+        Ok(report(rows, false, (0, notes)))
     }
 
     /// How many records, or private documents, are due and not held.
@@ -121,14 +133,16 @@ impl Station {
                 rows.extend(thing.rows);
             }
         }
-        if went {
+        let notes = self.store.write(|tx| notes::apply(tx, &self.env, by, now))?;
+        if went || notes > 0 {
             destruction::settle(self)?;
         }
-        let report = report(rows, true, entries);
-        if report.due > 0 {
+        let report = report(rows, true, (entries, notes));
+        if report.due > 0 || notes > 0 {
             tracing::info!(
                 due = report.due,
                 entries,
+                notes,
                 held = report.held,
                 "what was due by its retention was destroyed"
             );
@@ -165,17 +179,23 @@ impl Station {
     }
 }
 
-/// Whether there was news of a record since it was looked at: of itself, of one about it, a hold, a merge.
+/// Whether there was news of a thing since it was looked at: of a record, or of any that is one with it by now; of one about it; a hold.
 fn has_moved(tx: &ReadTx<'_>, row: &DueView) -> Result<bool, StationError> {
-    let Some(state) = tx.record(row.record)? else {
-        return Ok(true);
-    };
-    Ok(state.received > row.last_at
-        || tx.hold(row.record)?.is_some()
-        || tx.newest_about(row.record)?.is_some_and(|newest| newest > row.last_at))
+    for member in group_of(tx, row.record)? {
+        let Some(state) = tx.record(member)? else {
+            return Ok(true);
+        };
+        if state.received > row.last_at
+            || tx.hold(member)?.is_some()
+            || tx.newest_about(member)?.is_some_and(|newest| newest > row.last_at)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-fn report(rows: Vec<DueView>, applied: bool, entries: u64) -> RetentionReport {
+fn report(rows: Vec<DueView>, applied: bool, (entries, notes): (u64, u64)) -> RetentionReport {
     let count = |stands| rows.iter().filter(|row| row.stands == stands).count() as u64;
     RetentionReport {
         applied,
@@ -183,6 +203,7 @@ fn report(rows: Vec<DueView>, applied: bool, entries: u64) -> RetentionReport {
         held: count(Stands::Held),
         in_review: count(Stands::InReview),
         entries,
+        notes,
         rows,
     }
 }
@@ -293,5 +314,47 @@ fn view(group: &Group<'_>, member: &KeptRecord, private: bool, due_at: UnixMilli
         rule: rule.to_owned(),
         stands,
         ground,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use beatbook_protocol::document::Edit;
+    use beatbook_protocol::kind::duplicate::{MERGE_INTO, TARGET};
+    use beatbook_protocol::wire::Verdict;
+
+    use super::*;
+    use crate::station::ActOrder;
+    use crate::testing::{Phone, World};
+
+    fn household(world: &World, phone: &mut Phone) -> RecordId {
+        let record = world.record_id();
+        phone.kinds.insert(record, "household".into());
+        let entry = phone.write(record, Some(world.unit), Edit::new().field("address", "清华东路1号"));
+        assert_eq!(world.verdicts(phone, vec![entry]), [Verdict::Accepted]);
+        record
+    }
+
+    #[test]
+    fn what_was_merged_with_a_record_since_it_was_looked_at_keeps_it() {
+        let world = World::new();
+        let mut phone = world.phone("李警官", "officer");
+        let over = household(&world, &mut phone);
+        world.clock.pass(1825 * DAY_MS);
+        let now = world.env.clock.now();
+        let look = |tx: &ReadTx<'_>| things(tx, &world.station.kinds, &world.station.retention, now);
+        let found = world.station.store.read(look).unwrap();
+        assert_eq!(found.iter().map(|thing| thing.rows[0].record).collect::<Vec<_>>(), [over]);
+        phone.sign_in(&world.station).unwrap();
+        let news = household(&world, &mut phone);
+        let order = ActOrder {
+            code: MERGE_INTO.into(),
+            comment: Some("同一户".into()),
+            values: [(TARGET.to_owned(), over.to_string().as_str().into())].into(),
+            if_match: world.version(news),
+        };
+        world.station.act(&world.chief, news, &order).unwrap();
+        assert_eq!(world.station.apply(None, &found[0]).unwrap(), None);
+        assert!(world.station.record(&world.chief, over).unwrap().is_some());
     }
 }

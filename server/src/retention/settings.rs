@@ -46,11 +46,11 @@ impl RetentionSettings {
                     longer.days
                 )));
             }
-            if longer.ground.trim().is_empty() {
-                return Err(StationError::Invalid(format!(
-                    "[retention.longer.{code}]: say in `ground` which law or decision asks for it"
-                )));
-            }
+            super::check_ground(&longer.ground).map_err(|fault| {
+                StationError::Invalid(format!(
+                    "[retention.longer.{code}]: `ground` names the law or decision that asks for it: {fault}"
+                ))
+            })?;
         }
         Ok(())
     }

@@ -123,6 +123,13 @@ impl ReadTx<'_> {
             },
         )
     }
+
+    /// Leaves of the present ledger that a book is known to hold by its last contact: of a life before a restore only what both lives share.
+    pub(crate) fn confirmed_by(&self, contact: Option<&Contact>) -> Result<u64, StoreError> {
+        let Some(contact) = contact else { return Ok(0) };
+        let shared = self.shared_with(contact.epoch)?;
+        Ok(shared.map_or(contact.size, |shared| shared.min(contact.size)))
+    }
 }
 
 impl WriteTx<'_> {

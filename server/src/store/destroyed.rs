@@ -337,6 +337,11 @@ impl WriteTx<'_> {
     /// Takes the rows of a record's private document away, and its versions, which are to be counted again without it.
     pub(crate) fn drop_private(&self, record: RecordId, event: &Hash) -> Result<(), StoreError> {
         let key = record.as_bytes();
+        self.run(
+            "DELETE FROM admitted WHERE record = ?1
+               AND entry IN (SELECT entry FROM change WHERE record = ?1 AND document = 1)",
+            [key],
+        )?;
         for table in ["change", "refused_change", "record_file", "snapshot"] {
             self.run(&format!("DELETE FROM {table} WHERE record = ?1 AND document = 1"), [key])?;
         }

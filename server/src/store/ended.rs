@@ -1,5 +1,7 @@
 //! Rows of books that ended: why and since when, the pages that came after, what was decided on them, and the phones' last words.
 
+use std::collections::BTreeSet;
+
 use beatbook_protocol::entry::BookEndEvent;
 use beatbook_protocol::id::{BookId, Hash, RecordId, UserId};
 use beatbook_protocol::time::UnixMillis;
@@ -41,7 +43,7 @@ pub(crate) struct HeldPageRow {
 pub(crate) struct HeldEntryRow {
     /// Number within the page.
     pub(crate) position: u32,
-    /// The entry.
+    /// The entry; zeros once it is destroyed.
     pub(crate) entry: Hash,
     /// Its record, where it is about one.
     pub(crate) record: Option<RecordId>,
@@ -66,6 +68,8 @@ pub(crate) enum HeldState {
     Refused,
     /// The ledger had it already.
     Known,
+    /// What it is about was destroyed, and it with it.
+    Destroyed,
 }
 
 impl HeldState {
@@ -75,6 +79,7 @@ impl HeldState {
             Self::Admitted => 1,
             Self::Refused => 2,
             Self::Known => 3,
+            Self::Destroyed => 4,
         }
     }
 
@@ -83,6 +88,7 @@ impl HeldState {
             1 => Self::Admitted,
             2 => Self::Refused,
             3 => Self::Known,
+            4 => Self::Destroyed,
             _ => Self::Open,
         }
     }
@@ -163,15 +169,30 @@ impl ReadTx<'_> {
         )
     }
 
-    /// Held pages in the order of their coming; of those that are decided wholly only when they are asked for.
-    pub(crate) fn held_pages(&self, decided: bool, limit: u32) -> Result<Vec<HeldPageRow>, StoreError> {
-        self.all(
-            "SELECT hash, book, received, carrier, sealed FROM held_page AS p
-             WHERE ?1 OR EXISTS (SELECT 1 FROM held_entry AS e WHERE e.page = p.hash AND e.state = 0)
-             ORDER BY received, rowid LIMIT ?2",
-            params![decided, limit],
-            read_page,
-        )
+    /// The names of held pages of these books in the order of their coming, after one of them; of those that are decided wholly only when
+    /// they are asked for.
+    pub(crate) fn held_pages(
+        &self,
+        books: &BTreeSet<BookId>,
+        decided: bool,
+        after: Option<&Hash>,
+        limit: usize,
+    ) -> Result<Vec<Hash>, StoreError> {
+        let mut pages = Vec::new();
+        self.each::<StoreError>(
+            "SELECT hash, book FROM held_page AS p
+             WHERE (?1 OR EXISTS (SELECT 1 FROM held_entry AS e WHERE e.page = p.hash AND e.state = 0))
+               AND (?2 IS NULL OR (received, rowid) > (SELECT received, rowid FROM held_page WHERE hash = ?2))
+             ORDER BY received, rowid",
+            params![decided, after.map(|page| *page.as_bytes())],
+            |row| {
+                if books.contains(&id!(row, 1, BookId)) {
+                    pages.push(id!(row, 0, Hash));
+                }
+                Ok(pages.len() < limit)
+            },
+        )?;
+        Ok(pages)
     }
 
     /// The entries of a held page, in its order.
@@ -190,6 +211,15 @@ impl ReadTx<'_> {
                     reason: row.get(6)?,
                 })
             },
+        )
+    }
+
+    /// Where entries about a record stand in held pages, those left out that are destroyed: page by page.
+    pub(crate) fn held_about(&self, record: RecordId) -> Result<Vec<(Hash, u32)>, StoreError> {
+        self.all(
+            "SELECT page, position FROM held_entry WHERE record = ?1 AND state <> 4 ORDER BY page, position",
+            [record.as_bytes()],
+            |row| Ok((id!(row, 0, Hash), row.get(1)?)),
         )
     }
 
@@ -276,6 +306,21 @@ impl WriteTx<'_> {
                     record.map(|record| *record.as_bytes()),
                     state.number()
                 ],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Puts the bytes of a held page without those of entries that were destroyed; of these nothing stays but that they were there.
+    pub(crate) fn empty_held(&self, page: &Hash, sealed: &[u8], positions: &[u32]) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE held_page SET sealed = ?2 WHERE hash = ?1",
+            params![page.as_bytes(), sealed],
+        )?;
+        for position in positions {
+            self.run(
+                "UPDATE held_entry SET entry = zeroblob(32), state = 4 WHERE page = ?1 AND position = ?2",
+                params![page.as_bytes(), position],
             )?;
         }
         Ok(())

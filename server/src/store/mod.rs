@@ -48,7 +48,7 @@ pub(crate) use digests::{DigestGroup, DigestParts, DigestRow};
 pub(crate) use ended::{BookEndRow, Decision, HeldEntryRow, HeldPageRow, HeldState};
 pub(crate) use enrolments::{EnrolledRow, EnrolmentRow};
 pub(crate) use entries::{EntryRow, FeedRecord, FeedRow, Kept, PutEntry};
-pub(crate) use files::{copy_into, inspect, look};
+pub(crate) use files::{copy_into, holds_sealed, inspect, look};
 pub(crate) use glass::GlassRow;
 pub(crate) use ledger::EpochRow;
 pub(crate) use lists::{ListOrder, ListQuery, ListScope, ListedRecord};

@@ -117,9 +117,21 @@ impl ReadTx<'_> {
         )
     }
 
-    /// How many notes of a book are kept.
-    pub(crate) fn notes_of(&self, book: BookId) -> Result<u64, StoreError> {
-        self.count("SELECT count(*) FROM note WHERE book = ?1", [book.as_bytes()])
+    /// How many notes of a book are kept that came after a time.
+    pub(crate) fn notes_since(&self, book: BookId, after: UnixMillis) -> Result<u64, StoreError> {
+        self.count(
+            "SELECT count(*) FROM note WHERE book = ?1 AND received_at > ?2",
+            params![book.as_bytes(), after.0],
+        )
+    }
+
+    /// Notes that somebody was shown first at a time or before, each by its number and unit.
+    pub(crate) fn notes_read_until(&self, until: UnixMillis) -> Result<Vec<(u64, UnitId)>, StoreError> {
+        self.all(
+            "SELECT number, unit FROM note WHERE read_at <= ?1 ORDER BY number",
+            [until.0],
+            |row| Ok((uint(row.get(0)?), id!(row, 1, UnitId))),
+        )
     }
 
     /// Whether a note is kept.
@@ -210,6 +222,21 @@ impl WriteTx<'_> {
              ON CONFLICT (unit, key) DO UPDATE SET custodian = excluded.custodian, ended = excluded.ended",
             params![event.unit.as_bytes(), event.key, event.custodian, event.ended == Some(true)],
         )?;
+        Ok(())
+    }
+
+    /// Marks a note as shown to somebody; the first time stays.
+    pub(crate) fn put_note_read(&self, number: u64, at: UnixMillis) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE note SET read_at = ?2 WHERE number = ?1 AND read_at IS NULL",
+            params![int(number), at.0],
+        )?;
+        Ok(())
+    }
+
+    /// Takes a note away.
+    pub(crate) fn drop_note(&self, number: u64) -> Result<(), StoreError> {
+        self.run("DELETE FROM note WHERE number = ?1", [int(number)])?;
         Ok(())
     }
 

@@ -68,6 +68,22 @@ pub(super) const NEEDLES: [&str; 5] = [
     "DOOMED-REFUSED",
 ];
 
+/// That of them which lies sealed: a search of the files finds it at no time.
+const SEALED: &str = "DOOMED-PRIVATE";
+
+/// Whether these words stand in an entry that the station keeps, once it is opened.
+pub(super) fn stands_in_an_entry(world: &World, words: &str) -> bool {
+    let mut found = false;
+    let read = world.station.store.read(|tx| {
+        tx.each_content(|content| {
+            found |= content.bytes.windows(words.len()).any(|window| window == words.as_bytes());
+            Ok::<_, StationError>(())
+        })
+    });
+    read.unwrap();
+    found
+}
+
 pub(super) fn destroy(world: &World, record: RecordId) -> u64 {
     world
         .station
@@ -110,11 +126,15 @@ fn what_is_destroyed_is_in_no_file_and_the_rest_of_the_ledger_proves() {
         doomed,
         kept,
     } = busy();
-    assert!(stands_in(&world.data(), "DOOMED-NEEDLE") && stands_in(&world.data(), "DOOMED-NOTE"));
+    for words in NEEDLES {
+        let found = (stands_in_an_entry(&world, words), stands_in(&world.data(), words));
+        assert_eq!(found, (true, words != SEALED), "{words}");
+    }
     let held = two.held.records.get(&kept).cloned().unwrap();
     assert_eq!(destroy(&world, doomed), 5);
     for words in NEEDLES {
-        assert!(!stands_in(&world.data(), words), "{words} is still in a file");
+        let found = (stands_in_an_entry(&world, words), stands_in(&world.data(), words));
+        assert_eq!(found, (false, false), "{words} is still there");
     }
     assert!(stands_in(&world.data(), "KEPT-NEEDLE"));
     let report = world.station.verify_ledger().unwrap();
@@ -230,9 +250,10 @@ fn a_private_document_goes_alone_and_its_record_is_counted_again_without_it() {
     };
     world.sync(&mut supervisor, None);
     let version = world.version(doomed);
+    assert!(stands_in_an_entry(&world, SEALED));
     let entries = world.station.destroy(None, doomed, true, None, Some(GROUND)).unwrap();
     assert_eq!(entries, 1);
-    assert!(!stands_in(&world.data(), "DOOMED-PRIVATE") && stands_in(&world.data(), "DOOMED-NEEDLE"));
+    assert!(!stands_in_an_entry(&world, SEALED) && stands_in(&world.data(), "DOOMED-NEEDLE"));
     let page = world.station.record(&world.chief, doomed).unwrap().unwrap();
     assert!(page.private.is_none() && page.official.fields.contains_key("address"));
     assert_eq!(page.header.state, "archived");
@@ -261,7 +282,7 @@ fn a_private_document_goes_alone_and_its_record_is_counted_again_without_it() {
     ];
     let verdicts = world.verdicts(&mut two, late);
     assert_eq!((&verdicts[0], code(&verdicts[1])), (&Verdict::Accepted, "private_destroyed"));
-    assert!(!stands_in(&world.data(), "LATE-PRIVATE"));
+    assert!(!stands_in_an_entry(&world, "LATE-PRIVATE"));
     let report = world.station.verify_ledger().unwrap();
     assert_eq!(
         (report.faults.len(), report.destroyed[0].entries, report.destroyed[0].late),

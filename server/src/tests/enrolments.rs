@@ -192,7 +192,7 @@ fn an_invitation_leads_to_its_station_alone_and_is_drawn_for_a_camera() {
     let stranger = other.phone("张警官", "officer").enrolled;
     assert!(!read.is_to(&stranger.origin, &[9; 32], &[9; 32]));
     assert!(code.qr.starts_with("<?xml") && code.qr.contains("<svg"), "{}", code.qr);
-    let drawn = crate::registry::enrolments::drawn_as_text(&code.invitation).unwrap();
+    let drawn = crate::qr::as_text(&code.invitation).unwrap();
     assert!(drawn.lines().count() > 20, "{drawn}");
 }
 

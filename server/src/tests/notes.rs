@@ -1,6 +1,6 @@
 //! Emergency notes and custodians' keys; and the notes of a phone that was put out of use, whose token is no good any more.
 
-use beatbook_protocol::id::BookId;
+use beatbook_protocol::id::{BookId, Hash};
 use beatbook_protocol::note::{NoteContent, NoteFile};
 use beatbook_protocol::page::BookKey;
 use beatbook_protocol::parcel::SealingKey;
@@ -10,6 +10,7 @@ use minicbor::bytes::ByteVec;
 
 use super::unlock::audit;
 use crate::station::Session;
+use crate::store::NoteRow;
 use crate::testing::{Phone, World};
 
 fn note(world: &World, phone: &Phone, text: &str, to: &[SealingKey]) -> Vec<u8> {
@@ -83,8 +84,9 @@ fn a_note_is_read_by_the_chief_of_the_unit_alone_and_that_is_on_the_log() {
     };
     assert!(world.station.notes(&session, None).unwrap().notes.is_empty());
     let database = std::fs::read(world.data().join("station.db-wal")).unwrap();
-    let words = "三号楼起火".as_bytes();
-    assert!(!database.windows(words.len()).any(|window| window == words));
+    let holds = |words: &str| database.windows(words.len()).any(|window| window == words.as_bytes());
+    assert!(holds("别处"), "the search finds what is there");
+    assert!(!holds("三号楼起火"));
 }
 
 #[test]
@@ -214,4 +216,86 @@ fn the_notes_of_a_book_that_ended_are_taken_under_its_signature_alone() {
     let page = world.station.notes(&world.chief, None).unwrap();
     assert_eq!((page.notes.len(), page.notes[0].text.as_deref()), (1, Some("三号楼起火")));
     assert_eq!((page.notes[0].user, page.notes[0].is_signed), (phone.enrolled.user, true));
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+#[test]
+fn a_phone_that_was_loud_once_is_heard_again_after_thirty_days() {
+    let world = World::new();
+    let mut phone = world.phone("李", "officer");
+    let sealing = || world.station.keys.sealing.clone();
+    let row = |number: u64| NoteRow {
+        number: 0,
+        note: Hash::of(&[&number.to_be_bytes()]),
+        book: phone.book,
+        user: phone.enrolled.user,
+        unit: world.unit,
+        received_at: world.env.clock.now(),
+        file: Vec::new(),
+    };
+    let rows: Vec<NoteRow> = (0..300).map(row).collect();
+    world
+        .station
+        .store
+        .write(|tx| rows.iter().try_for_each(|row| tx.put_note(row)))
+        .unwrap();
+    let file = note(&world, &phone, "三号楼起火", &[sealing()]);
+    let answer = |phone: &Phone| {
+        let mut answers = bring(&world, &phone.enrolled.token, vec![file.clone()]).unwrap().answers;
+        answers.remove(0).code
+    };
+    assert_eq!(answer(&phone).as_deref(), Some("note_quota"));
+    world.clock.pass(30 * DAY_MS);
+    phone.sign_in(&world.station).unwrap();
+    assert_eq!(answer(&phone), None);
+}
+
+#[test]
+fn a_note_goes_ninety_days_after_it_was_read_and_not_before_anybody_has() {
+    let world = World::new();
+    let mut phone = world.phone("李", "officer");
+    let sealing = || world.station.keys.sealing.clone();
+    let due = || world.station.retention(None).unwrap().notes;
+    let first = note(&world, &phone, "三号楼起火", &[sealing()]);
+    bring(&world, &phone.enrolled.token, vec![first]).unwrap();
+    world.clock.pass(200 * DAY_MS);
+    assert_eq!(due(), 0, "nobody has read it");
+    assert_eq!(world.station.notes(&world.chief, None).unwrap().notes.len(), 1);
+    world.clock.pass(60 * DAY_MS);
+    phone.sign_in(&world.station).unwrap();
+    let second = note(&world, &phone, "已扑灭", &[sealing()]);
+    bring(&world, &phone.enrolled.token, vec![second]).unwrap();
+    // Reading it once more gives it no more time.
+    assert_eq!(world.station.notes(&world.chief, None).unwrap().notes.len(), 2);
+    world.clock.pass(29 * DAY_MS);
+    assert_eq!(due(), 0);
+    world.clock.pass(DAY_MS);
+    let elsewhere = world.station.add_unit(None, "别处", None).unwrap();
+    let stranger = world.person("赵所长", &["chief"], elsewhere);
+    assert_eq!((due(), world.station.retention(Some(&stranger)).unwrap().notes), (1, 0));
+    let done = world.station.apply_retention(None).unwrap();
+    assert_eq!((done.notes, done.due), (1, 0));
+    let left = world.station.notes(&world.chief, None).unwrap().notes;
+    assert_eq!(
+        left.iter().map(|note| note.text.as_deref()).collect::<Vec<_>>(),
+        [Some("已扑灭")]
+    );
+    assert_eq!(audit(&world).iter().filter(|what| *what == "note.destroyed").count(), 1);
+    assert_eq!(world.station.apply_retention(None).unwrap().notes, 0);
+    assert_eq!(
+        audit(&world).iter().filter(|what| *what == "note.destroyed").count(),
+        1,
+        "and no empty line"
+    );
+}
+
+#[test]
+fn a_custodians_name_hides_nothing() {
+    let world = World::new();
+    for name in ["", " ", "a\nb", "王\u{202e}所长", "王\u{200b}所长", &"长".repeat(81)] {
+        assert!(world.station.add_unit_key(world.unit, name).is_err(), "{name:?}");
+    }
+    world.station.add_unit_key(world.unit, " 王所长 ").unwrap();
+    assert_eq!(world.station.unit_keys().unwrap()[0].custodian, "王所长");
 }

@@ -1,7 +1,10 @@
 //! What a person changes about how he signs in, what his programs get, who else may decide on it, and what lies readable of all this.
 
+use beatbook_protocol::id::UserId;
+
 use super::sign_in::{HOUR, MINUTE, PASSWORD, Somebody, here, order};
-use crate::sign_in::code_of;
+use crate::error::StationError;
+use crate::sign_in::secret_of;
 use crate::station::{Login, SignInError, SignedIn, TokenOrder};
 use crate::testing::World;
 
@@ -85,9 +88,13 @@ fn a_token_of_a_program_is_named_limited_listed_and_revoked() {
             days: Some(days),
             ..TokenOrder::default()
         };
+        let refused = world
+            .station
+            .issue_program_token(Some(&caller), chief.user, &order)
+            .unwrap_err();
         assert!(
-            world.station.issue_program_token(Some(&caller), chief.user, &order).is_err(),
-            "{roles:?} {days}"
+            matches!(refused, SignInError::Station(StationError::Invalid(_))),
+            "{roles:?} {days}: {refused}"
         );
     }
     // A token begets none that is more than itself, and changes nothing about its person.
@@ -115,7 +122,8 @@ fn a_token_of_a_program_is_named_limited_listed_and_revoked() {
     );
     for one in listed {
         world.station.revoke_program_token(&caller, chief.user, one.id).unwrap();
-        assert!(world.station.revoke_program_token(&caller, chief.user, one.id).is_err());
+        let again = world.station.revoke_program_token(&caller, chief.user, one.id);
+        assert!(matches!(again, Err(SignInError::Station(StationError::NotFound(_)))));
     }
     assert!(world.station.session(&token).is_none() && world.station.session(&more).is_none());
     let week = world.station.issue_program_token(Some(&caller), chief.user, &order).unwrap();
@@ -123,16 +131,24 @@ fn a_token_of_a_program_is_named_limited_listed_and_revoked() {
     assert_eq!(world.station.session(&week), None, "it ran out");
 }
 
+/// Whether somebody was refused because he may not, or because there is no such thing for him.
+fn is_kept_out<T>(answer: Result<T, SignInError>) -> bool {
+    use StationError::{Forbidden, NotFound};
+    matches!(answer, Err(SignInError::Station(Forbidden(_) | NotFound(_))))
+}
+
 #[test]
 fn nobody_gets_at_another_persons_account_beyond_his_own_roles_and_units() {
     let world = World::new();
     let chief = world.somebody("li", &["chief"], true);
-    let officer = world.somebody("wang", &["officer"], false);
+    // With a second factor just shown, so that he is refused for what he may, and not sent to show it.
+    let officer = world.somebody("wang", &["officer"], true);
     let auditor = world.somebody("zhao", &["auditor"], true);
     let elsewhere = world.station.add_unit(None, "海淀", None).unwrap();
     let stranger = world.station.add_user(None, "孙", &["officer".into()], elsewhere).unwrap();
     let by = |somebody: &Somebody| world.caller(&somebody.accepted.begun);
-    world.station.invite(Some(&by(&chief)), officer.user, None).unwrap();
+    let station = &world.station;
+    station.invite(Some(&by(&chief)), officer.user, None).unwrap();
     for (by, whom) in [
         (by(&chief), auditor.user),
         (by(&chief), stranger),
@@ -140,29 +156,32 @@ fn nobody_gets_at_another_persons_account_beyond_his_own_roles_and_units() {
         (by(&officer), chief.user),
         (by(&officer), officer.user),
     ] {
-        assert!(world.station.invite(Some(&by), whom, Some("x")).is_err());
+        assert!(is_kept_out(station.invite(Some(&by), whom, Some("x"))));
         if by.session.user != whom {
-            assert!(world.station.sessions(Some(&by), whom).is_err());
-            assert!(world.station.end_sessions(Some(&by), whom, None).is_err());
-            assert!(world.station.program_tokens(&by, whom).is_err());
-            assert!(
-                world
-                    .station
-                    .issue_program_token(Some(&by), whom, &TokenOrder::default())
-                    .is_err()
-            );
+            assert!(is_kept_out(station.sessions(Some(&by), whom)));
+            assert!(is_kept_out(station.end_sessions(Some(&by), whom, None)));
+            assert!(is_kept_out(station.program_tokens(&by, whom)));
+            assert!(is_kept_out(station.issue_program_token(
+                Some(&by),
+                whom,
+                &TokenOrder::default()
+            )));
         }
     }
-    let taken = world.station.invite(None, officer.user, Some("LI")).unwrap_err();
+    let told = |whom: UserId| {
+        let refused = station.invite(Some(&by(&chief)), whom, Some("x")).unwrap_err();
+        refused.to_string().replace(&whom.to_string(), "ID")
+    };
+    assert_eq!(told(stranger), told(UserId::from_bytes([9; 16])), "of others as of nobody");
+    let taken = station.invite(None, officer.user, Some("LI")).unwrap_err();
     assert!(taken.to_string().contains("another person"), "{taken}");
     // An id that is guessed, of another person's session.
-    let theirs = world.station.sessions(None, chief.user).unwrap()[0].id;
-    assert!(
-        world
-            .station
-            .end_sessions(Some(&by(&officer)), officer.user, Some(theirs))
-            .is_err()
-    );
+    let theirs = station.sessions(None, chief.user).unwrap()[0].id;
+    assert!(is_kept_out(station.end_sessions(
+        Some(&by(&officer)),
+        officer.user,
+        Some(theirs)
+    )));
     assert!(world.station.session(&chief.accepted.begun.token).is_some());
     assert_eq!(world.station.end_sessions(Some(&by(&chief)), officer.user, None).unwrap(), 1);
 }
@@ -205,26 +224,34 @@ fn a_second_factor_is_set_changed_and_takes_other_sessions_along() {
     ));
 }
 
+fn holds(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
+}
+
 #[test]
 fn a_stolen_database_and_the_log_hold_nothing_to_sign_in_with() {
     let world = World::new();
     let chief = world.somebody("li", &["chief"], true);
-    let begun = world.enter(&chief).unwrap();
+    let code = world.next_code(&chief);
+    let begun = world.station.sign_in(&order("li", PASSWORD, Some(&code))).unwrap();
     let token = world.station.issue_token(None, chief.user).unwrap();
     let invitation = world.station.invite(None, chief.user, None).unwrap().invitation;
     let offer = chief.offer.as_ref().unwrap();
-    let mut needles: Vec<String> = vec![
+    let mut texts: Vec<String> = vec![
         PASSWORD.into(),
         "$argon2".into(),
         offer.secret.clone(),
         token,
+        invitation.replace('-', ""),
         invitation,
         begun.token,
         begun.csrf,
     ];
-    needles.extend(begun.device);
-    needles.extend(chief.accepted.recovery_codes.clone());
-    needles.extend(chief.accepted.recovery_codes.iter().map(|code| code.replace('-', "")));
+    texts.extend(begun.device);
+    texts.extend(chief.accepted.recovery_codes.clone());
+    texts.extend(chief.accepted.recovery_codes.iter().map(|code| code.replace('-', "")));
+    let mut needles: Vec<Vec<u8>> = texts.into_iter().map(String::into_bytes).collect();
+    needles.push(secret_of(offer));
     let mut bytes = Vec::new();
     for file in std::fs::read_dir(world.data()).unwrap() {
         let path = file.unwrap().path();
@@ -232,19 +259,19 @@ fn a_stolen_database_and_the_log_hold_nothing_to_sign_in_with() {
             bytes.extend(std::fs::read(path).unwrap());
         }
     }
-    assert!(
-        bytes.windows(4).any(|window| window == "王警".as_bytes().get(..4).unwrap()),
-        "what is looked through is the database"
-    );
-    for needle in needles {
-        let holds = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
-        assert!(!holds, "{needle}");
+    assert!(holds(&bytes, "王警".as_bytes()), "what is looked through is the database");
+    for needle in &needles {
+        assert!(!holds(&bytes, needle), "{}", String::from_utf8_lossy(needle));
     }
-    let secret = code_of(offer, 0);
+    // Nor does the log say the code that he typed.
+    needles.push(code.into_bytes());
+    let log = world.audit();
     assert!(
-        world
-            .audit()
-            .iter()
-            .all(|(_, detail)| !detail.contains(PASSWORD) && !detail.contains(&secret))
+        log.iter()
+            .any(|(what, detail)| what == "invitation.issued" && detail.starts_with("li "))
     );
+    for (what, detail) in &log {
+        let told = needles.iter().find(|needle| holds(detail.as_bytes(), needle));
+        assert_eq!(told, None, "{what}: {detail}");
+    }
 }

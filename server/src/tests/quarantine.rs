@@ -65,7 +65,7 @@ fn what_is_held_is_shown_to_its_chief_as_it_would_read_and_to_nobody_else() {
         "nothing is taken in of itself"
     );
 
-    let view = world.station.quarantine(&world.chief, false).unwrap();
+    let view = world.station.quarantine(&world.chief, false, None, 512).unwrap();
     assert_eq!((view.records.len(), view.others.len()), (2, 0));
     let shown = &view.records[0];
     assert_eq!(
@@ -90,7 +90,12 @@ fn what_is_held_is_shown_to_its_chief_as_it_would_read_and_to_nobody_else() {
     assert_eq!(shown.entries[0].author.name, "李警官");
     let stranger = colleague(&world, &other);
     assert!(
-        world.station.quarantine(&stranger, true).unwrap().records.is_empty(),
+        world
+            .station
+            .quarantine(&stranger, true, None, 512)
+            .unwrap()
+            .records
+            .is_empty(),
         "an officer sees none of it"
     );
     assert!(world.station.admit_held(&stranger, &all_of(&[&page], REASON)).is_err());
@@ -157,8 +162,15 @@ fn what_was_refused_stays_and_every_decision_stands_in_the_log() {
         world.station.admit_held(&world.chief, &one),
         Err(StationError::Invalid(_))
     ));
-    assert!(world.station.quarantine(&world.chief, false).unwrap().records.is_empty());
-    let kept = world.station.quarantine(&world.chief, true).unwrap();
+    assert!(
+        world
+            .station
+            .quarantine(&world.chief, false, None, 512)
+            .unwrap()
+            .records
+            .is_empty()
+    );
+    let kept = world.station.quarantine(&world.chief, true, None, 512).unwrap();
     assert_eq!(
         kept.records[1].entries[0].reason.as_deref(),
         Some("不是他写的"),
@@ -173,8 +185,14 @@ fn what_was_refused_stays_and_every_decision_stands_in_the_log() {
         .collect();
     assert_eq!(
         said,
-        ["book.end", "quarantine.admit", "quarantine.refuse"],
-        "and nothing for what was decided before"
+        [
+            "book.end",
+            "quarantine.admit",
+            "quarantine.refuse",
+            "quarantine.read",
+            "quarantine.read"
+        ],
+        "nothing for what was decided before, and a line for each of the two records that were shown"
     );
     assert_eq!(
         lines
@@ -202,7 +220,7 @@ fn what_its_author_might_not_have_written_is_not_admitted_either() {
     let page = phone.seal(vec![forged, vec![0x82, 0x18, 50, 0xa0], b"nonsense".to_vec()]);
     end(&world, &phone);
     signed(&world, &phone, vec![page.clone()]).reply();
-    let view = world.station.quarantine(&world.chief, false).unwrap();
+    let view = world.station.quarantine(&world.chief, false, None, 512).unwrap();
     assert_eq!((view.records.len(), view.others.len()), (1, 2));
     let told = world.station.admit_held(&world.chief, &all_of(&[&page], "看看")).unwrap();
     let codes: Vec<_> = told
@@ -238,11 +256,13 @@ fn a_flood_of_an_ended_book_fills_its_own_bounds_and_nothing_else() {
     world.submitted_visit(&mut other);
     let bytes = std::fs::read(world.data().join("station.db")).unwrap();
     let wal = std::fs::read(world.data().join("station.db-wal")).unwrap_or_default();
-    let needle = [7; 64];
-    assert!(
-        !bytes.windows(64).chain(wal.windows(64)).any(|window| window == needle),
-        "what is held lies sealed"
-    );
+    let holds = |needle: &[u8]| {
+        [&bytes, &wal]
+            .iter()
+            .any(|file| file.windows(needle.len()).any(|window| window == needle))
+    };
+    assert!(holds("李警官".as_bytes()), "the search finds what is there");
+    assert!(!holds(&[7; 64]), "what is held lies sealed");
 }
 
 #[test]
@@ -278,7 +298,7 @@ fn a_parcel_of_a_book_that_has_ended_is_held_and_its_carrier_told() {
         let refusal = world.station.deliver(&request, Some(&carrier.enrolled.token)).unwrap_err();
         assert_eq!(refusal.code, "parcel_ended");
     }
-    let view = world.station.quarantine(&world.chief, false).unwrap();
+    let view = world.station.quarantine(&world.chief, false, None, 512).unwrap();
     assert_eq!(
         (view.records.len(), view.records[0].entries[0].carrier),
         (1, Some(carrier.book))

@@ -7,6 +7,7 @@ use beatbook_protocol::kind::duplicate::{MERGE_INTO, TARGET};
 use beatbook_protocol::wire::Verdict;
 
 use super::at_rest::household;
+use super::destruction::stands_in_an_entry;
 use crate::error::StationError;
 use crate::retention::{Longer, RetentionReport, RetentionSettings, Stands};
 use crate::station::{ActOrder, Session, Station};
@@ -310,9 +311,37 @@ fn a_deletion_goes_when_its_request_was_granted_and_names_it() {
         (due.rows.len(), due.rows[0].document.as_str(), due.rows[0].record),
         (1, "private", wish)
     );
+    assert!(stands_in_an_entry(&world, "REQUESTER-NEEDLE"));
     assert_eq!(world.station.apply_retention(None).unwrap().entries, 1);
     let page = world.station.record(&world.chief, wish).unwrap().unwrap();
     assert!(page.private.is_none() && page.official.fields.contains_key("asks"));
-    assert!(!super::at_rest::stands_in(&world.data(), "REQUESTER-NEEDLE"));
+    assert!(!stands_in_an_entry(&world, "REQUESTER-NEEDLE"));
     assert_eq!(world.station.verify_ledger().unwrap().faults, [""; 0]);
+}
+
+#[test]
+fn a_hold_on_one_of_merged_records_holds_the_private_documents_of_all() {
+    let world = World::new();
+    let mut phone = world.phone("李警官", "officer");
+    let stays = household(&world, &mut phone, "清华东路1号", "13800000000");
+    let merged = household(&world, &mut phone, "清华东路1号", "13800000001");
+    let order = ActOrder {
+        code: MERGE_INTO.into(),
+        comment: Some("同一户".into()),
+        values: [(TARGET.to_owned(), stays.to_string().as_str().into())].into(),
+        if_match: world.version(merged),
+    };
+    world.station.act(&world.chief, merged, &order).unwrap();
+    world.station.hold(Some(&world.chief), merged, "(2026)京01民初77号").unwrap();
+    for (by, private_only) in [(None, true), (Some(&world.chief), true), (None, false)] {
+        let refused = world.station.destroy(by, stays, private_only, None, Some("命令"));
+        assert!(
+            matches!(&refused, Err(StationError::Held { record, .. }) if *record == merged),
+            "{refused:?}"
+        );
+    }
+    world.station.release(None, merged, "案件终结").unwrap();
+    assert_eq!(world.station.destroy(None, stays, true, None, Some("命令")).unwrap(), 1);
+    let left = |record| world.station.record(&world.chief, record).unwrap().unwrap().private.is_some();
+    assert_eq!((left(stays), left(merged)), (false, true), "and takes this one's alone");
 }

@@ -56,8 +56,13 @@ fn an_approval_of_facts_that_moved_is_refused_with_what_changed() {
     let remark = other.act(record, "comment", Some("补充时长"));
     world.verdicts(&mut other, vec![edit, remark]);
     match world.station.act(&world.chief, record, &order("approve", &seen, None)) {
-        Err(ActError::Moved { changed, acts, version }) => {
-            assert_eq!(changed.len(), 1);
+        Err(ActError::Moved {
+            changed,
+            acts,
+            version,
+            shown,
+        }) => {
+            assert_eq!((changed.len(), shown.len()), (1, 0));
             assert_eq!(
                 (changed[0].path.as_str(), changed[0].author.name.as_str()),
                 ("fields/duration_min", "张网格")

@@ -2,6 +2,7 @@
 
 use super::sign_in::{PASSWORD, Somebody, here, order};
 use crate::config::SignInConfig;
+use crate::error::StationError;
 use crate::station::{SignInError, SignInOrder, Source, Station};
 use crate::testing::World;
 
@@ -240,8 +241,13 @@ fn the_station_itself_is_nobody_who_signs_in() {
     let world = World::new();
     let station = world.station.users().unwrap();
     let station = station.iter().find(|user| user.roles == ["station"]).unwrap();
-    assert!(world.station.invite(None, station.user, Some("station")).is_err());
-    assert!(world.station.issue_token(None, station.user).is_err());
+    let refused = world.station.invite(None, station.user, Some("station")).unwrap_err();
+    assert!(
+        matches!(refused, SignInError::Station(StationError::NotFound(_))),
+        "{refused}"
+    );
+    let refused = world.station.issue_token(None, station.user).unwrap_err();
+    assert!(matches!(refused, StationError::NotFound(_)), "{refused}");
 }
 
 /// The door is used as `Station` gives it, also by other rooms.

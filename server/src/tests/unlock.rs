@@ -6,10 +6,11 @@ use beatbook_protocol::page::{BookKey, Signer};
 use beatbook_protocol::parcel::{SealingKey, SealingPublicKey};
 use beatbook_protocol::wire::{
     ExchangeRequest, ExchangeResponse, KeyShare, LEASE_MS, Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION,
-    pack, read, share_name, unlock_message, unpack,
+    code_letters, pack, read, share_name, unlock_message, unpack,
 };
 
-use crate::registry::write_events;
+use crate::error::StationError;
+use crate::registry::{tokens, write_events};
 use crate::station::Session;
 use crate::testing::{Phone, World};
 
@@ -121,7 +122,13 @@ fn a_code_lives_for_minutes_and_gives_way_to_the_next() {
     let reply = SealingKey::from_bytes(&[1; 32]);
     let first = code_of(&world, phone.enrolled.user);
     let second = code_of(&world, phone.enrolled.user);
-    assert!(ask(&world, &request(&world, phone.book, &phone.key, &first, &reply)).is_err());
+    assert_eq!(
+        ask(&world, &request(&world, phone.book, &phone.key, &first, &reply))
+            .unwrap_err()
+            .code,
+        "unlock_code",
+        "the first one gave way"
+    );
     world.clock.pass(15 * 60 * 1000 + 1);
     assert_eq!(
         ask(&world, &request(&world, phone.book, &phone.key, &second, &reply))
@@ -169,15 +176,20 @@ fn only_who_registers_people_issues_codes_and_only_in_his_units() {
         unit: world.unit,
         elsewhere: Vec::new(),
     };
-    assert!(world.station.unlock_code(Some(&officer), phone.enrolled.user).is_err());
+    assert!(matches!(
+        world.station.unlock_code(Some(&officer), phone.enrolled.user),
+        Err(StationError::Forbidden(_))
+    ));
     let elsewhere = world.station.add_unit(None, "别处", None).unwrap();
     let chief = Session {
         roles: vec!["chief".into()],
         unit: elsewhere,
         ..officer
     };
-    assert!(world.station.unlock_code(Some(&chief), phone.enrolled.user).is_err());
-    assert!(world.station.unlock_code(None, UserId::from_bytes([9; 16])).is_err());
+    for (by, whom) in [(Some(&chief), phone.enrolled.user), (None, UserId::from_bytes([9; 16]))] {
+        let refused = world.station.unlock_code(by, whom).unwrap_err();
+        assert!(matches!(refused, StationError::NotFound(_)), "{refused}");
+    }
 }
 
 #[test]
@@ -197,7 +209,12 @@ fn an_ended_book_gets_no_share_whatever_its_code() {
         .write(|tx| write_events(tx, &station.keys, &station.env, &station.kinds, vec![end]))
         .unwrap();
     let reply = SealingKey::from_bytes(&[1; 32]);
-    assert!(ask(&world, &request(&world, phone.book, &phone.key, &code, &reply)).is_err());
+    assert_eq!(
+        ask(&world, &request(&world, phone.book, &phone.key, &code, &reply))
+            .unwrap_err()
+            .code,
+        "unknown_book"
+    );
     assert!(station.store.read(|tx| tx.unlock_share(phone.book)).unwrap().is_none());
 }
 
@@ -207,11 +224,22 @@ fn no_share_and_no_code_lies_readable_in_the_database() {
     let mut phone = world.phone("李", "officer");
     hand_over(&world, &mut phone, &SHARE);
     let code = code_of(&world, phone.enrolled.user);
-    for name in ["station.db", "station.db-wal"] {
-        let bytes = std::fs::read(world.data().join(name)).unwrap_or_default();
-        for needle in [&SHARE[..], code.as_bytes(), code.replace('-', "").as_bytes()] {
-            assert!(!bytes.windows(needle.len()).any(|window| window == needle), "{name}");
-        }
+    let bytes: Vec<u8> = ["station.db", "station.db-wal"]
+        .iter()
+        .flat_map(|name| std::fs::read(world.data().join(name)).unwrap())
+        .collect();
+    let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    // What stands in the rows of share and code is found where it is.
+    let kept = tokens::hash(code_letters(&code).as_bytes());
+    for there in [
+        share_name(&SHARE).as_bytes(),
+        kept.as_bytes(),
+        phone.book.as_bytes().as_slice(),
+    ] {
+        assert!(holds(there), "the search finds what is there");
+    }
+    for needle in [&SHARE[..], code.as_bytes(), code_letters(&code).as_bytes()] {
+        assert!(!holds(needle), "{needle:?}");
     }
 }
 
@@ -260,4 +288,31 @@ fn a_blocked_person_gets_no_share_whatever_his_code() {
     assert_eq!(ask(&world, &asked).unwrap_err().code(), RefusalCode::Blocked);
     world.station.block(None, phone.enrolled.user, false).unwrap();
     assert!(ask(&world, &asked).is_ok(), "his code was not used up");
+}
+
+#[test]
+fn an_ended_book_neither_hands_a_share_over_nor_gets_one_that_lies_here() {
+    let world = World::new();
+    let mut phone = world.phone("李", "officer");
+    hand_over(&world, &mut phone, &SHARE);
+    let row = world.station.store.read(|tx| tx.unlock_share(phone.book)).unwrap().unwrap();
+    let to = SealingPublicKey::from_bytes(phone.enrolled.sealing.as_ref().unwrap().key);
+    let brought = KeyShare::seal(&SHARE, &world.station.origin, phone.book, &to, &[5; 32]).unwrap();
+    let code = code_of(&world, phone.enrolled.user);
+    world.station.end_book(Some(&world.chief), phone.book, "lost").unwrap();
+    // Its exchange began before the end, and comes to the share after it.
+    let late = crate::unlock::keep(&world.station, phone.book, &brought);
+    assert!(matches!(late, Err(crate::error::StationError::Ended(book)) if book == phone.book));
+    assert!(world.station.store.read(|tx| tx.unlock_share(phone.book)).unwrap().is_none());
+    // As a share that an older copy of the station still had.
+    let now = world.env.clock.now();
+    let store = &world.station.store;
+    store
+        .write(|tx| tx.put_unlock_share(phone.book, &row.sealed, &row.name, now))
+        .unwrap();
+    let reply = SealingKey::from_bytes(&[1; 32]);
+    let refusal = ask(&world, &request(&world, phone.book, &phone.key, &code, &reply)).unwrap_err();
+    assert_eq!(refusal.code, "unknown_book");
+    assert!(audit(&world).contains(&"unlock.refused".to_owned()));
+    assert!(!audit(&world).contains(&"unlock.share".to_owned()));
 }

@@ -2,12 +2,13 @@
 
 use beatbook_protocol::id::UserId;
 use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::code_letters;
 use serde::Serialize;
 
 use crate::audit::{self, Line};
 use crate::error::StationError;
 use crate::policy::Permission;
-use crate::registry::people::{check_not_blocked, his, letters, plain};
+use crate::registry::people::{check_not_blocked, his, letters};
 use crate::registry::tokens;
 use crate::station::{Session, Station};
 
@@ -33,7 +34,7 @@ pub(crate) fn issue(station: &Station, by: Option<&Session>, user: UserId) -> Re
     let expires_at = now.plus(CODE_MS);
     station.store.write(|tx| {
         check_not_blocked(&his(tx, by, user, Permission::IssueCodes)?)?;
-        tx.put_unlock_code(&tokens::hash(plain(&code).as_bytes()), user, expires_at, now)?;
+        tx.put_unlock_code(&tokens::hash(code_letters(&code).as_bytes()), user, expires_at, now)?;
         let line = Line::of(by.map(|by| by.user), "unlock.code", format!("for {user}"));
         audit::append(tx, &station.env, &line)
     })?;

@@ -12,7 +12,7 @@ use crate::audit::{self, Line};
 use crate::error::StationError;
 use crate::ledger;
 use crate::registry::tokens::random;
-use crate::registry::{units, write_events};
+use crate::registry::{names, units, write_events};
 use crate::station::Station;
 
 /// A pair of keys; the secret is shown once.
@@ -39,13 +39,7 @@ pub struct UnitKeyView {
 
 /// Makes a pair for a custodian of a unit.
 pub(crate) fn add_key(station: &Station, unit: UnitId, custodian: &str) -> Result<KeyPair, StationError> {
-    let custodian = custodian.trim();
-    let is_name = (1..=80).contains(&custodian.chars().count()) && !custodian.chars().any(char::is_control);
-    if !is_name {
-        return Err(StationError::Invalid(
-            "a custodian's name has 1 to 80 characters, without control characters".into(),
-        ));
-    }
+    let custodian = &names::check("the custodian", custodian)?;
     let secret = Zeroizing::new(random::<32>(&station.env)?);
     let key = *SealingKey::from_bytes(&secret).public_key().as_bytes();
     say(station, unit, key, custodian, false)?;

@@ -20,8 +20,10 @@ use crate::scope::Scope;
 use crate::station::{Session, Station};
 use crate::store::{NoteRow, ReadTx, UserRow, WriteTx};
 
-/// Notes of one book that are kept: ten a day for a month.
+/// Notes of one book that are taken in 30 days: ten a day.
 const NOTES_OF_BOOK_MAX: u64 = 300;
+/// The days that are counted.
+const COUNTED_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Notes on one page.
 const PAGE: u32 = 50;
 
@@ -174,10 +176,10 @@ fn take_one(
         Err(NoteFault::Sealed) => tracing::warn!(%book, %note, "an emergency note does not open here"),
         Err(fault) => return refused(fault.code(), fault.to_string()),
     }
-    if tx.notes_of(book)? >= NOTES_OF_BOOK_MAX && !tx.has_note(&note)? {
+    if tx.notes_since(book, now.plus(-COUNTED_MS))? >= NOTES_OF_BOOK_MAX && !tx.has_note(&note)? {
         return refused(
             "note_quota",
-            format!("the station keeps {NOTES_OF_BOOK_MAX} notes of this phone already"),
+            format!("the station has taken {NOTES_OF_BOOK_MAX} notes of this phone in 30 days"),
         );
     }
     tx.put_note(&NoteRow {
@@ -208,9 +210,12 @@ pub(crate) fn read_notes(station: &Station, session: &Session, before: Option<u6
         let oldest = rows.last().map(|row| row.number);
         let is_full = rows.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
         let views = rows.iter().map(|row| view(station, tx, row)).collect::<Result<Vec<_>, _>>()?;
-        for note in &views {
+        let now = station.env.clock.now();
+        for (note, row) in views.iter().zip(&rows) {
             let line = Line::of(Some(session.user), "note.read", format!("note {}", note.note));
             audit::append(tx, &station.env, &line)?;
+            // From here its time runs.
+            tx.put_note_read(row.number, now)?;
         }
         Ok(NotePage {
             notes: views,

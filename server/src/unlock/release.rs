@@ -5,14 +5,13 @@ use beatbook_protocol::id::BookId;
 use beatbook_protocol::page::BookPublicKey;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, pack, read, unlock_message, unpack,
+    Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, code_letters, pack, read, unlock_message, unpack,
 };
 
 use super::share::COLUMN;
 use crate::audit::{self, Line};
 use crate::error::StationError;
 use crate::refused::{refusal_of, refusal_of_codec};
-use crate::registry::people::plain;
 use crate::registry::tokens;
 use crate::station::Station;
 use crate::store::{BookRow, WriteTx};
@@ -68,6 +67,12 @@ fn decide(
     request: &UnlockRequest,
     now: UnixMillis,
 ) -> Result<Result<UnlockResponse, Refusal>, StationError> {
+    if tx.book_end(book.book)?.is_some() {
+        let detail = format!("book {}, which has ended", book.book);
+        audit::append(tx, &station.env, &Line::of(None, "unlock.refused", detail))?;
+        let refusal = "this book has ended: nothing opens it any more; ask the chief, and enrol again";
+        return Ok(Err(Refusal::new(&RefusalCode::UnknownBook, refusal)));
+    }
     let (wrong, since) = tx.unlock_tries(book.book)?.unwrap_or((0, now));
     let is_old = now.since(since) >= WRONG_MS;
     if wrong >= WRONG_MAX && !is_old {
@@ -78,7 +83,7 @@ fn decide(
         refusal.retry_after_ms = u64::try_from(WRONG_MS - now.since(since)).ok();
         return Ok(Err(refusal));
     }
-    let hash = tokens::hash(plain(&request.code).as_bytes());
+    let hash = tokens::hash(code_letters(&request.code).as_bytes());
     let code = tx
         .unlock_code(&hash)?
         .filter(|code| code.user == book.user && code.expires_at >= now);

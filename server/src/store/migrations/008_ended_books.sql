@@ -48,7 +48,8 @@ CREATE TABLE held_page (
 ) STRICT;
 CREATE INDEX held_page_book ON held_page (book, received);
 
--- Their entries, and what was decided on each. state: 0 open, 1 admitted, 2 refused, 3 on the ledger already.
+-- Their entries, and what was decided on each. state: 0 open, 1 admitted, 2 refused, 3 on the ledger already, 4 its
+-- record was destroyed: bytes and name are gone.
 CREATE TABLE held_entry (
   page BLOB NOT NULL REFERENCES held_page (hash),
   position INTEGER NOT NULL,
@@ -61,6 +62,7 @@ CREATE TABLE held_entry (
   PRIMARY KEY (page, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX held_entry_open ON held_entry (page) WHERE state = 0;
+CREATE INDEX held_entry_record ON held_entry (record) WHERE record IS NOT NULL;
 
 -- The last words of phones that parted with their records.
 CREATE TABLE wiped (

@@ -18,7 +18,7 @@ CREATE TABLE unlock_code (
 -- Wrong codes of each phone.
 CREATE TABLE unlock_try (book BLOB PRIMARY KEY, wrong INTEGER NOT NULL, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
--- Emergency notes, sealed as they came.
+-- Emergency notes, sealed as they came. `read_at`: when somebody was shown it first.
 CREATE TABLE note (
   number INTEGER PRIMARY KEY,
   hash BLOB NOT NULL UNIQUE,
@@ -26,7 +26,8 @@ CREATE TABLE note (
   user BLOB NOT NULL,
   unit BLOB NOT NULL,
   received_at INTEGER NOT NULL,
-  file BLOB NOT NULL
+  file BLOB NOT NULL,
+  read_at INTEGER
 ) STRICT;
 CREATE INDEX note_book ON note (book);
 

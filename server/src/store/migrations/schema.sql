@@ -599,7 +599,7 @@ CREATE TABLE unlock_code (
 -- Wrong codes of each phone.
 CREATE TABLE unlock_try (book BLOB PRIMARY KEY, wrong INTEGER NOT NULL, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
--- Emergency notes, sealed as they came.
+-- Emergency notes, sealed as they came. `read_at`: when somebody was shown it first.
 CREATE TABLE note (
   number INTEGER PRIMARY KEY,
   hash BLOB NOT NULL UNIQUE,
@@ -607,7 +607,8 @@ CREATE TABLE note (
   user BLOB NOT NULL,
   unit BLOB NOT NULL,
   received_at INTEGER NOT NULL,
-  file BLOB NOT NULL
+  file BLOB NOT NULL,
+  read_at INTEGER
 ) STRICT;
 CREATE INDEX note_book ON note (book);
 
@@ -666,7 +667,8 @@ CREATE TABLE held_page (
 ) STRICT;
 CREATE INDEX held_page_book ON held_page (book, received);
 
--- Their entries, and what was decided on each. state: 0 open, 1 admitted, 2 refused, 3 on the ledger already.
+-- Their entries, and what was decided on each. state: 0 open, 1 admitted, 2 refused, 3 on the ledger already, 4 its
+-- record was destroyed: bytes and name are gone.
 CREATE TABLE held_entry (
   page BLOB NOT NULL REFERENCES held_page (hash),
   position INTEGER NOT NULL,
@@ -679,6 +681,7 @@ CREATE TABLE held_entry (
   PRIMARY KEY (page, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX held_entry_open ON held_entry (page) WHERE state = 0;
+CREATE INDEX held_entry_record ON held_entry (record) WHERE record IS NOT NULL;
 
 -- The last words of phones that parted with their records.
 CREATE TABLE wiped (
