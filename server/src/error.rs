@@ -95,6 +95,8 @@ pub enum ActError {
         acts: Vec<ActLine>,
         /// The version now.
         version: String,
+        /// Names of sensitive fields whose values are among them: the log has a line that says so.
+        shown: Vec<String>,
     },
     /// The act does not lead out of the state that the record is in.
     #[error("the act cannot be done in state {0}")]

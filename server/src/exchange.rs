@@ -229,13 +229,7 @@ fn meet(
             return Ok::<_, StationError>(Err(Strange::Alarm));
         }
         let contact = tx.contact(admitted.book.book)?;
-        let confirmed = match &contact {
-            Some(contact) => tx
-                .shared_with(contact.epoch)?
-                .map_or(contact.size, |shared| shared.min(contact.size)),
-            None => 0,
-        };
-        let author = Author::of(tx, &admitted.book, confirmed)?;
+        let author = Author::of(tx, &admitted.book, tx.confirmed_by(contact.as_ref())?)?;
         let cursor = request.cursor.as_ref();
         let place = cursor.map(|cursor| ledger::place_of(tx, &cursor.position)).transpose()?;
         if let Some(note) = &request.witness

@@ -33,6 +33,7 @@ mod parcels;
 pub mod phones;
 pub mod policy;
 mod projection;
+mod qr;
 mod rebuild;
 mod reconcile;
 mod recovered;

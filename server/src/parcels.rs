@@ -135,12 +135,7 @@ fn answer(
 ) -> Result<Result<AnswerContent, ParcelFault>, StationError> {
     let now = station.env.clock.now();
     let (author, early) = station.store.read(|tx| {
-        let confirmed = match tx.contact(book.book)? {
-            Some(contact) => tx
-                .shared_with(contact.epoch)?
-                .map_or(contact.size, |shared| shared.min(contact.size)),
-            None => 0,
-        };
+        let confirmed = tx.confirmed_by(tx.contact(book.book)?.as_ref())?;
         Ok::<_, StationError>((Author::of(tx, book, confirmed)?, is_early(tx, book, &content.pages)?))
     })?;
     if early {

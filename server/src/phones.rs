@@ -97,12 +97,7 @@ fn phone(
     book: crate::store::BookRow,
 ) -> Result<PhoneStatus, StationError> {
     let contact = tx.contact(book.book)?;
-    let confirmed = match contact {
-        Some(contact) => tx
-            .shared_with(contact.epoch)?
-            .map_or(contact.size, |shared| shared.min(contact.size)),
-        None => 0,
-    };
+    let confirmed = tx.confirmed_by(contact.as_ref())?;
     let said = tx.owed(book.book)?;
     let owes = said.as_ref().filter(|said| said.owes != NOTHING).map(|said| PhoneOwes {
         said_at: said.said_at,

@@ -12,8 +12,12 @@ mod described;
 mod desk;
 #[path = "http/ended.rs"]
 mod ended;
+#[path = "http/enrol.rs"]
+mod enrol;
 #[path = "http/hints.rs"]
 mod hints;
+#[path = "http/ids.rs"]
+mod ids;
 #[path = "http/keeping.rs"]
 mod keeping;
 #[path = "http/members.rs"]

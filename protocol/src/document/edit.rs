@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::DocumentError;
-use super::path::FieldPath;
+use super::path::{FieldPath, REMOVED};
 use crate::facts::{FileRef, Value};
 use crate::id::{Hash, ItemId};
 
@@ -108,6 +108,34 @@ impl Edit {
     pub fn file(mut self, hash: Hash, file: FileRef) -> Self {
         self.files.insert(hash, file);
         self
+    }
+
+    /// The edit that writes one value at a place; none where a place takes no plain value: segments and files are named by what they hold, and
+    /// whether an item was taken out is yes or no.
+    #[must_use]
+    pub fn at(place: &FieldPath, value: &Value) -> Option<Self> {
+        let item = |list: &str, item: ItemId, fields, removed| {
+            let list = list.to_owned();
+            let items = vec![ItemEdit {
+                list,
+                item,
+                fields,
+                removed,
+            }];
+            Self { items, ..Self::new() }
+        };
+        match place {
+            FieldPath::Field(code) => Some(Self::new().field(code, value.clone())),
+            FieldPath::Item { list, item: name, field } if field == REMOVED => match value {
+                Value::Bool(removed) => Some(item(list, *name, BTreeMap::new(), Some(*removed))),
+                Value::Null | Value::Int(_) | Value::Decimal(_) | Value::Text(_) => None,
+            },
+            FieldPath::Item { list, item: name, field } => {
+                Some(item(list, *name, BTreeMap::from([(field.clone(), value.clone())]), None))
+            }
+            FieldPath::Note(code) => Some(Self::new().note(code, value.as_text()?)),
+            FieldPath::Segment(_) | FieldPath::File { .. } => None,
+        }
     }
 
     /// Lets this edit settle conflicts.

@@ -35,7 +35,7 @@ const DOMAIN: &[u8] = b"beatbook/audit/1\0";
 pub(crate) struct Line {
     /// Who did it; none for the operator at the machine, and for somebody who was not let in.
     pub(crate) user: Option<UserId>,
-    /// What was done, by code: `record.read_private`, `audit.read`, `session.begin`, `session.refused`, `registry.import` ...
+    /// What was done, by code: `record.read`, `audit.read`, `session.begin`, `session.refused`, `registry.import` ...
     pub(crate) what: &'static str,
     /// The record it was about.
     pub(crate) record: Option<RecordId>,

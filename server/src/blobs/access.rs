@@ -138,7 +138,7 @@ fn shows(
     let Some(state) = tx.record(named.record)? else {
         return Ok(None);
     };
-    let (opening, scope) = (&state.opening, Scope::now(tx, session.user)?);
+    let (opening, scope) = (&state.opening, Scope::of(tx, session)?);
     if !scope.holds(tx, named.record, opening.opens.unit)? {
         return Ok(None);
     }

@@ -7,7 +7,7 @@ use super::error::CommandError;
 use super::output::{self, Output};
 use super::people::OfUser;
 use super::{Common, upkeep};
-use crate::registry::enrolments::drawn_as_text;
+use crate::qr;
 
 /// What is done about books.
 #[derive(Debug, Subcommand)]
@@ -23,7 +23,7 @@ pub(crate) enum Book {
         #[command(flatten)]
         common: Common,
     },
-    /// Ends every book of a person who is blocked
+    /// Ends every book of a person who is blocked for good: blocking him, which can be undone, ends none
     EndAll(OfUser),
     /// Lets a book's pages in whose check digits were read on the phone
     Confirm {
@@ -82,7 +82,7 @@ pub(crate) fn enrolment_code(OfUser { user, common }: OfUser) -> Result<(), Comm
     if common.json {
         return out.report(&code);
     }
-    let drawn = drawn_as_text(&code.invitation)?;
+    let drawn = qr::as_text(&code.invitation)?;
     out.fields(&[
         ("code", code.code),
         ("expires_at", code.expires_at.0.to_string()),

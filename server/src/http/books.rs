@@ -6,12 +6,15 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use beatbook_protocol::id::{BookId, EnrolmentId, Hash};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::app::Shared;
 use super::decode::{Asked, Named, Sent};
 use super::fault::Fault;
 use super::problem::Problem;
+use crate::ended::preview::FACTS;
+use crate::ended::quarantine::PAGES_SHOWN;
+use crate::review::mask::sign;
 use crate::station::{BookView, DecidedLine, EnrolmentView, HeldChoice, QuarantineView, Session};
 
 /// Digits that were read on a phone.
@@ -31,12 +34,17 @@ pub(crate) struct EndBody {
 }
 
 /// What of the quarantine is shown.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuarantineQuery {
     /// Also what is decided.
     #[serde(default)]
     decided: bool,
+    /// Go on after this place: `next` of the answer before.
+    after: Option<String>,
+    /// Pages of books at most, 1 to 512; 512 unless said.
+    limit: Option<u32>,
 }
 
 /// A held entry by its place.
@@ -140,17 +148,33 @@ pub(crate) async fn end(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What books sent after their end, as it would read once it is admitted.
-#[utoipa::path(get, path = "/api/v1/quarantine", tag = "registry", security(("token" = [])),
-    params(("decided" = Option<bool>, Query, description = "Also what is decided")),
+/// What books sent after their end, as it would read once it is admitted. Each record that is shown is on the audit log.
+#[utoipa::path(get, path = "/api/v1/quarantine", tag = "registry", security(("token" = [])), params(QuarantineQuery),
     responses((status = 200, body = QuarantineView), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn quarantine(
     State(app): State<Shared>,
     Extension(session): Extension<Session>,
     Asked(query): Asked<QuarantineQuery>,
-) -> Result<Json<QuarantineView>, Fault> {
-    let view = app.call(move |station| station.quarantine(&session, query.decided)).await??;
-    Ok(Json(view))
+) -> Result<Json<serde_json::Value>, Fault> {
+    let limit = query.limit.unwrap_or(PAGES_SHOWN);
+    if !(1..=PAGES_SHOWN).contains(&limit) {
+        return Err(Fault::Malformed(format!("limit is 1 to {PAGES_SHOWN}")));
+    }
+    let view = app
+        .call(move |station| station.quarantine(&session, query.decided, query.after.as_deref(), limit))
+        .await??;
+    Ok(Json(signed(&view)))
+}
+
+/// The view as JSON, with the sign of a mask where something is masked.
+fn signed(view: &QuarantineView) -> serde_json::Value {
+    let mut json = serde_json::to_value(view).unwrap_or_default();
+    for (number, record) in view.records.iter().enumerate() {
+        if let Some(facts) = json.pointer_mut(&format!("/records/{number}/{FACTS}")) {
+            sign(facts, FACTS, &record.masked);
+        }
+    }
+    json
 }
 
 /// Takes in what a book sent after its end, as far as its author might have written it.

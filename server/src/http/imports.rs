@@ -75,7 +75,8 @@ pub(crate) async fn import(
     Ok(Json(report))
 }
 
-type Attachment = ([(HeaderName, &'static str); 2], Body);
+/// A file to be saved.
+pub(super) type Attachment = ([(HeaderName, &'static str); 2], Body);
 
 /// The units of the person's own units and below, as CSV.
 #[utoipa::path(get, path = "/api/v1/export/units", tag = "registry", security(("token" = [])),
@@ -95,7 +96,8 @@ pub(crate) async fn people(State(app): State<Shared>, Extension(session): Extens
     Ok(attachment(bytes, "attachment; filename=\"people.csv\""))
 }
 
-fn attachment(bytes: Vec<u8>, disposition: &'static str) -> Attachment {
+/// A table to be saved under a name.
+pub(super) fn attachment(bytes: Vec<u8>, disposition: &'static str) -> Attachment {
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (header::CONTENT_DISPOSITION, disposition),

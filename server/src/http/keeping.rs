@@ -1,8 +1,7 @@
 //! What is kept and what goes: retention, holds, destructions, answers to residents. Decodes, calls, encodes.
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use axum::{Extension, Json};
 use beatbook_protocol::id::RecordId;
 use serde::{Deserialize, Serialize};
@@ -11,8 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::app::Shared;
 use super::decode::{Asked, Named, Sent};
 use super::fault::Fault;
+use super::imports::{Attachment, attachment};
 use super::problem::Problem;
-use crate::destruction::{DestructionPage, DestructionView};
+use crate::destruction::{self, DestructionPage};
 use crate::retention::{Extract, HoldView, RetentionReport};
 use crate::station::Session;
 
@@ -112,13 +112,11 @@ pub(crate) async fn destructions(
 pub(crate) async fn destructions_csv(
     State(app): State<Shared>,
     Extension(session): Extension<Session>,
-) -> Result<Response, Fault> {
-    let rows = app.call(move |station| station.export_destructions(Some(&session))).await??;
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"destructions.csv\""),
-    ];
-    Ok((headers, table(&rows)).into_response())
+) -> Result<Attachment, Fault> {
+    let bytes = app
+        .call(move |station| destruction::table(&station.export_destructions(Some(&session))?))
+        .await??;
+    Ok(attachment(bytes, "attachment; filename=\"destructions.csv\""))
 }
 
 /// The hold on a record.
@@ -202,74 +200,4 @@ pub(crate) async fn extract(
         .call(move |station| station.extract(&session, record, query.request))
         .await??;
     found.map(Json).ok_or(Fault::NoRecord)
-}
-
-/// A line each, the names of the columns first.
-fn table(rows: &[DestructionView]) -> String {
-    let mut table = String::from("event,leaf,at_ms,record,document,kind,why,rule,entries,root,by,by_name\r\n");
-    for row in rows {
-        let cells = [
-            row.event.to_string(),
-            row.leaf.to_string(),
-            row.at.0.to_string(),
-            row.record.to_string(),
-            row.document.clone(),
-            row.kind.clone().unwrap_or_default(),
-            row.why.clone(),
-            plain(&row.rule),
-            row.entries.to_string(),
-            row.root.to_string(),
-            row.by.map(|by| by.to_string()).unwrap_or_default(),
-            plain(row.by_name.as_deref().unwrap_or_default()),
-        ];
-        table.push_str(&cells.map(|cell| quoted(&cell)).join(","));
-        table.push_str("\r\n");
-    }
-    table
-}
-
-/// A cell in quotes where it needs them (RFC 4180).
-fn quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", cell.replace('"', "\"\""))
-    } else {
-        cell.to_owned()
-    }
-}
-
-/// A cell that no spreadsheet takes for a formula.
-fn plain(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use beatbook_protocol::id::Hash;
-    use beatbook_protocol::time::UnixMillis;
-
-    #[test]
-    fn a_rule_that_looks_like_a_formula_is_a_text_in_the_table() {
-        let row = DestructionView {
-            event: Hash::from_bytes([1; 32]),
-            leaf: 3,
-            at: UnixMillis(5),
-            record: RecordId::from_bytes([2; 16]),
-            document: "record".into(),
-            kind: Some("visit".into()),
-            why: "order".into(),
-            rule: "=HYPERLINK(\"http://x\"), \"quoted\"".into(),
-            entries: 4,
-            root: Hash::from_bytes([4; 32]),
-            by: None,
-            by_name: None,
-        };
-        let text = table(&[row]);
-        assert_eq!(text.lines().count(), 2);
-        assert!(text.contains("\"'=HYPERLINK(\"\"http://x\"\"), \"\"quoted\"\"\""), "{text}");
-    }
 }

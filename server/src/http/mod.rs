@@ -1,11 +1,18 @@
 //! HTTP: how phones, the console and operators reach the station. Decodes, calls, encodes; decides nothing.
 //!
 //! ```text
-//!  listen ──► observe ──► access ──► sync | blobs | download | review | records | registry | about ──► app ──► Station
-//!  (socket,   (id, log,   (bearer    (one function a call)                         (bound on
-//!   limits)    metrics,    token)                                                   calls at work)
-//!              timeout)
-//!             routes: the table of all calls      fault ──► problem | Refusal
+//!  listen ─────► observe ──► access ───► one function a call ──► app ──► Station
+//!  (socket,      (id, log,   (bearer,    (the rooms below)       (bound on
+//!   places,       metrics,    cookie,                             calls at work)
+//!   pace)         timeout)    source)
+//!
+//!  routes: the table of all calls     openapi: the same, described     fault ──► problem | Refusal
+//!
+//!  rooms   for phones        sync, hints, blobs, download, unlock
+//!          for signing in    sign_in, provider, account
+//!          for records       records, review, merges, keeping
+//!          for the registry  registry, members, moves, imports, books
+//!          for operators     about, metrics, audit
 //! ```
 
 mod about;

@@ -288,7 +288,9 @@ fn of_blob(refusal: BlobRefusal) -> Problem {
 fn of_act(error: ActError) -> Problem {
     let detail = error.to_string();
     match error {
-        ActError::Moved { changed, acts, version } => Problem::new(
+        ActError::Moved {
+            changed, acts, version, ..
+        } => Problem::new(
             StatusCode::PRECONDITION_FAILED,
             "moved",
             "The record has changed since it was opened",

@@ -1,8 +1,6 @@
 //! The phones' calls: packed messages in, packed messages out, every fault a packed `Refusal` under its HTTP status. Reads no entry and
 //! knows no verdict.
 
-use std::net::IpAddr;
-
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,6 +14,7 @@ use super::access::bearer;
 use super::app::{App, Shared};
 use super::decode::{is_media_type, read_body};
 use super::fault::Fault;
+use crate::station::Source;
 
 /// The header in which a book answers a challenge.
 const SIGNATURE: &str = "beatbook-signature";
@@ -51,15 +50,14 @@ impl IntoResponse for Refused {
         (status = "4XX", content_type = MEDIA_TYPE, body = Vec<u8>, description = "Refusal, packed"),
     )
 )]
-pub(crate) async fn enrol(State(app): State<Shared>, request: Request) -> Response {
+pub(crate) async fn enrol(State(app): State<Shared>, source: Source, request: Request) -> Response {
     let reply = async {
-        let from = request.extensions().get::<IpAddr>().copied();
         let packed = receive(&app, request, ENROL_BYTES_MAX).await?;
         let request = wire::unpack(&packed)
             .and_then(|bytes| wire::read::<EnrolRequest>("enrolment", &bytes))
             .map_err(|error| of_codec(&error))?;
         let reply = app
-            .call(move |station| station.enrol_from(&request, from))
+            .call(move |station| station.enrol_from(&request, source.address()))
             .await
             .map_err(|fault| fault.refusal())??;
         packed_reply(&reply)

@@ -16,6 +16,7 @@ mod sight;
 use beatbook_protocol::kind::Who;
 
 pub use permission::Permission;
+pub(crate) use reason::plain_line;
 pub use reason::{REASON_CHARS, Reason};
 pub use rights::{ROLES, permits};
 pub(crate) use sight::{INTERNAL, Sight, level_of, levels_of};

@@ -33,6 +33,13 @@ impl Reason {
     }
 }
 
+/// A reason, ground or decision as it is kept beside what was done for it: trimmed, 1 to `most` characters, one line that shows itself as it
+/// is; none when it is not that.
+pub(crate) fn plain_line(text: &str, most: usize) -> Option<&str> {
+    let text = text.trim();
+    ((1..=most).contains(&text.chars().count()) && is_one_line(text)).then_some(text)
+}
+
 /// Whether a text that somebody else will be shown is one line that shows itself as it is: no line of a log, a list or a table can be forged
 /// with it.
 pub(crate) fn is_one_line(text: &str) -> bool {
@@ -55,6 +62,25 @@ mod tests {
         let long = "核".repeat(201);
         for wrong in ["", "   ", "abc", &long, "one\ntwo two", "esc\u{1b}[31m red", "a\u{202e}bcdef"] {
             assert!(Reason::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_ground_is_one_line_that_shows_itself_as_it_is() {
+        assert_eq!(plain_line("  (2026)京01民初77号 ", 20), Some("(2026)京01民初77号"));
+        assert_eq!(plain_line(&"长".repeat(20), 20).map(str::len), Some(60));
+        let long = "长".repeat(21);
+        for wrong in [
+            "",
+            " \n ",
+            &long,
+            "one\ntwo",
+            "esc\u{1b}[31m",
+            "a\u{202e}b",
+            "a\u{2028}b",
+            "a\u{2066}b",
+        ] {
+            assert_eq!(plain_line(wrong, 20), None, "{wrong:?}");
         }
     }
 }

@@ -21,12 +21,8 @@ pub const ROLES: [Who; 8] = [
 pub const fn permits(role: Who, permission: Permission) -> bool {
     use Permission as P;
     match role {
-        Who::GridWorker | Who::Officer | Who::Mediator => matches!(
-            permission,
-            P::OwnSession | P::SeeStation | P::SeeDirectory | P::ReadRecords | P::Act | P::Write
-        ),
-        // What was given to it, and no register of people beyond what its work names.
-        Who::Department => matches!(
+        // A department has no more than what was granted to it: that is its scope, not its rights.
+        Who::GridWorker | Who::Officer | Who::Mediator | Who::Department => matches!(
             permission,
             P::OwnSession | P::SeeStation | P::SeeDirectory | P::ReadRecords | P::Act | P::Write
         ),

@@ -5,7 +5,6 @@ use beatbook_protocol::time::UnixMillis;
 use serde::Serialize;
 
 use super::people;
-use super::realm::Realm;
 use crate::error::StationError;
 use crate::policy::Permission;
 use crate::station::{Session, Station};
@@ -31,15 +30,16 @@ pub struct DeviceView {
 }
 
 impl Station {
-    /// The phones of a person, the one enrolled last first: for himself, and for who keeps the registry of his unit.
+    /// The phones of a person, the one enrolled last first: for the person, and for who sees what phones of the unit owe.
     ///
     /// # Errors
     /// When there is no such person, or `by` may not see them.
     pub fn devices(&self, by: Option<&Session>, user: UserId) -> Result<Vec<DeviceView>, StationError> {
         self.store.read(|tx| {
-            let person = people::find(tx, user)?;
-            if by.is_none_or(|by| by.user != user) {
-                Realm::of(tx, by, Permission::SeePhones)?.check(Some(person.unit))?;
+            if by.is_some_and(|by| by.user == user) {
+                people::find(tx, user)?;
+            } else {
+                people::his(tx, by, user, Permission::SeePhones)?;
             }
             let mut devices = Vec::new();
             for (row, enrolled_at, attested) in tx.books_of(user)? {

@@ -90,19 +90,7 @@ fn check(request: &EnrolRequest) -> Result<(), Refusal> {
     if let Some(fault) = names::fault(&request.device) {
         return Err(malformed(&format!("a device's name {fault}")));
     }
-    if request.device.chars().any(misleads) {
-        return Err(malformed(
-            "a device's name holds no line breaks, and nothing that turns the text around",
-        ));
-    }
     Ok(())
-}
-
-/// Characters that break a line of a log or a list, or let it read otherwise than it is: controls, and the format characters that turn
-/// text around or hide in it (Unicode, annex 9).
-fn misleads(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn response(station: &Station, request: &EnrolRequest, enrolled: Enrolled) -> EnrolResponse {

@@ -4,8 +4,6 @@
 use beatbook_protocol::id::{BookId, EnrolmentId, UserId};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{Invitation, code_letters};
-use qrcode::QrCode;
-use qrcode::render::{svg, unicode};
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 
@@ -14,9 +12,10 @@ use super::tokens::{self, random};
 use crate::audit::{self, Line};
 use crate::ended::quarantine::person;
 use crate::ended::wiped::{self, WipedView};
-use crate::ended::{may_decide, own_book};
+use crate::ended::{his_book, may_decide, own_book};
 use crate::error::StationError;
 use crate::policy::Permission;
+use crate::qr;
 use crate::review::view::PersonView;
 use crate::station::{EnrolmentCode, Session, Station};
 use crate::store::{EnrolmentRow, ReadTx};
@@ -126,23 +125,9 @@ pub(crate) fn issue(station: &Station, by: Option<&Session>, user: UserId) -> Re
         id: row.id,
         code,
         expires_at: row.expires_at,
-        qr: drawn_as_svg(&invitation)?,
+        qr: qr::as_svg(&invitation)?,
         invitation,
     })
-}
-
-/// A line as a QR code, in SVG.
-fn drawn_as_svg(text: &str) -> Result<String, StationError> {
-    Ok(drawn_as(text)?.render::<svg::Color<'_>>().min_dimensions(240, 240).build())
-}
-
-/// A line as a QR code, in blocks of text for a terminal.
-pub(crate) fn drawn_as_text(text: &str) -> Result<String, StationError> {
-    Ok(drawn_as(text)?.render::<unicode::Dense1x2>().build())
-}
-
-fn drawn_as(text: &str) -> Result<QrCode, StationError> {
-    QrCode::new(text).map_err(|fault| StationError::Invalid(format!("the invitation does not fit a QR code: {fault}")))
 }
 
 /// An enrolment, for who may register the person.
@@ -179,9 +164,8 @@ pub(crate) fn enrolment(station: &Station, session: &Session, id: EnrolmentId) -
 /// A book, for its person and for who decides about his phones.
 pub(crate) fn book(station: &Station, session: &Session, book: BookId) -> Result<BookView, StationError> {
     station.store.read(|tx| {
-        let row = own_book(station, tx, book)?;
-        if row.user != session.user && may_decide(tx, Some(session), row.user, Permission::IssueCodes).is_err() {
-            return Err(StationError::NotFound(format!("book {book}")));
+        if own_book(station, tx, book)?.user != session.user {
+            his_book(station, tx, Some(session), book, Permission::IssueCodes)?;
         }
         view(station, tx, book)
     })
@@ -219,8 +203,7 @@ fn view(station: &Station, tx: &ReadTx<'_>, book: BookId) -> Result<BookView, St
 pub(crate) fn confirm(station: &Station, by: Option<&Session>, book: BookId, digits: &str) -> Result<(), StationError> {
     let told: String = digits.chars().filter(char::is_ascii_digit).collect();
     let confirmed = station.store.write(|tx| {
-        let row = own_book(station, tx, book)?;
-        may_decide(tx, by, row.user, Permission::IssueCodes)?;
+        let row = his_book(station, tx, by, book, Permission::IssueCodes)?;
         let by = by.map(|by| by.user);
         let enrolled = tx.enrolment_of(book)?.and_then(|row| row.book);
         let Some(enrolled) = enrolled.filter(|enrolled| enrolled.confirmed_at.is_none()) else {

@@ -1,5 +1,5 @@
-//! Granting records: who may hold them beside the people of their unit. Who may order it: the chief and the administrator, each within his
-//! own units, and the operator at the machine itself.
+//! Granting records: who may hold them beside the people of their unit. Who may order it: the chief within the units that are his, and the
+//! operator at the machine itself.
 
 use beatbook_protocol::entry::{GrantEvent, RegistryEvent};
 use beatbook_protocol::id::{RecordId, UnitId, UserId};

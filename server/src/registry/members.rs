@@ -98,10 +98,16 @@ impl Station {
         order(self, |tx| {
             Realm::of(tx, by, Permission::Register)?.check(Some(wanted.unit))?;
             units::check_open(tx, wanted.unit)?;
-            if people::find(tx, wanted.user)?.blocked {
+            if by.is_some_and(|by| by.user == wanted.user) {
+                let text = "nobody gives himself a membership: ask another chief or administrator";
+                return Err(StationError::Invalid(text.into()));
+            }
+            let person = people::find(tx, wanted.user)?;
+            if person.blocked {
                 return Err(StationError::Invalid("a blocked person works nowhere: end that first".into()));
             }
             let roles = roles_for(tx, wanted)?;
+            people::check_with_memberships(tx, wanted.user, &[person.roles.as_slice(), roles.as_slice()].concat())?;
             let others = tx.memberships_of(wanted.user)?;
             let others: Vec<&MembershipRow> = others.iter().filter(|row| row.phase != ENDED).collect();
             if others.len() >= MEMBERSHIPS_MAX {
@@ -143,8 +149,9 @@ impl Station {
     pub fn end_membership(&self, by: Option<&Session>, membership: MembershipId) -> Result<(), StationError> {
         order(self, |tx| {
             let row = tx.membership(membership)?.filter(|row| row.phase != ENDED);
+            let realm = Realm::of(tx, by, Permission::Register)?;
+            let row = row.filter(|row| realm.holds(row.unit));
             let row = row.ok_or_else(|| StationError::NotFound(format!("membership {membership} that has not ended")))?;
-            Realm::of(tx, by, Permission::Register)?.check(Some(row.unit))?;
             Ok(RegistryEvent::Membership(row.event(ENDED, by.map(|by| by.user))))
         })
     }

@@ -174,6 +174,7 @@ impl Station {
                 unit: change.unit.unwrap_or(row.unit),
                 ..event_of(&row, by)
             };
+            check_with_memberships(tx, user, &event.roles)?;
             if realm::keeps(&row.roles) && !realm::keeps(&event.roles) {
                 realm::someone_is_left(tx, user)?;
             }
@@ -264,14 +265,6 @@ pub(crate) fn letters<const N: usize>(env: &Environment) -> Result<String, Stati
     Ok(letters.map(|letter| char::from(*letter)).collect())
 }
 
-/// A code as it is hashed: as people may type it, without dashes, spaces and small letters.
-pub(crate) fn plain(code: &str) -> String {
-    code.chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|letter| letter.to_ascii_uppercase())
-        .collect()
-}
-
 /// The person, if he is of the orderer's units: of others it is said that they are not there.
 pub(crate) fn his(tx: &ReadTx<'_>, by: Option<&Session>, user: UserId, permission: Permission) -> Result<UserRow, StationError> {
     let realm = Realm::of(tx, by, permission)?;
@@ -279,6 +272,22 @@ pub(crate) fn his(tx: &ReadTx<'_>, by: Option<&Session>, user: UserId, permissio
         row if realm.holds(row.unit) => Ok(row),
         _ => Err(StationError::NotFound(format!("person {user}"))),
     }
+}
+
+/// What a person is, at home and wherever else he works now.
+pub(crate) fn everywhere(tx: &ReadTx<'_>, row: &UserRow) -> Result<Vec<String>, StationError> {
+    let session = session_of(tx, row.clone())?;
+    Ok([session.roles, session.elsewhere].concat())
+}
+
+/// Refuses roles that nobody has together, those of his memberships included, whether they have begun or not.
+pub(crate) fn check_with_memberships(tx: &ReadTx<'_>, user: UserId, roles: &[String]) -> Result<(), StationError> {
+    let mut all = roles.to_vec();
+    let elsewhere = tx.memberships_of(user)?.into_iter().filter(|row| row.phase != ENDED);
+    all.extend(elsewhere.flat_map(|row| row.roles));
+    all.sort_unstable();
+    all.dedup();
+    policy::check_together(&all)
 }
 
 /// A person as a session shows him.

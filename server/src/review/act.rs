@@ -1,6 +1,6 @@
 //! What a person does at the station: acts and settlements, judged against the version that he saw, sealed into the station's own book.
 
-use beatbook_protocol::document::{Document, Edit, EditError, FieldPath, ItemEdit};
+use beatbook_protocol::document::{Document, Edit, EditError, FieldPath};
 use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, identity};
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{ActorId, Hash, RecordId};
@@ -8,7 +8,6 @@ use beatbook_protocol::kind::duplicate::MERGE_INTO;
 use beatbook_protocol::kind::{
     ActGiven, CheckedKind, DocumentName, FindingSeverity, Judgement, Label, UserContext, Who, workflow,
 };
-
 use beatbook_protocol::limits::ACT_BYTES_MAX;
 
 use super::mask::Mask;
@@ -16,6 +15,7 @@ use super::page::{self, Names};
 use super::view::{ActDone, ActOrder};
 use super::written::changed;
 use super::{glass, merges};
+use crate::audit::{self, Line};
 use crate::error::{ActError, StationError};
 use crate::feed::reads_private;
 use crate::intake::{OwnEntry, said_bytes, seal_own};
@@ -55,7 +55,7 @@ struct Decided {
 /// Does an act.
 pub(crate) fn act(station: &Station, session: &Session, record: RecordId, order: &ActOrder) -> Result<ActDone, ActError> {
     policy::require(Some(session), Permission::Act)?;
-    write(station, record, || {
+    write(station, session, record, || {
         station.store.read(|tx| decide_act(station, tx, session, record, order))
     })
 }
@@ -73,7 +73,7 @@ pub(crate) fn settle(
     let place: FieldPath = path
         .parse()
         .map_err(|_| settlement(path, "没有这个字段", "there is no such place"))?;
-    write(station, record, || {
+    write(station, session, record, || {
         station
             .store
             .read(|tx| decide_settlement(station, tx, session, record, &place, value, if_match))
@@ -85,9 +85,17 @@ const DECISIONS_MAX: usize = 8;
 
 /// Decides on one look, writes when nothing has moved since, decides anew when something has: the version that the person saw is
 /// compared each time, so that nothing goes past him.
-fn write(station: &Station, record: RecordId, decide: impl Fn() -> Result<Decided, ActError>) -> Result<ActDone, ActError> {
+fn write(
+    station: &Station,
+    session: &Session,
+    record: RecordId,
+    decide: impl Fn() -> Result<Decided, ActError>,
+) -> Result<ActDone, ActError> {
     for _ in 0..DECISIONS_MAX {
-        let decided = decide()?;
+        let decided = match decide() {
+            Ok(decided) => decided,
+            Err(refused) => return Err(noted(station, session, record, refused)?),
+        };
         let leaf = station.store.write(|tx| {
             if tx.record_leaf(record)? != Some(decided.met) {
                 return Ok::<_, StationError>(None);
@@ -124,6 +132,20 @@ fn write(station: &Station, record: RecordId, decide: impl Fn() -> Result<Decide
         });
     }
     Err(StationError::Store("the record moves too fast: try again".into()).into())
+}
+
+/// A refusal that shows sensitive values is on the log before anybody sees it.
+fn noted(station: &Station, session: &Session, record: RecordId, refused: ActError) -> Result<ActError, StationError> {
+    if let ActError::Moved { shown, .. } = &refused
+        && !shown.is_empty()
+    {
+        let line = Line {
+            record: Some(record),
+            ..Line::of(Some(session.user), "record.moved", shown.join(" "))
+        };
+        audit::write(station, &line)?;
+    }
+    Ok(refused)
 }
 
 fn open<'k>(
@@ -173,6 +195,7 @@ fn moved(
             changed: Vec::new(),
             acts: Vec::new(),
             version,
+            shown: Vec::new(),
         });
     };
     let names = Names::of(tx, state.id)?;
@@ -183,6 +206,7 @@ fn moved(
         changed,
         acts: page::acts(tx, &names, state.id, Some(leaf), &mut mask)?,
         version,
+        shown: mask.shown(),
     })
 }
 
@@ -317,7 +341,9 @@ fn decide_settlement(
     let mut document = station.kinds.document_as(tx, state, name, actor)?;
     let at = station.env.clock.now();
     let change = document.edit(
-        &edit_of(place, value).ok_or_else(|| settlement(&path, "此处不能裁定", "this place cannot be settled"))?,
+        &Edit::at(place, value)
+            .ok_or_else(|| settlement(&path, "此处不能裁定", "this place cannot be settled"))?
+            .settling(),
         at,
     );
     let change = change.map_err(|fault| match fault {
@@ -334,31 +360,6 @@ fn decide_settlement(
         on_behalf: Some(session.user),
     });
     Ok(decided(&entry, false, state.leaf))
-}
-
-fn edit_of(place: &FieldPath, value: &Value) -> Option<Edit> {
-    let edit = Edit::new().settling();
-    match (place, value) {
-        (FieldPath::Field(code), value) => Some(edit.field(code, value.clone())),
-        (FieldPath::Item { list, item, field }, value) => {
-            let mut item = ItemEdit {
-                list: list.clone(),
-                item: *item,
-                fields: Default::default(),
-                removed: None,
-            };
-            match value {
-                Value::Bool(removed) if field == beatbook_protocol::document::REMOVED => item.removed = Some(*removed),
-                value => drop(item.fields.insert(field.clone(), value.clone())),
-            }
-            Some(Edit {
-                items: vec![item],
-                ..edit
-            })
-        }
-        // Notes are woven together, segments and files are named by what they hold: there is nothing to choose between.
-        (FieldPath::Note(_) | FieldPath::Segment(_) | FieldPath::File { .. }, _) => None,
-    }
 }
 
 fn decided(entry: &Entry, offered: bool, met: u64) -> Decided {

@@ -21,13 +21,14 @@ const PAIRS_MAX: u32 = 200;
 /// Pairs in the person's scope that may be one thing.
 pub(crate) fn duplicates(station: &Station, session: &Session) -> Result<Vec<DuplicatePair>, StationError> {
     policy::require(Some(session), Permission::ReadRecords)?;
-    station.store.read(|tx| {
-        let mut pairs = Vec::new();
+    let (pairs, personal) = station.store.read(|tx| {
+        let (mut pairs, mut personal) = (Vec::new(), 0);
         for pair in tx.duplicates((session.unit, session.user), PAIRS_MAX)? {
-            let rows = rows(tx, &station.kinds, session, vec![pair.older, pair.newer])?;
-            let Ok([older, newer]) = <[RecordRow; 2]>::try_from(rows) else {
+            let look = |record| queue::glance(tx, &station.kinds, session, record);
+            let (Some((older, one)), Some((newer, other))) = (look(pair.older)?, look(pair.newer)?) else {
                 continue;
             };
+            personal += usize::from(one) + usize::from(other);
             let fields = pair.key.split_once('=').map_or("", |(fields, _)| fields);
             pairs.push(DuplicatePair {
                 alike: fields.split('+').map(str::to_owned).collect(),
@@ -35,8 +36,10 @@ pub(crate) fn duplicates(station: &Station, session: &Session) -> Result<Vec<Dup
                 newer,
             });
         }
-        Ok(pairs)
-    })
+        Ok::<_, StationError>((pairs, personal))
+    })?;
+    queue::note_personal(station, session, personal)?;
+    Ok(pairs)
 }
 
 /// The rows of those records that are in the person's scope.

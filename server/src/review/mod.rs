@@ -2,7 +2,7 @@
 
 pub(crate) mod act;
 pub(crate) mod glass;
-mod mask;
+pub(crate) mod mask;
 pub(crate) mod merges;
 pub(crate) mod page;
 pub(crate) mod queue;

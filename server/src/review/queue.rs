@@ -55,12 +55,31 @@ pub(crate) fn row(
     session: &Session,
     record: RecordId,
 ) -> Result<Option<RecordRow>, StationError> {
+    Ok(glance(tx, kinds, session, record)?.map(|(row, _)| row))
+}
+
+/// The same, with whether its title shows a personal field.
+pub(crate) fn glance(
+    tx: &ReadTx<'_>,
+    kinds: &Kinds,
+    session: &Session,
+    record: RecordId,
+) -> Result<Option<Glanced>, StationError> {
     let Some(listed) = tx.listed(record)? else { return Ok(None) };
     let scope = Scope::of(tx, session)?;
     if !scope.holds(tx, record, listed.unit)? {
         return Ok(None);
     }
-    Ok(Glance { kinds, scope: &scope }.row(tx, listed)?.map(|(row, _)| row))
+    Glance { kinds, scope: &scope }.row(tx, listed)
+}
+
+/// Says in the log that somebody gets so many titles that show personal fields, before he gets them.
+pub(crate) fn note_personal(station: &Station, session: &Session, personal: usize) -> Result<(), StationError> {
+    if personal == 0 {
+        return Ok(());
+    }
+    let detail = format!("{personal} titles with personal fields");
+    audit::write(station, &Line::of(Some(session.user), "records.list", detail))
 }
 
 fn query(user: UserId, order: ListOrder, limit: u32, after: Option<&str>) -> Result<ListQuery, StationError> {
@@ -93,14 +112,7 @@ fn page(station: &Station, session: &Session, query: &ListQuery) -> Result<RowPa
     policy::require(Some(session), Permission::ReadRecords)?;
     let (found, next) = station.store.read(|tx| glances(tx, &station.kinds, session, query))?;
     let personal = found.iter().filter(|(_, is_personal)| *is_personal).count();
-    if personal > 0 {
-        let line = Line::of(
-            Some(session.user),
-            "records.list",
-            format!("{personal} titles with personal fields"),
-        );
-        audit::write(station, &line)?;
-    }
+    note_personal(station, session, personal)?;
     Ok(RowPage {
         rows: found.into_iter().map(|(row, _)| row).collect(),
         next,
@@ -108,7 +120,7 @@ fn page(station: &Station, session: &Session, query: &ListQuery) -> Result<RowPa
 }
 
 /// A row, and whether its title shows a personal field.
-type Glanced = (RecordRow, bool);
+pub(crate) type Glanced = (RecordRow, bool);
 
 /// The rows of a list as somebody sees them, each with whether its title shows a personal field; and the place to go on after.
 fn glances(
@@ -178,7 +190,7 @@ impl Glance<'_> {
 }
 
 /// How personal a title of a kind may be.
-fn title_level(kind: &CheckedKind) -> u8 {
+pub(crate) fn title_level(kind: &CheckedKind) -> u8 {
     let levels = kind
         .title
         .iter()

@@ -6,9 +6,14 @@ use crate::error::StationError;
 /// What a formula begins with in one program or another, the wide forms of an input method included.
 const STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
+/// Whether an office program may take a cell for a formula; some overlook spaces before it.
+fn begins_formula(cell: &str) -> bool {
+    cell.trim_start_matches([' ', '\u{a0}']).starts_with(STARTS)
+}
+
 /// A cell as it may stand in a file that somebody opens in an office program.
 fn plain(cell: &str) -> String {
-    if cell.starts_with(STARTS) {
+    if begins_formula(cell) {
         format!("'{cell}")
     } else {
         cell.to_owned()
@@ -18,7 +23,7 @@ fn plain(cell: &str) -> String {
 /// A cell as it was before it was made plain.
 pub(super) fn bare(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(STARTS) => rest,
+        Some(rest) if begins_formula(rest) => rest,
         Some(_) | None => cell,
     }
 }
@@ -57,16 +62,20 @@ mod tests {
             "＝1+1",
             "'=1",
             "李,\"x\"\ny",
+            "  =cmd|' /C calc'!A0",
+            "\u{a0}@SUM(A1)",
         ];
         let rows: Vec<Vec<String>> = hostile.iter().map(|cell| vec![(*cell).to_owned(), "1-2".into()]).collect();
         let bytes = write_csv(&["name", "code"], &rows).unwrap();
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert!(text.starts_with("\u{feff}name,code\r\n"));
         for line in text.lines().skip(1) {
-            let cell = line.trim_start_matches('"');
+            let cell = line.trim_start_matches('"').trim_start();
             assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '＝']), "{line}");
         }
-        assert_eq!(plain("1-2"), "1-2");
+        for text in ["", "1-2", "核对", "a=b", "fields: name", " 1"] {
+            assert_eq!(plain(text), text);
+        }
         // It comes back as it was, but for spaces around it.
         let read = read_csv(&bytes).unwrap();
         assert_eq!(read.rows[0].cells[0], hostile[0]);

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::code_letters;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -12,10 +13,9 @@ use super::limits::{Attempt, Passage};
 use super::password::{Password, is_outdated};
 use super::session::{Begin, begin};
 use super::source::Source;
-use super::{PASSWORD_COLUMN, SignInError, account_key, account_name, kept_key, person};
+use super::{PASSWORD_COLUMN, SignInError, account_key, account_name, kept_key, needs_factor, person};
 use crate::audit::{self, Line};
 use crate::error::StationError;
-use crate::registry::people::plain;
 use crate::registry::tokens::{self, random};
 use crate::station::{Session, Station};
 use crate::store::{AccountRow, ReadTx, UserRow, WriteTx};
@@ -222,7 +222,7 @@ fn decide(
             None => return wrong(tx),
         },
         (None, _) if passage == Passage::ByFactor => return wrong(tx),
-        (None, _) if station.sign_in.requires_factor(&user.roles) || !account.is_long => {
+        (None, _) if needs_factor(station, tx, &user)? || !account.is_long => {
             let detail = format!("{}, without a second factor, from {}", account.name, order.source);
             audit::append(tx, &station.env, &Line::of(None, "session.refused", detail))?;
             return Ok(Outcome::FactorMissing);
@@ -273,7 +273,7 @@ pub(super) fn use_code(
     code: &str,
 ) -> Result<Option<&'static str>, StationError> {
     if is_recovery(code) {
-        let hash = tokens::hash(plain(code).as_bytes());
+        let hash = tokens::hash(code_letters(code).as_bytes());
         if !tx.take_recovery_code(account.user, &hash)? {
             return Ok(None);
         }

@@ -1,14 +1,13 @@
 //! The second factor: codes by time (RFC 6238: SHA-1, six digits, 30 seconds, one step of drift) and recovery codes. Says whether a code is
 //! right and of which step; that no step counts twice is its caller's to hold. Refuses to know passwords.
 
-use qrcode::QrCode;
-use qrcode::render::svg;
 use serde::Serialize;
 use totp_rs::{Algorithm, Builder, Secret, Totp};
 use zeroize::Zeroizing;
 
 use crate::environment::Environment;
 use crate::error::StationError;
+use crate::qr;
 use crate::registry::tokens::random;
 use crate::seal::ColumnSeal;
 
@@ -72,10 +71,9 @@ impl FactorSecret {
         let account = format!("{account} ({station})").replace(':', " ");
         let totp = self.totp(&account)?;
         let otpauth = totp.to_url().map_err(faulty)?;
-        let qr = QrCode::new(otpauth.as_bytes()).map_err(faulty)?;
         Ok(FactorOffer {
             secret: totp.secret().to_base32(),
-            qr_svg: qr.render::<svg::Color<'_>>().min_dimensions(240, 240).build(),
+            qr_svg: qr::as_svg(&otpauth)?,
             otpauth,
         })
     }
@@ -117,8 +115,13 @@ impl FactorSecret {
 /// The code of an offer, as an authenticator that took it shows it.
 #[cfg(test)]
 pub(crate) fn code_of(offer: &FactorOffer, now_ms: i64) -> String {
-    let secret = Secret::try_from_base32(&offer.secret).unwrap();
-    FactorSecret(Zeroizing::new(secret.as_bytes().to_vec())).code(now_ms)
+    FactorSecret(Zeroizing::new(secret_of(offer))).code(now_ms)
+}
+
+/// The bytes of an offer's secret, as they are kept under a seal.
+#[cfg(test)]
+pub(crate) fn secret_of(offer: &FactorOffer) -> Vec<u8> {
+    Secret::try_from_base32(&offer.secret).unwrap().as_bytes().to_vec()
 }
 
 /// Whether a code is a recovery code by its form: a code by time has digits alone, and six of them.

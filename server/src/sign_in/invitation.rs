@@ -3,6 +3,7 @@
 
 use beatbook_protocol::id::{Hash, UserId};
 use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::code_letters;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -13,11 +14,11 @@ use super::own::{RecoveryCodes, draw_recovery_codes};
 use super::password::{CHARS_MIN_ALONE, CHARS_MIN_WITH_FACTOR, Password};
 use super::session::{Begin, SignedIn, begin, millis};
 use super::source::Source;
-use super::{SignInError, account_key, account_name, may_decide_on, someone};
+use super::{SignInError, account_key, account_name, decided_on, needs_factor};
 use crate::audit::{self, Line};
 use crate::environment::Environment;
 use crate::error::StationError;
-use crate::registry::people::{letters, plain};
+use crate::registry::people::letters;
 use crate::registry::tokens;
 use crate::station::Station;
 use crate::store::{InvitationRow, ReadTx, UserRow, WriteTx};
@@ -115,9 +116,8 @@ pub(crate) fn invite(
     }
     let invitation = written(&station.env, LETTERS)?;
     let expires_at = now.plus(millis(station.sign_in.config.invitation_max));
-    let (row, roles) = station.store.write(|tx| {
-        let person = someone(tx, user)?;
-        may_decide_on(tx, by.map(|by| &by.session), &person)?;
+    let (row, factor_required) = station.store.write(|tx| {
+        let person = decided_on(tx, by.map(|by| &by.session), user)?;
         let account = name_for(tx, user, account)?;
         let row = InvitationRow {
             user,
@@ -132,13 +132,14 @@ pub(crate) fn invite(
             &station.env,
             &Line::of(by.map(|by| by.session.user), "invitation.issued", detail),
         )?;
-        Ok::<_, StationError>((row, person.roles))
+        let factor_required = needs_factor(station, tx, &person)?;
+        Ok::<_, StationError>((row, factor_required))
     })?;
     Ok(Invited {
         invitation,
         account: row.account,
         expires_at,
-        factor_required: station.sign_in.requires_factor(&roles),
+        factor_required,
     })
 }
 
@@ -165,12 +166,13 @@ fn name_for(tx: &ReadTx<'_>, user: UserId, said: Option<&str>) -> Result<String,
 /// What stands behind an invitation.
 pub(crate) fn look(station: &Station, invitation: &str, source: &Source) -> Result<InvitationView, SignInError> {
     let (row, user) = held(station, invitation, source)?;
+    let factor_required = station.store.read(|tx| needs_factor(station, tx, &user))?;
     Ok(InvitationView {
         station: station.name.clone(),
         person: user.name,
         account: row.account,
         expires_at: row.expires_at,
-        factor_required: station.sign_in.requires_factor(&user.roles),
+        factor_required,
         password_chars_min_with_factor: CHARS_MIN_WITH_FACTOR,
         password_chars_min_alone: CHARS_MIN_ALONE,
     })
@@ -190,10 +192,11 @@ pub(crate) fn offer_factor(station: &Station, invitation: &str, source: &Source)
 /// Sets password and second factor, and signs in. Whoever is second with the same invitation is refused.
 pub(crate) fn accept(station: &Station, order: &AcceptOrder) -> Result<Accepted, SignInError> {
     let (row, user) = held(station, &order.invitation, &order.source)?;
+    let factor_required = station.store.read(|tx| needs_factor(station, tx, &user))?;
     let now = station.env.clock.now();
     let step = match &order.code {
         Some(code) => Some(confirmed_step(station, &row, code, now)?),
-        None if station.sign_in.requires_factor(&user.roles) => return Err(SignInError::FactorMissing),
+        None if factor_required => return Err(SignInError::FactorMissing),
         None => None,
     };
     let password = Password::typed(&order.password)?;
@@ -313,5 +316,5 @@ pub(super) fn written(env: &Environment, count: usize) -> Result<String, Station
 fn hash(invitation: &str) -> Hash {
     // A long text is no invitation, and is not hashed as a whole.
     let short: String = invitation.chars().take(64).collect();
-    tokens::hash(format!("invitation {}", plain(&short)).as_bytes())
+    tokens::hash(format!("invitation {}", code_letters(&short)).as_bytes())
 }

@@ -35,7 +35,7 @@ pub use source::Source;
 
 pub(crate) use enter::sign_in;
 #[cfg(test)]
-pub(crate) use factor::code_of;
+pub(crate) use factor::{code_of, secret_of};
 pub(crate) use invitation::{accept, invite, look, offer_factor};
 pub(crate) use own::{change_password, confirm_own_factor, new_recovery_codes, offer_own_factor, prove_again};
 pub(crate) use program::{issue, revoke, tokens};
@@ -52,7 +52,7 @@ use crate::error::StationError;
 use crate::policy::{self, Permission};
 use crate::registry::people;
 use crate::scope::Scope;
-use crate::station::Session;
+use crate::station::{Session, Station};
 use crate::store::{AccountRow, ReadTx, Store, UserRow};
 use blocklist::Blocklist;
 use limits::Limits;
@@ -112,6 +112,11 @@ impl SignIn {
     }
 }
 
+/// Whether somebody signs in with a second factor only, by what he is wherever he works.
+fn needs_factor(station: &Station, tx: &ReadTx<'_>, user: &UserRow) -> Result<bool, StationError> {
+    Ok(station.sign_in.requires_factor(&people::everywhere(tx, user)?))
+}
+
 /// The person, if he may be signed in at all. The one place that says who may not, whatever he shows: who is blocked, and the station itself,
 /// which is no person.
 pub(crate) fn person(tx: &ReadTx<'_>, user: UserId) -> Result<Option<UserRow>, StationError> {
@@ -153,13 +158,31 @@ fn may_decide_on(tx: &ReadTx<'_>, by: Option<&Session>, user: &UserRow) -> Resul
         return Err(StationError::NotFound(format!("person {}", user.user)));
     }
     let has = |roles: &[String], who: Who| roles.iter().any(|role| role == who.code());
+    let (his, own) = (people::everywhere(tx, user)?, [by.roles.as_slice(), &by.elsewhere].concat());
     let beyond = [Who::Admin, Who::Auditor, Who::Supervisor, Who::Chief]
         .into_iter()
-        .any(|who| has(&user.roles, who) && !has(&by.roles, who));
-    if beyond && !has(&by.roles, Who::Admin) {
+        .any(|who| has(&his, who) && !has(&own, who));
+    if beyond && !has(&own, Who::Admin) {
         return Err(StationError::Forbidden("this is beyond the person's own roles".into()));
     }
     Ok(())
+}
+
+/// The person himself, or one on whose signing in `by` may decide.
+fn subject(tx: &ReadTx<'_>, by: Option<&Session>, user: UserId) -> Result<UserRow, StationError> {
+    if by.is_some_and(|by| by.user == user) {
+        someone(tx, user)
+    } else {
+        decided_on(tx, by, user)
+    }
+}
+
+/// One on whose signing in `by` may decide: of others it is not even said that they are there.
+fn decided_on(tx: &ReadTx<'_>, by: Option<&Session>, user: UserId) -> Result<UserRow, StationError> {
+    policy::require(by, Permission::IssueCodes)?;
+    let row = someone(tx, user)?;
+    may_decide_on(tx, by, &row)?;
+    Ok(row)
 }
 
 /// The person, blocked or not, or that there is none.

@@ -2,6 +2,7 @@
 //! and ends the sessions that were begun by what is no more.
 
 use beatbook_protocol::id::UserId;
+use beatbook_protocol::wire::code_letters;
 use serde::Serialize;
 
 use super::blocklist::Words;
@@ -15,7 +16,6 @@ use super::source::Source;
 use super::{SignInError, account_key, someone};
 use crate::audit::{self, Line};
 use crate::error::StationError;
-use crate::registry::people::plain;
 use crate::registry::tokens;
 use crate::station::Station;
 use crate::store::{AccountRow, WriteTx};
@@ -189,7 +189,7 @@ pub(crate) fn new_recovery_codes(station: &Station, by: &SignedIn) -> Result<Rec
 pub(super) fn draw_recovery_codes(tx: &WriteTx<'_>, station: &Station, user: UserId) -> Result<RecoveryCodes, StationError> {
     let codes = (0..RECOVERY_CODES).map(|_| written(&station.env, RECOVERY_LETTERS));
     let codes = codes.collect::<Result<Vec<_>, _>>()?;
-    let hashes: Vec<_> = codes.iter().map(|code| tokens::hash(plain(code).as_bytes())).collect();
+    let hashes: Vec<_> = codes.iter().map(|code| tokens::hash(code_letters(code).as_bytes())).collect();
     tx.put_recovery_codes(user, &hashes)?;
     audit::append(
         tx,

@@ -6,12 +6,12 @@ use beatbook_protocol::time::UnixMillis;
 use serde::Serialize;
 
 use super::session::SignedIn;
-use super::{SignInError, may_decide_on, someone};
+use super::{SignInError, subject};
 use crate::audit::{self, Line};
 use crate::error::StationError;
-use crate::policy::{self, Permission};
+use crate::policy;
 use crate::registry::names;
-use crate::registry::people::{check_not_blocked, check_roles};
+use crate::registry::people::{self, check_not_blocked, check_roles};
 use crate::registry::tokens;
 use crate::station::{Session, Station};
 use crate::store::ProgramTokenRow;
@@ -73,22 +73,19 @@ pub(crate) fn issue(station: &Station, by: Option<&Session>, user: UserId, order
     if !(1..=DAYS_MAX).contains(&days) {
         return Err(StationError::Invalid(format!("a token lives 1 to {DAYS_MAX} days")));
     }
-    if by.is_some_and(|by| by.user != user) {
-        policy::require(by, Permission::IssueCodes)?;
-    }
     station.store.write(|tx| {
-        let row = someone(tx, user)?;
+        let row = subject(tx, by, user)?;
         let own = by.filter(|by| by.user == user);
         check_not_blocked(&row)?;
+        let his = people::everywhere(tx, &row)?;
         if own.is_none() {
-            may_decide_on(tx, by, &row)?;
-            policy::require_no_less(by, &row.roles)?;
+            policy::require_no_less(by, &his)?;
         }
         // Nobody gets more by a token than he has by what he issues it with.
-        let has = own.map_or(&row.roles, |own| &own.roles);
-        let roles = match (roles, own) {
-            (None, Some(own)) if own.roles != row.roles => Some(own.roles.clone()),
-            (roles, _) => roles,
+        let has = own.map_or_else(|| his.clone(), |own| [own.roles.as_slice(), &own.elsewhere].concat());
+        let roles = match roles {
+            None if has != his => Some(has.clone()),
+            roles => roles,
         };
         if let Some(role) = roles.iter().flatten().find(|role| !has.contains(role)) {
             return Err(StationError::Invalid(format!(
@@ -109,10 +106,7 @@ pub(crate) fn issue(station: &Station, by: Option<&Session>, user: UserId, order
 pub(crate) fn tokens(station: &Station, by: &SignedIn, user: UserId) -> Result<Vec<TokenView>, SignInError> {
     let now = station.env.clock.now();
     let rows = station.store.read(|tx| {
-        let row = someone(tx, user)?;
-        if by.session.user != user {
-            may_decide_on(tx, Some(&by.session), &row)?;
-        }
+        subject(tx, Some(&by.session), user)?;
         Ok::<_, StationError>(tx.program_tokens(user, now)?)
     })?;
     Ok(rows.into_iter().map(TokenView::from).collect())
@@ -121,10 +115,7 @@ pub(crate) fn tokens(station: &Station, by: &SignedIn, user: UserId) -> Result<V
 /// Revokes a token.
 pub(crate) fn revoke(station: &Station, by: &SignedIn, user: UserId, id: Hash) -> Result<(), SignInError> {
     Ok(station.store.write(|tx| {
-        let row = someone(tx, user)?;
-        if by.session.user != user {
-            may_decide_on(tx, Some(&by.session), &row)?;
-        }
+        subject(tx, Some(&by.session), user)?;
         if !tx.drop_program_token(&id, user)? {
             return Err(StationError::NotFound(format!("token {id} of this person")));
         }

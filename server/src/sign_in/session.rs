@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::enter::Begun;
 use super::source::Source;
-use super::{SignInError, may_decide_on, person, someone};
+use super::{SignInError, needs_factor, person, subject};
 use crate::audit::{self, Line};
 use crate::config::SignInConfig;
 use crate::environment::Environment;
@@ -218,30 +218,57 @@ pub(crate) fn find(station: &Station, token: &str) -> Result<Option<SignedIn>, S
     let hash = tokens::hash(token.as_bytes());
     let idle_ms = millis(station.sign_in.config.idle_max);
     station.keep_time()?;
-    let found = station.store.read(|tx| match tx.session(&hash)? {
-        Some(row) => of_session(tx, row, idle_ms, now),
-        None => of_program(tx, &hash, now),
+    let (found, is_over) = station.store.read(|tx| match tx.session(&hash)? {
+        Some(row) => {
+            let found = of_session(station, tx, row, idle_ms, now)?;
+            let is_over = found.is_none();
+            Ok::<_, StationError>((found, is_over))
+        }
+        None => Ok((of_program(tx, &hash, now)?, false)),
     })?;
+    if is_over {
+        // For good: a clock that is set back brings nothing back that was seen to be over.
+        noted(
+            station
+                .store
+                .write(|tx| Ok::<_, StationError>(tx.drop_session(&hash).map(drop)?)),
+        );
+    }
     if let Some(SignedIn {
         login: Login::Session(session),
         ..
     }) = &found
         && now.0 - session.seen_at.0 >= SEEN_MS.min(idle_ms / 2)
     {
-        station
-            .store
-            .write(|tx| Ok::<_, StationError>(tx.touch_session(&hash, now)?))?;
+        noted(station.store.write(|tx| Ok::<_, StationError>(tx.touch_session(&hash, now)?)));
     }
     Ok(found)
 }
 
-fn of_session(tx: &ReadTx<'_>, row: SessionRow, idle_ms: i64, now: UnixMillis) -> Result<Option<SignedIn>, StationError> {
+/// What a full disk must not make of a call that only reads: nobody is signed out because his session could not be noted.
+fn noted(outcome: Result<(), StationError>) {
+    if let Err(fault) = outcome {
+        tracing::error!(%fault, "a session could not be noted");
+    }
+}
+
+fn of_session(
+    station: &Station,
+    tx: &ReadTx<'_>,
+    row: SessionRow,
+    idle_ms: i64,
+    now: UnixMillis,
+) -> Result<Option<SignedIn>, StationError> {
     if row.expires_at <= now || now.0 - row.seen_at.0 >= idle_ms {
         return Ok(None);
     }
     let Some(user) = person(tx, row.user)? else {
         return Ok(None);
     };
+    // Who became more than he was when he signed in proves himself again.
+    if row.factor.is_none() && needs_factor(station, tx, &user)? {
+        return Ok(None);
+    }
     Ok(Some(SignedIn {
         session: session_of(tx, user)?,
         login: Login::Session(row.into()),
@@ -275,10 +302,7 @@ pub(crate) fn sessions(station: &Station, by: Option<&SignedIn>, user: UserId) -
     let now = station.env.clock.now();
     let idle_ms = millis(station.sign_in.config.idle_max);
     let rows = station.store.read(|tx| {
-        let row = someone(tx, user)?;
-        if by.is_none_or(|by| by.session.user != user) {
-            may_decide_on(tx, by.map(|by| &by.session), &row)?;
-        }
+        subject(tx, by.map(|by| &by.session), user)?;
         Ok::<_, StationError>(tx.sessions(user)?)
     })?;
     let alive = |row: &SessionRow| row.expires_at > now && now.0 - row.seen_at.0 < idle_ms;
@@ -288,10 +312,7 @@ pub(crate) fn sessions(station: &Station, by: Option<&SignedIn>, user: UserId) -
 /// Ends one session of a person, or all; how many ended.
 pub(crate) fn end(station: &Station, by: Option<&SignedIn>, user: UserId, id: Option<Hash>) -> Result<usize, SignInError> {
     Ok(station.store.write(|tx| {
-        let row = someone(tx, user)?;
-        if by.is_none_or(|by| by.session.user != user) {
-            may_decide_on(tx, by.map(|by| &by.session), &row)?;
-        }
+        subject(tx, by.map(|by| &by.session), user)?;
         let ended = match id {
             Some(id) if tx.session(&id)?.is_some_and(|row| row.user == user) => usize::from(tx.drop_session(&id)?),
             Some(id) => return Err(StationError::NotFound(format!("session {id} of this person"))),

@@ -16,6 +16,12 @@ impl Source {
         Self(Some(address.to_canonical()))
     }
 
+    /// The address; none where a call has none.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0
+    }
+
     /// By what it is counted.
     pub(crate) fn key(&self) -> Hash {
         let network = match self.0 {

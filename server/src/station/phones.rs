@@ -109,12 +109,19 @@ impl Station {
         Ok(self.store.notice_others()?)
     }
 
-    /// What books sent after their end; what is decided only when it is asked for.
+    /// What books sent after their end, at most 512 pages of it, after the place that the answer before said; what is decided only when it is
+    /// asked for. The audit log says first which records the person is shown.
     ///
     /// # Errors
-    /// Those of the store.
-    pub fn quarantine(&self, session: &Session, decided: bool) -> Result<QuarantineView, StationError> {
-        quarantine::quarantine(self, session, decided)
+    /// When `after` is no place, the log cannot be written, or those of the store.
+    pub fn quarantine(
+        &self,
+        session: &Session,
+        decided: bool,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<QuarantineView, StationError> {
+        quarantine::quarantine(self, session, decided, after, limit)
     }
 
     /// Takes in what a book sent after its end, as far as its author might have written it; a line for each entry.

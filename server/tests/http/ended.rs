@@ -110,10 +110,21 @@ async fn every_wrong_order_about_books_is_a_clear_problem() {
         (&shown["device"], &shown["ended"], &shown["awaits"]),
         (&json!("test phone"), &json!(null), &json!(false))
     );
-    let held = desk.get("/api/v1/quarantine?decided=true").await.json();
-    assert_eq!(held, json!({ "records": [], "others": [] }));
     let refused = desk.sync("/sync/v1/wiped", vec![1, 2, 3], &[]).await;
     assert_eq!(refused.refusal().code(), RefusalCode::Malformed);
+}
+
+#[tokio::test]
+async fn the_quarantine_is_a_list_that_is_asked_for_page_by_page() {
+    let desk = Desk::new();
+    let held = desk.get("/api/v1/quarantine?decided=true").await.json();
+    assert_eq!(held, json!({ "records": [], "others": [], "next": null }));
+    for wrong in ["after=nonsense", "limit=0", "limit=513", "page=2"] {
+        assert!(
+            [400, 422].contains(&desk.get(&format!("/api/v1/quarantine?{wrong}")).await.status),
+            "{wrong}"
+        );
+    }
 }
 
 #[tokio::test]

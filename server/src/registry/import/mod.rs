@@ -9,6 +9,8 @@ mod units;
 use beatbook_protocol::entry::RegistryEvent;
 use serde::Serialize;
 
+use columns::Cells;
+
 use super::realm::Realm;
 use super::write_events;
 use crate::audit::{self, Line};
@@ -18,6 +20,9 @@ use crate::policy::Permission;
 use crate::sheets::{self, Table};
 use crate::station::{Session, Station};
 use crate::store::{ReadTx, WriteTx};
+
+/// The column of a line's code, in either table.
+const CODE: usize = 0;
 
 /// The tables of an import, as the bytes of files: each CSV, or one XLSX with the sheets `units` (单位) and `people` (人员).
 #[derive(Debug, Clone, Default)]
@@ -80,6 +85,24 @@ struct Judged {
     event: Option<RegistryEvent>,
     /// Whose code the line's is from now on: a unit's (true) or a person's.
     code: Option<(bool, [u8; 16])>,
+}
+
+impl Judged {
+    /// A line that cannot be, and why; tables have their code in the first column.
+    fn refused(sheet: &'static str, line: &Cells, detail: String) -> Self {
+        let told = ImportLine {
+            sheet,
+            line: line.line,
+            code: line.get(CODE).to_owned(),
+            outcome: ImportOutcome::Refused,
+            detail,
+        };
+        Self {
+            told,
+            event: None,
+            code: None,
+        }
+    }
 }
 
 impl Station {

@@ -8,7 +8,7 @@ use beatbook_protocol::time::UnixMillis;
 
 use super::columns::{self, Cells, Codes, PEOPLE};
 use super::units::Plan;
-use super::{ImportLine, ImportOutcome, Judged};
+use super::{CODE, ImportLine, ImportOutcome, Judged};
 use crate::error::StationError;
 use crate::registry::people::check_roles;
 use crate::registry::realm::{Realm, keeps};
@@ -16,7 +16,6 @@ use crate::registry::{names, people};
 use crate::sheets::Table;
 use crate::store::{ReadTx, UserRow};
 
-const CODE: usize = 0;
 const NAME: usize = 1;
 const UNIT: usize = 2;
 const ROLES: usize = 3;
@@ -48,7 +47,7 @@ impl People<'_> {
         let mut judged = Vec::new();
         for line in &lines {
             if let Some(fault) = codes.fault(line) {
-                judged.push(refused(line, fault));
+                judged.push(Judged::refused("people", line, fault));
                 continue;
             }
             let before = match self.tx.user_of_code(line.get(CODE))? {
@@ -60,7 +59,7 @@ impl People<'_> {
                 None => UserId::from_parts(now, random()?),
             };
             judged.push(match self.event(line, before.as_ref(), user) {
-                Err(fault) => refused(line, fault),
+                Err(fault) => Judged::refused("people", line, fault),
                 Ok(event) => {
                     if keeps(&event.roles) && event.blocked.is_none() {
                         keepers.insert(user);
@@ -87,6 +86,7 @@ impl People<'_> {
             (None, Some(row)) => row.roles.clone(),
             (None, None) => return Err("say what he is: his roles are missing".into()),
         };
+        people::check_with_memberships(self.tx, user, &roles).map_err(text)?;
         let as_he_is = before.map(|row| people::event_of(row, None));
         Ok(UserEvent {
             user,
@@ -185,18 +185,4 @@ fn codes(text: &str) -> Vec<String> {
         code.to_owned()
     };
     words.filter(|word| !word.is_empty()).map(code).collect()
-}
-
-fn refused(line: &Cells, detail: String) -> Judged {
-    Judged {
-        told: ImportLine {
-            sheet: "people",
-            line: line.line,
-            code: line.get(CODE).to_owned(),
-            outcome: ImportOutcome::Refused,
-            detail,
-        },
-        event: None,
-        code: None,
-    }
 }

@@ -7,7 +7,7 @@ use beatbook_protocol::id::{UnitId, UserId};
 use beatbook_protocol::time::UnixMillis;
 
 use super::columns::{self, Cells, Codes, UNITS};
-use super::{ImportLine, ImportOutcome, Judged};
+use super::{CODE, ImportLine, ImportOutcome, Judged};
 use crate::error::StationError;
 use crate::registry::levels::{Level, check_nesting};
 use crate::registry::names;
@@ -15,7 +15,6 @@ use crate::registry::realm::Realm;
 use crate::sheets::Table;
 use crate::store::ReadTx;
 
-const CODE: usize = 0;
 const NAME: usize = 1;
 const PARENT: usize = 2;
 const LEVEL: usize = 3;
@@ -104,8 +103,8 @@ impl<'a> Plan<'a> {
             .zip(faults)
             .map(|((line, unit), fault)| match (unit, fault) {
                 (Ok((unit, is_new)), None) => self.told(line, unit, is_new),
-                (Ok(_), Some(fault)) | (Err(_), Some(fault)) => refused(line, fault),
-                (Err(fault), None) => refused(line, fault),
+                (Ok(_), Some(fault)) | (Err(_), Some(fault)) => Judged::refused("units", line, fault),
+                (Err(fault), None) => Judged::refused("units", line, fault),
             });
         Ok(judged.collect())
     }
@@ -163,10 +162,10 @@ impl<'a> Plan<'a> {
     /// What becomes of a line that was laid.
     fn told(&self, line: &Cells, unit: UnitId, is_new: bool) -> Judged {
         let Some(after) = self.after.get(&unit) else {
-            return refused(line, "it was not read".into());
+            return Judged::refused("units", line, "it was not read".into());
         };
         if let Err(fault) = self.check(after, is_new) {
-            return refused(line, fault);
+            return Judged::refused("units", line, fault);
         }
         let before = self.before.get(&unit);
         let mut changes: Vec<&str> = Vec::new();
@@ -252,18 +251,4 @@ fn level_of(text: &str) -> Result<String, String> {
     Level::check(text)
         .map(|level| level.code().to_owned())
         .map_err(|fault| fault.to_string())
-}
-
-fn refused(line: &Cells, detail: String) -> Judged {
-    Judged {
-        told: ImportLine {
-            sheet: "units",
-            line: line.line,
-            code: line.get(CODE).to_owned(),
-            outcome: ImportOutcome::Refused,
-            detail,
-        },
-        event: None,
-        code: None,
-    }
 }

@@ -15,7 +15,7 @@ use super::enter::{Begun, remember};
 use super::invitation::{end_all, held, take};
 use super::session::{Begin, begin};
 use super::source::Source;
-use super::{SignInError, account_name, person};
+use super::{SignInError, account_name, needs_factor, person};
 use crate::audit::{self, Line};
 use crate::error::StationError;
 use crate::registry::tokens::random;
@@ -128,7 +128,7 @@ pub(crate) fn enter_by_provider(
             Ok(user) => user,
             Err(refused) => return refuse(tx, station, source, refused),
         };
-        if station.sign_in.requires_factor(&user.roles) && !identity.has_factor {
+        if !identity.has_factor && needs_factor(station, tx, &user)? {
             return refuse(tx, station, source, SignInError::FactorMissing);
         }
         let mut begun = begin(
@@ -177,7 +177,7 @@ fn link_invited(
         return Ok(Err(SignInError::NotLinked));
     }
     // Before the invitation is taken: it stays good for who comes back with the factor that his roles need.
-    if station.sign_in.requires_factor(&user.roles) && !identity.has_factor {
+    if !identity.has_factor && needs_factor(station, tx, user)? {
         return Ok(Err(SignInError::FactorMissing));
     }
     let Some(name) = take(tx, code, row)? else {
