@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
-use beatbook_client_core::sync::{Budget, EnrolError, Enrolled, SyncError, SyncReport, is_enrolled, pins};
+use beatbook_client_core::sync::{Budget, EnrolError, Enrolled, SyncError, SyncReport, is_enrolled, pins, scanned};
 use beatbook_client_core::transport::{HttpTransport, TransportError, Trust};
 use beatbook_client_core::{Clock, Core, CoreError, OpenOptions, Platform, SystemPlatform, drive};
 use beatbook_protocol::id::UserId;
@@ -124,18 +124,30 @@ pub struct Total {
 }
 
 impl Phone {
-    /// Opens a phone's file, or begins it. `key` is the file's.
+    /// Opens a phone's file, or begins it, under a key.
     ///
     /// # Errors
     /// Those of the core.
     pub fn open(name: &str, file: &Path, url: &str, clock: &DayClock) -> Result<Self, PhoneError> {
+        Self::open_under(Some([7; 32]), name, file, url, clock)
+    }
+
+    /// The same without a key: the words in such a file can be searched.
+    ///
+    /// # Errors
+    /// Those of the core.
+    pub fn open_plain(name: &str, file: &Path, url: &str, clock: &DayClock) -> Result<Self, PhoneError> {
+        Self::open_under(None, name, file, url, clock)
+    }
+
+    fn open_under(key: Option<[u8; 32]>, name: &str, file: &Path, url: &str, clock: &DayClock) -> Result<Self, PhoneError> {
         let system = SystemPlatform::start().map_err(|fault| PhoneError::Random(fault.to_string()))?;
         let platform = Platform {
             clock: Box::new(clock.clone()),
             random: Box::new(system),
         };
         let options = OpenOptions {
-            key: Some([7; 32]),
+            key,
             ..OpenOptions::default()
         };
         let core = Core::open(file, options, platform)?.core;
@@ -168,12 +180,13 @@ impl Phone {
             .user)
     }
 
-    /// Believes from now on whom this text names, as a station prints it for its phones.
+    /// Believes from now on whom this text names, as a station prints it for its phones: somebody has scanned it.
     ///
     /// # Errors
-    /// When it is no such text.
+    /// When it is no such text, or the phone's file cannot be written.
     pub fn trust(&mut self, text: &str) -> Result<(), PhoneError> {
         self.trust = Trust::from_text(text)?;
+        scanned(&self.core, &self.trust)?;
         Ok(())
     }
 

@@ -5,13 +5,32 @@ use std::path::Path;
 use beatbook_client_core::sync::{SyncEvent, status};
 use beatbook_protocol::document::Edit;
 use beatbook_protocol::id::{ItemId, RecordId};
-use beatbook_tests::phone::Phone;
+use beatbook_protocol::time::UnixMillis;
+use beatbook_tests::day::chief;
+use beatbook_tests::phone::{DayClock, Phone};
 use beatbook_tests::station::{Chief, Places, StationProcess, run};
 use serde_json::{Value as Json, json};
 
 use super::first_sync::all;
-use super::post::{Post, household, sync_both, write};
+use super::post::{NAMES, Post, household, sync_both, write};
 use super::restored::{command, copied};
+
+/// The day on which all of this happens.
+const BEGAN: UnixMillis = UnixMillis(1_790_000_000_000);
+
+/// Two officers' phones, enrolled and synced once, with files that are not encrypted: what is in them can be searched.
+async fn plain_phones(post: &Post) -> [Phone; 2] {
+    let mut phones = Vec::new();
+    for name in &NAMES[..2] {
+        let code = chief::register(&post.desk, name, "officer").await.unwrap();
+        let file = post.root.join(format!("{name}.db"));
+        let mut phone = Phone::open_plain(name, &file, post.station.url(), &DayClock::standing_at(BEGAN)).unwrap();
+        phone.enrol(&code).await.unwrap();
+        phone.sync().await.unwrap();
+        phones.push(phone);
+    }
+    phones.try_into().unwrap()
+}
 
 /// Whether these words stand in any file below a directory, or in this file.
 fn stands_in(place: &Path, words: &str) -> bool {
@@ -23,6 +42,7 @@ fn stands_in(place: &Path, words: &str) -> bool {
     inside.into_iter().any(|entry| stands_in(&entry.unwrap().path(), words))
 }
 
+/// Whether these words stand in the file of a phone that `plain_phones` made.
 fn on_phone(post: &Post, phone: &Phone, words: &str) -> bool {
     ["db", "db-wal"].iter().any(|ending| {
         let file = post.root.join(format!("{}.{ending}", phone.name));
@@ -59,10 +79,17 @@ fn verified(places: &Places) -> Json {
 #[tokio::test]
 async fn what_the_chief_has_destroyed_goes_from_every_phone_and_from_every_file() {
     let post = Post::open("destroyed");
-    let mut phones = post.phones::<2>().await;
+    let mut phones = plain_phones(&post).await;
     let doomed = marked(&phones[0], 1, "DOOMED");
     let kept = marked(&phones[0], 2, "KEPT");
     sync_both(&mut phones).await;
+    for words in ["NOTE-DOOMED", "PHONE-DOOMED"] {
+        assert!(
+            phones.iter().all(|phone| on_phone(&post, phone, words)),
+            "{words} is found where it is"
+        );
+    }
+    assert!(stands_in(&post.places.data, "NOTE-DOOMED"), "and at the station");
     // An old copy of a phone lies somewhere; and one goes on writing without a line.
     let copy_file = copied(&phones[1], &post.root, "copy");
     write(&phones[1], doomed, Edit::new().field("structure", "simple")).unwrap();
@@ -85,8 +112,9 @@ async fn what_the_chief_has_destroyed_goes_from_every_phone_and_from_every_file(
         let told = status(&phone.core).unwrap();
         assert!(told.synced && told.differs_since.is_none(), "{told:?}");
     }
+    // Contacts lie sealed at the station: no search of its files finds them, destroyed or not.
+    assert!(!stands_in(&post.places.data, "NOTE-DOOMED"), "at the station");
     for words in ["NOTE-DOOMED", "PHONE-DOOMED"] {
-        assert!(!stands_in(&post.places.data, words), "{words} at the station");
         assert!(
             phones.iter().all(|phone| !on_phone(&post, phone, words)),
             "{words} on a phone"
@@ -94,7 +122,7 @@ async fn what_the_chief_has_destroyed_goes_from_every_phone_and_from_every_file(
     }
     assert!(stands_in(&post.places.data, "NOTE-KEPT") && !stands_in(&post.places.data, "PHONE-KEPT"));
     // The old copy is switched on: it begins a new life, and nothing of that record comes in.
-    let mut copy = Phone::open("copy", &copy_file, post.station.url(), &phones[1].clock).unwrap();
+    let mut copy = Phone::open_plain("copy", &copy_file, post.station.url(), &phones[1].clock).unwrap();
     write(&copy, doomed, Edit::new().field("language", "dialect")).unwrap();
     copy.sync().await.unwrap();
     copy.sync().await.unwrap();
@@ -120,7 +148,7 @@ async fn what_the_chief_has_destroyed_goes_from_every_phone_and_from_every_file(
 #[tokio::test]
 async fn a_restore_from_before_a_destruction_brings_nothing_back_to_anybody() {
     let post = Post::open("destroyedback");
-    let mut phones = post.phones::<2>().await;
+    let mut phones = plain_phones(&post).await;
     let doomed = marked(&phones[0], 1, "DOOMED");
     let kept = marked(&phones[0], 2, "KEPT");
     sync_both(&mut phones).await;
@@ -129,6 +157,8 @@ async fn a_restore_from_before_a_destruction_brings_nothing_back_to_anybody() {
     // Made and destroyed since the backup: the second phone does not hear of its end.
     let fresh = marked(&phones[0], 3, "FRESH");
     sync_both(&mut phones).await;
+    assert!(phones.iter().all(|phone| on_phone(&post, phone, "NOTE-FRESH")));
+    assert!(stands_in(&post.places.data, "NOTE-FRESH") && stands_in(&post.places.data, "NOTE-DOOMED"));
     for record in [doomed, fresh] {
         destroy(&post, record).await;
     }
@@ -190,6 +220,7 @@ async fn the_operator_sees_what_is_due_holds_and_destroys_by_command() {
         places.data.to_string_lossy().into_owned(),
         places.keys.to_string_lossy().into_owned(),
     );
+    assert!(stands_in(&places.data, "NOTE-COMMAND"));
     let ask = |words: &[&str]| run(&[words, &["--json", "--data", &data, "--keys", &keys]].concat());
     let report: Json = serde_json::from_str(&ask(&["retention"]).unwrap()).unwrap();
     assert_eq!((&report["applied"], &report["due"]), (&json!(false), &json!(0)));

@@ -1,8 +1,7 @@
 //! Between phone and station: real handshakes with a real station that shows a certificate of its own authority. Whom a phone believes, whom it
 //! does not, and that nothing is lost when it does not.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,8 @@ use beatbook_tests::bench::scratch;
 use beatbook_tests::day::chief;
 use beatbook_tests::phone::{DayClock, Phone};
 use beatbook_tests::station::{Chief, Places, StationProcess, run};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value as Json;
 
 use crate::post::{Folder, NAMES, household, write};
@@ -220,6 +221,7 @@ async fn the_next_key_is_taken_by_whoever_was_told_of_it_and_a_second_rotation_t
     let station = Guarded::open("transit-rotate", &[]);
     let scanned = station.text();
     let mut phone = station.phone(NAMES[0]).await;
+    let mut deaf = station.phone(NAMES[1]).await;
     let mut shown = station.tls(&["pin"])["key"].as_str().unwrap().to_owned();
     for _ in 0..2 {
         let next = station.tls(&["pin"])["next key"].as_str().unwrap().to_owned();
@@ -239,6 +241,10 @@ async fn the_next_key_is_taken_by_whoever_was_told_of_it_and_a_second_rotation_t
     assert_eq!(station.met(&old, None).await, untrusted(Mistrust::OtherKey));
     let new = Trust::from_text(&station.text()).unwrap();
     assert!(matches!(station.met(&new, None).await, Outcome::Refused { status: 400, .. }));
+    let said = deaf.sync().await.unwrap_err().to_string();
+    assert!(said.contains("not the one this phone was given"), "{said}");
+    deaf.trust(&station.text()).unwrap();
+    deaf.sync().await.unwrap();
 }
 
 #[tokio::test]
@@ -345,23 +351,52 @@ fn plain_http_to_the_network_must_be_asked_for() {
     assert!(code.contains("BEGIN CERTIFICATE") && code.contains('█'), "{code}");
 }
 
+/// Files of the keys directory that hold a private key of transit.
+const KEY_FILES: [&str; 3] = ["tls/server.pem", "tls/next.key", "authority/authority.key"];
+
+/// Whether these bytes stand in any file below a directory.
+fn stands_in(place: &Path, needle: &[u8]) -> bool {
+    std::fs::read_dir(place).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            stands_in(&path, needle)
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            bytes.windows(needle.len()).any(|window| window == needle)
+        }
+    })
+}
+
 #[test]
 fn the_private_keys_of_transit_are_in_no_backup_and_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let station = Guarded::open("transit-keys", &[]);
     let keys = &station.places.keys;
-    for name in ["tls/server.pem", "tls/next.key", "authority/authority.key"] {
+    for name in KEY_FILES {
         let mode = std::fs::metadata(keys.join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
     let to = station.root.join("backup");
     let (data, keys) = (station.places.data.to_string_lossy(), keys.to_string_lossy());
     run(&["backup", "--to", &to.to_string_lossy(), "--data", &data, "--keys", &keys]).unwrap();
-    let found = Command::new("grep")
-        .args(["-rl", "PRIVATE KEY"])
-        .arg(&to)
-        .arg(&station.places.data)
-        .output()
-        .unwrap();
-    assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
+    for place in [&to, &station.places.data] {
+        assert!(stands_in(place, b"SQLite format 3"), "{} is looked through", place.display());
+    }
+    for name in KEY_FILES {
+        let text = std::fs::read_to_string(station.places.keys.join(name)).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).unwrap();
+        let line = text.lines().skip_while(|line| !line.contains("PRIVATE KEY")).nth(1).unwrap();
+        for written in [b"PRIVATE KEY".as_slice(), line.as_bytes()] {
+            assert!(
+                stands_in(&station.places.keys, written),
+                "the search finds what is there: {name}"
+            );
+        }
+        // As it is written in its file, and as the bytes that this stands for.
+        for needle in [b"PRIVATE KEY".as_slice(), line.as_bytes(), key.secret_der()] {
+            for place in [&to, &station.places.data] {
+                assert!(!stands_in(place, needle), "{name} in {}", place.display());
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
-//! Documents that do not drift: links lead somewhere, the invariants of `docs/architecture.md` and the hazards of `docs/simulation.md` name
-//! tests that exist, and nothing in the tree knows on whose machine it was written. Whether a document is true beyond that is for its readers.
+//! Documents that do not drift: links lead somewhere, every test that a document names exists, the invariants of `docs/architecture.md` and
+//! the hazards of `docs/simulation.md` name some, the codes of refused entries are told, and nothing in the tree knows on whose machine it was
+//! written. Whether a document is true beyond that is for its readers.
 
 use std::collections::BTreeSet;
 
@@ -102,6 +103,57 @@ fn every_hazard_of_sync_names_tests_that_exist() {
     );
 }
 
+/// What a page names like a test and is none: words in backquotes of small letters, digits and underscores, three underscores or more. Codes,
+/// settings and permissions have fewer.
+fn invented_tests<'m>(markdown: &'m str, tests: &BTreeSet<String>) -> Vec<&'m str> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let in_quotes = markdown.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let like_tests = in_quotes.filter(|name| name.matches('_').count() >= 3 && name.chars().all(is_part));
+    like_tests.filter(|name| !tests.contains(*name)).collect()
+}
+
+#[test]
+fn every_test_that_a_document_names_exists() {
+    let tests: BTreeSet<String> = tree::files(".rs").iter().flat_map(|file| tests_in(&file.text)).collect();
+    let mut found = Vec::new();
+    // The change log tells what was; a test that it names may be gone.
+    for file in tree::files(".md").iter().filter(|file| file.path != "CHANGELOG.md") {
+        let invented = invented_tests(&file.text, &tests);
+        found.extend(invented.into_iter().map(|name| format!("{}: {name}", file.path)));
+    }
+    assert!(found.is_empty(), "no such test: {found:#?}");
+}
+
+/// Codes by which the station refuses single entries, as its source says them.
+fn refusal_codes() -> BTreeSet<String> {
+    let word = |text: &str| -> Option<String> { Some(text.trim_start().strip_prefix('"')?.split('"').next()?.to_owned()) };
+    let mut codes = BTreeSet::new();
+    for file in tree::files(".rs") {
+        let judges = ["server/src/intake/", "server/src/recovered"];
+        if judges.iter().any(|place| file.path.starts_with(place)) {
+            codes.extend(file.text.split("refused(").skip(1).filter_map(word));
+        }
+        if file.path == "server/src/destruction/refusal.rs" {
+            codes.extend(file.text.split(": &str = ").skip(1).filter_map(word));
+        }
+        if file.path == "protocol/src/document/guard/fault.rs" {
+            codes.extend(file.text.split(" => ").skip(1).filter_map(word));
+        }
+    }
+    codes
+}
+
+#[test]
+fn every_code_of_a_refused_entry_stands_in_the_protocol() {
+    let codes = refusal_codes();
+    for known in ["out_of_scope", "unit_closed", "private_destroyed", "settles_unmarked"] {
+        assert!(codes.contains(known), "the search finds what is there: {known} in {codes:?}");
+    }
+    let page = tree::file("docs/protocol.md").text;
+    let lacking: Vec<&String> = codes.iter().filter(|code| !page.contains(&format!("`{code}`"))).collect();
+    assert!(lacking.is_empty(), "docs/protocol.md says nothing of {lacking:?}");
+}
+
 #[test]
 fn every_link_in_the_documents_leads_somewhere() {
     let mut found = Vec::new();
@@ -143,6 +195,13 @@ fn an_invariant_without_its_test_is_found() {
         .flat_map(|cell| unknown_tests(cell, &tests))
         .collect();
     assert_eq!(found, ["`helper`", "first"]);
+}
+
+#[test]
+fn a_test_that_only_a_document_knows_is_found() {
+    let tests: BTreeSet<String> = ["one_that_is_there".to_owned()].into();
+    let page = "| held by `one_that_is_there`, `one_that_is_gone` |\nthe setting `lease_days`, `Core::one_of_its_ways`\n`another_that_was_renamed`";
+    assert_eq!(invented_tests(page, &tests), ["one_that_is_gone", "another_that_was_renamed"]);
 }
 
 #[test]
