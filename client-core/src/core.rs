@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use beatbook_protocol::id::ActorId;
+use beatbook_protocol::id::{ActorId, ItemId};
+use tokio::sync::watch;
 use zeroize::Zeroize as _;
 
 use crate::capture::patrol::Recording;
@@ -65,6 +66,7 @@ pub struct Core {
     office: RwLock<Office>,
     pen: Mutex<ActorId>,
     recorder: Mutex<Option<Recording>>,
+    changed: watch::Sender<()>,
     /// Whether the book has ended: nothing is shown and nothing is written any more.
     is_over: AtomicBool,
 }
@@ -95,6 +97,7 @@ impl Core {
             office: RwLock::new(office),
             pen,
             recorder: Mutex::new(None),
+            changed: watch::Sender::new(()),
             is_over: AtomicBool::new(false),
         };
         if core.read(ended::ended)?.is_some() {
@@ -120,6 +123,18 @@ impl Core {
             records.read_again()?;
             identity::set_reader(records.tx(), &reader)
         })
+    }
+
+    /// Hears after everything that is written: look again at what you show. What comes together is heard once.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// A name for a new item of a list.
+    #[must_use]
+    pub fn new_item(&self) -> ItemId {
+        self.platform.item_id()
     }
 
     /// The device's clocks and randomness.
@@ -188,6 +203,9 @@ impl Core {
         if done.is_ok() && pen.is_outdated {
             let office = self.read_past_end(Office::read)?;
             *self.office.write().unwrap_or_else(PoisonError::into_inner) = office;
+        }
+        if done.is_ok() {
+            self.changed.send_replace(());
         }
         done.map_err(|fault| match fault {
             Fault::Told(error) => error,

@@ -3,6 +3,17 @@
 use std::fmt;
 
 use beatbook_client_core::CoreError;
+use beatbook_client_core::drive::UserSyncError;
+use beatbook_client_core::emergency::NoteError;
+use beatbook_client_core::ended::FarewellFault;
+use beatbook_client_core::lock::{LockError, PinFault, VaultError};
+use beatbook_client_core::sync::parcel::ParcelError;
+use beatbook_client_core::sync::{EnrolError, SyncError};
+
+use crate::platform::KeyVaultError;
+
+/// When there is no better word: a network may be back by then.
+const AGAIN_MS: u64 = 30_000;
 
 /// A call that did not do what was asked. The name says what the app can do; texts for people are the app's own.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Error)]
@@ -82,7 +93,139 @@ impl From<CoreError> for BeatbookError {
     }
 }
 
+impl From<LockError> for BeatbookError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::NoSuchUser => Self::at("user"),
+            // Another process or session has the book: it must lock first.
+            LockError::AlreadyOpen => Self::TryLater { after_ms: 1_000 },
+            LockError::Pin(PinFault::Label) => Self::at("label"),
+            LockError::Pin(_) => Self::at("new_pin"),
+            LockError::WrongPin { .. } => Self::at("pin"),
+            LockError::TryAfter { wait_ms } => Self::TryLater { after_ms: wait_ms },
+            LockError::OnlineUnlock(_) | LockError::LeaseOver(_) | LockError::NeedsPin(_) | LockError::Damaged(_) => Self::Locked,
+            LockError::NotEnrolled => Self::SignInAgain,
+            LockError::Code(_) => Self::at("code"),
+            LockError::Network(_) | LockError::Refused { .. } => Self::TryLater { after_ms: AGAIN_MS },
+            LockError::Vault(fault) => fault.into(),
+            LockError::Files(fault) => fault.into(),
+            LockError::Reply(_) => Self::Internal {
+                report: error.to_string(),
+            },
+            LockError::Core(error) => error.into(),
+            LockError::Sync(error) => error.into(),
+        }
+    }
+}
+
+impl From<VaultError> for BeatbookError {
+    fn from(fault: VaultError) -> Self {
+        match fault {
+            VaultError::Denied | VaultError::Gone => Self::Locked,
+            VaultError::Unsupported(_) => Self::at("biometric"),
+            VaultError::Broken | VaultError::Failed(_) => Self::Internal {
+                report: format!("the phone's keystore: {fault}"),
+            },
+        }
+    }
+}
+
+impl From<KeyVaultError> for BeatbookError {
+    fn from(fault: KeyVaultError) -> Self {
+        VaultError::from(fault).into()
+    }
+}
+
+impl From<std::io::Error> for BeatbookError {
+    fn from(fault: std::io::Error) -> Self {
+        match fault.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::StorageFull,
+            _ => Self::Internal {
+                report: format!("the app's files: {fault}"),
+            },
+        }
+    }
+}
+
+impl From<SyncError> for BeatbookError {
+    fn from(error: SyncError) -> Self {
+        match error {
+            SyncError::NotEnrolled | SyncError::KeyLost => Self::SignInAgain,
+            SyncError::Key(_) => Self::Locked,
+            SyncError::StationChanged(_) | SyncError::Reply(_) => Self::Internal {
+                report: error.to_string(),
+            },
+            SyncError::Core(error) => error.into(),
+        }
+    }
+}
+
+impl From<EnrolError> for BeatbookError {
+    fn from(error: EnrolError) -> Self {
+        match error {
+            EnrolError::Code(_) | EnrolError::OtherStation => Self::at("invitation"),
+            EnrolError::Untrusted(_) => Self::at("trust"),
+            EnrolError::Network(_) | EnrolError::Refused { .. } => Self::TryLater { after_ms: AGAIN_MS },
+            EnrolError::UpgradeRequired => Self::UpgradeRequired,
+            EnrolError::Sync(error) => error.into(),
+        }
+    }
+}
+
+impl From<NoteError> for BeatbookError {
+    fn from(error: NoteError) -> Self {
+        match error {
+            NoteError::Invalid(_) => Self::at("text"),
+            NoteError::Full => Self::StorageFull,
+            NoteError::NoKeys => Self::SignInAgain,
+            NoteError::Seal(_) => Self::Internal {
+                report: error.to_string(),
+            },
+            NoteError::Lock(error) => error.into(),
+            NoteError::Files(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<ParcelError> for BeatbookError {
+    fn from(error: ParcelError) -> Self {
+        match error {
+            ParcelError::Nothing => Self::at("outbox"),
+            ParcelError::NoKey | ParcelError::NotAnswered(_) | ParcelError::TooMany(_) => Self::TryLater { after_ms: AGAIN_MS },
+            ParcelError::Fault(_) | ParcelError::NotOurs | ParcelError::Stale => Self::at("file"),
+            ParcelError::Unknown(_) | ParcelError::Refused { .. } => Self::at("parcel"),
+            ParcelError::Seal(_) => Self::Internal {
+                report: error.to_string(),
+            },
+            ParcelError::Sync(error) => error.into(),
+        }
+    }
+}
+
+impl From<FarewellFault> for BeatbookError {
+    fn from(fault: FarewellFault) -> Self {
+        Self::Internal {
+            report: fault.to_string(),
+        }
+    }
+}
+
+impl From<UserSyncError> for BeatbookError {
+    fn from(error: UserSyncError) -> Self {
+        match error {
+            UserSyncError::Sync(error) => error.into(),
+            UserSyncError::Lock(error) => error.into(),
+            UserSyncError::Notes(error) => error.into(),
+            UserSyncError::Farewell(fault) => fault.into(),
+        }
+    }
+}
+
 impl BeatbookError {
+    pub(crate) fn at(field: &str) -> Self {
+        Self::InvalidInput { field: field.into() }
+    }
+
     fn at_first(places: impl IntoIterator<Item = String>) -> Self {
         let field = places.into_iter().next().unwrap_or_else(|| "record".into());
         Self::InvalidInput { field }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use program::program;
+pub use program::program;
 
 /// What can go wrong around a station process.
 #[derive(Debug, thiserror::Error)]

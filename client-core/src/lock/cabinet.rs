@@ -1,6 +1,7 @@
 //! One user's folder: his wraps, his ward, his card, and in which order they are written so that a phone that dies between two writes is locked
 //! to nobody and open to nobody else. Does no more than one step of a way in; the ways are in `phone`.
 
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,13 +54,19 @@ impl std::fmt::Debug for Cabinet {
     }
 }
 
+/// File that says that a user is in, held locked by the process that let him in: the system lets go of it with the process.
+const OPEN: &str = "open";
+
 /// That a user is in; he is out again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Entered(Arc<Cabinet>);
+pub(super) struct Entered {
+    cabinet: Arc<Cabinet>,
+    _held: File,
+}
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.0.is_open.store(false, Ordering::SeqCst);
+        self.cabinet.is_open.store(false, Ordering::SeqCst);
     }
 }
 
@@ -76,12 +83,23 @@ impl Cabinet {
         }
     }
 
-    /// Marks the user as in, once.
+    /// Marks the user as in, once: in this process, and in all others.
     pub(super) fn enter(self: &Arc<Self>) -> Result<Entered, LockError> {
-        match self.is_open.swap(true, Ordering::SeqCst) {
-            true => Err(LockError::AlreadyOpen),
-            false => Ok(Entered(Arc::clone(self))),
+        let held = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.dir.join(OPEN))?;
+        match held.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LockError::AlreadyOpen),
+            Err(TryLockError::Error(fault)) => return Err(fault.into()),
         }
+        self.is_open.store(true, Ordering::SeqCst);
+        Ok(Entered {
+            cabinet: Arc::clone(self),
+            _held: held,
+        })
     }
 
     /// Whether he is in.

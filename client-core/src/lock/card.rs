@@ -13,6 +13,9 @@ pub(crate) struct Card {
     pub(crate) label: String,
     /// The station, once he is enrolled.
     pub(crate) station: Option<Station>,
+    /// Where the station is; none before it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) place: Option<Place>,
 }
 
 /// What is known of the station, and of the user there.
@@ -34,6 +37,15 @@ pub(crate) struct Station {
     pub(crate) key_handle: String,
     /// His unit.
     pub(crate) unit: UnitId,
+}
+
+/// Where the station is, as the app was told. The station is known by its keys; this only says where to look for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its address, `https://host[:port]`.
+    pub address: String,
+    /// Whom to believe to be it: its text for phones, or roots in PEM.
+    pub trust: Option<String>,
 }
 
 /// A custodian's public key.

@@ -31,6 +31,7 @@ mod vault;
 mod ward;
 mod wrap;
 
+pub use card::Place;
 pub use error::{LockError, OnlineBecause};
 pub use keys::WrappedKeys;
 pub use lease::{Lease, LeaseOver, LeaseState};

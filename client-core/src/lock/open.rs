@@ -7,7 +7,7 @@ use beatbook_protocol::wire::share_name;
 use zeroize::Zeroizing;
 
 use super::cabinet::{Cabinet, Entered, FACE, ONLINE, ONLINE_NEXT};
-use super::card::{Card, CustodianKey, Station};
+use super::card::{Card, CustodianKey, Place, Station};
 use super::error::LockError;
 use super::keys::WrappedKeys;
 use super::lease::{Lease, LeaseState, Moment, TimeMarks};
@@ -168,6 +168,27 @@ impl OpenUser {
         let _hand = self.cabinet.hand();
         let card = self.cabinet.card()?;
         self.cabinet.put_card(&Card { label, ..card })
+    }
+
+    /// Where his station is; none before it was said.
+    ///
+    /// # Errors
+    /// When his card cannot be read.
+    pub fn place(&self) -> Result<Option<Place>, LockError> {
+        Ok(self.cabinet.card()?.place)
+    }
+
+    /// Says where his station is. It is known by its keys all the same.
+    ///
+    /// # Errors
+    /// Of the disk and the keystore; then what was said before holds.
+    pub fn set_place(&self, place: Place) -> Result<(), LockError> {
+        let _hand = self.cabinet.hand();
+        let card = self.cabinet.card()?;
+        self.cabinet.put_card(&Card {
+            place: Some(place),
+            ..card
+        })
     }
 
     /// Writes down what was seen of time.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
 use super::cabinet::{Cabinet, FACE};
-use super::card::Card;
+use super::card::{Card, Place};
 use super::error::LockError;
 use super::lease::{BIOMETRIC_MS, Lease, TimeMarks};
 use super::open::OpenUser;
@@ -151,7 +151,11 @@ impl Phone {
         let cabinet = self.cabinet_at(name.clone(), making.clone())?;
         let file_key: FileKey = Zeroizing::new(self.platform.bytes());
         cabinet.put_pin(new_pin, self.cost, &file_key)?;
-        cabinet.put_card(&Card { label, station: None })?;
+        cabinet.put_card(&Card {
+            label,
+            station: None,
+            place: None,
+        })?;
         cabinet.put_ward(&mut Ward::begin(TimeMarks::begin(cabinet.now())))?;
         let place = self.dir.join(&name);
         fs::rename(&making, &place)?;
@@ -243,6 +247,23 @@ impl Phone {
         let cabinet = self.cabinet(user)?;
         let _hand = cabinet.hand();
         Ok(TRIES_MAX.saturating_sub(cabinet.ward()?.tries))
+    }
+
+    /// Where a user's station is, also while he is locked out; none before it was said.
+    ///
+    /// # Errors
+    /// When his card cannot be read.
+    pub fn place(&self, user: &LocalUser) -> Result<Option<Place>, LockError> {
+        Ok(self.cabinet(user)?.card()?.place)
+    }
+
+    /// A user by the name that [`Phone::users`] gave.
+    ///
+    /// # Errors
+    /// [`LockError::NoSuchUser`].
+    pub fn user(&self, name: &str) -> Result<LocalUser, LockError> {
+        let user = LocalUser(name.to_owned());
+        self.cabinet(&user).map(|_| user)
     }
 
     /// How a user's lease stands. Writes down what is seen of time: call it at each start, and every few minutes while the app is open.

@@ -1,10 +1,14 @@
 //! What screens ask: lists, one record, search. Lists read rows and never open a document; one record opens its own.
 
 mod calls;
+mod due;
+mod forms;
 pub(crate) mod segment;
 mod types;
 
+pub use due::{DueView, NearView};
+pub use forms::DraftForm;
 pub use types::{
-    ActView, Author, CameBack, CameBackWhy, ClaimView, ConflictView, Filter, HistoryView, Mark, PostingView, RecordPage,
-    RecordRow, RecordView, RefusedEntry, RefusedWhat, WrittenView,
+    ActView, Author, CameBack, CameBackWhy, ClaimView, ConflictView, Filter, HistoryView, Mark, ParseMarkError, PostingView,
+    RecordPage, RecordRow, RecordView, RefusedEntry, RefusedWhat, WrittenView,
 };

@@ -57,6 +57,30 @@ pub struct Mark {
     pub(crate) n: i64,
 }
 
+impl std::fmt::Display for Mark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.key, self.n)
+    }
+}
+
+/// A text that is no place in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no place of a list: take it as a page gave it")]
+pub struct ParseMarkError;
+
+impl std::str::FromStr for Mark {
+    type Err = ParseMarkError;
+
+    fn from_str(text: &str) -> Result<Self, ParseMarkError> {
+        let (key, n) = text.split_once('.').ok_or(ParseMarkError)?;
+        let number = |text: &str| text.parse().map_err(|_| ParseMarkError);
+        Ok(Self {
+            key: number(key)?,
+            n: number(n)?,
+        })
+    }
+}
+
 /// Part of a list.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RecordPage {

@@ -4,6 +4,7 @@ use beatbook_protocol::entry::ActEntry;
 use beatbook_protocol::id::{BookId, Hash, RecordId};
 use beatbook_protocol::kind::duplicate::{MERGE_INTO, merge_target};
 use beatbook_protocol::kind::{Judgement, Kind, Who, workflow};
+use beatbook_protocol::time::UnixMillis;
 
 /// One act of a record.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,8 @@ pub(crate) struct Course {
     pub(crate) last_act: Option<Hash>,
     /// The act that led to the state, by its place.
     pub(crate) led_by: Option<usize>,
+    /// The states that it was led to, the oldest first, and when, by the clocks of those who acted.
+    pub(crate) entered: Vec<(String, UnixMillis)>,
     /// The record that it was merged into.
     pub(crate) merged_into: Option<RecordId>,
 }
@@ -59,6 +62,7 @@ impl Course {
                     }
                     if to != course.state {
                         course.led_by = Some(place);
+                        course.entered.push((to.clone(), step.act.at));
                     }
                     course.state = to;
                     if pins {

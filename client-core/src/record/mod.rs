@@ -2,9 +2,11 @@
 //! edit is for. Knows neither SQL nor automerge.
 
 mod course;
+mod overlay;
 mod split;
 mod title;
 
 pub(crate) use course::{Course, Step};
+pub(crate) use overlay::overlay;
 pub(crate) use split::{is_empty, parts, paths, pick};
 pub(crate) use title::{search_text, title};

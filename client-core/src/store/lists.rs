@@ -84,6 +84,26 @@ pub(crate) fn one(tx: &Tx<'_>, record: RecordId) -> Result<Option<RecordRow>, St
         .transpose()
 }
 
+/// Hands over each place that a record of a kind names in one of these fields. Those that were merged into another are left out.
+pub(crate) fn each_place(
+    tx: &Tx<'_>,
+    kind: &str,
+    fields: &[String],
+    mut found: impl FnMut(RecordId, &str),
+) -> Result<(), StoreError> {
+    for field in fields {
+        let mut rows = tx.prepare_cached(
+            "SELECT r.record, r.facts ->> ?2 FROM record r LEFT JOIN merged o ON o.record = r.record
+             WHERE r.kind = ?1 AND o.root IS NULL AND r.facts ->> ?2 IS NOT NULL",
+        )?;
+        let mut rows = rows.query((kind, field))?;
+        while let Some(row) = rows.next()? {
+            found(RecordId::from_bytes(row.get(0)?), &row.get::<_, String>(1)?);
+        }
+    }
+    Ok(())
+}
+
 /// The last record of a kind about another one.
 pub(crate) fn last_about(tx: &Tx<'_>, kind: &str, about: RecordId) -> Result<Option<RecordId>, StoreError> {
     let record: Option<[u8; 16]> = tx

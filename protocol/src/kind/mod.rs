@@ -16,6 +16,7 @@ mod check_field;
 mod check_workflow;
 pub mod duplicate;
 mod expression;
+mod form;
 mod judged;
 mod lines;
 pub mod model;
@@ -29,6 +30,7 @@ pub mod workflow;
 
 pub use catalogue::{Catalogue, set_digest};
 pub use expression::Expression;
+pub use form::{FieldNow, form};
 pub use judged::{Judged, RecordContext, UTC_OFFSET_MINUTES, UserContext};
 pub use model::*;
 pub use parse::{CheckedKind, KindError, KindFault, file_digest};

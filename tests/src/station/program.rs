@@ -6,7 +6,10 @@ use std::process::{Command, Stdio};
 use super::{Result, StationProcessError};
 
 /// `beatbook-server` beside this program, or one folder up when this program is a test.
-pub(super) fn program() -> Result<PathBuf> {
+///
+/// # Errors
+/// When it is not there, and cannot be built.
+pub fn program() -> Result<PathBuf> {
     let here = std::env::current_exe()?;
     let mut folder = here.parent().map(Path::to_path_buf).unwrap_or_default();
     if folder.ends_with("deps") {

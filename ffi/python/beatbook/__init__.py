@@ -1,0 +1,125 @@
+"""Beatbook's core for Python: record offline, sync, merge.
+
+Everything that touches a file or the network is a coroutine and works on threads of the core's own. What changes is told by asynchronous
+iterators (`watch_records`, `watch_patrol`, `watch_sync`); `syncing` ends a sync when the task that waits for it is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+from ._core import *  # noqa: F403
+from . import _core
+from ._core import (
+    ActivePatrol,
+    BeatbookError,
+    Patrols,
+    RecordFilter,
+    RecordPage,
+    Records,
+    StationSync,
+    Subscription,
+    SyncOptions,
+    SyncOutcome,
+    SyncRun,
+    SyncStatus,
+)
+
+_Shown = TypeVar("_Shown")
+
+
+class _Mailbox(Generic[_Shown]):
+    """Holds what was told last, from the core's threads, for the loop: who is slow sees the newest alone."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._newest: list[_Shown] = []
+        self._came = asyncio.Event()
+
+    def put(self, shown: _Shown) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._take, shown)
+        except RuntimeError:
+            # The loop is closed: nobody looks any more.
+            pass
+
+    def _take(self, shown: _Shown) -> None:
+        self._newest = [shown]
+        self._came.set()
+
+    async def get(self) -> _Shown:
+        await self._came.wait()
+        self._came.clear()
+        return self._newest.pop()
+
+
+class _RecordsMailbox(_Mailbox[RecordPage], _core.RecordsListener):
+    def on_page(self, page: RecordPage) -> None:
+        self.put(page)
+
+
+class _PatrolMailbox(_Mailbox["ActivePatrol | None"], _core.PatrolListener):
+    def on_patrol(self, patrol: ActivePatrol | None) -> None:
+        self.put(patrol)
+
+
+class _SyncMailbox(_Mailbox[SyncStatus], _core.SyncListener):
+    def on_status(self, status: SyncStatus) -> None:
+        self.put(status)
+
+
+async def _watch(mailbox: _Mailbox[_Shown], observe: Callable[[], Subscription]) -> AsyncIterator[_Shown]:
+    subscription = observe()
+    try:
+        while True:
+            yield await mailbox.get()
+    finally:
+        subscription.cancel()
+
+
+def watch_records(records: Records, filter: RecordFilter) -> AsyncIterator[RecordPage]:
+    """How a list looks: now, and whenever it looks different."""
+    mailbox = _RecordsMailbox()
+    return _watch(mailbox, lambda: records.observe(filter, mailbox))
+
+
+def watch_patrol(patrols: Patrols) -> AsyncIterator[ActivePatrol | None]:
+    """How the patrol stands: now, and whenever that changes."""
+    mailbox = _PatrolMailbox()
+    return _watch(mailbox, lambda: patrols.observe(mailbox))
+
+
+def watch_sync(sync: StationSync) -> AsyncIterator[SyncStatus]:
+    """Where the book stands with its station: now, while a sync goes on, and whenever that changes."""
+    mailbox = _SyncMailbox()
+    return _watch(mailbox, lambda: sync.observe(mailbox))
+
+
+async def sync_now(sync: StationSync, options: SyncOptions | None = None) -> SyncOutcome:
+    """Syncs, and cancels the sync when the task that waits for it is cancelled."""
+    async with syncing(sync, options) as run:
+        return await run.finished()
+
+
+@asynccontextmanager
+async def syncing(sync: StationSync, options: SyncOptions | None = None) -> AsyncIterator[SyncRun]:
+    """A sync that runs as long as the block: one that keeps up ends with it."""
+    run = sync.start(options or SyncOptions())
+    try:
+        yield run
+    finally:
+        run.cancel()
+
+
+__version__ = _core.version()
+__all__ = [
+    *(name for name in dir(_core) if not name.startswith("_") and getattr(getattr(_core, name), "__module__", None) == _core.__name__),
+    "sync_now",
+    "syncing",
+    "watch_patrol",
+    "watch_records",
+    "watch_sync",
+]

@@ -1,0 +1,244 @@
+//! The phone as an app opens it: its users, each one's way in, and what may be done while all is locked.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use beatbook_client_core::drive;
+use beatbook_client_core::emergency::EmergencyNote;
+use beatbook_client_core::lock::{OpenUser, Phone, TRIES_MAX};
+
+use crate::desk::Desk;
+use crate::error::BeatbookError;
+use crate::platform::{Connectivity, Lent, Platform};
+use crate::session::{LeaseView, Session};
+use crate::station;
+use crate::work::{blocking, joined, start};
+
+/// The record books on this phone, locked.
+#[derive(uniffi::Object)]
+pub struct Beatbook {
+    phone: Arc<Phone>,
+    connectivity: Option<Arc<dyn Connectivity>>,
+    device: String,
+}
+
+impl std::fmt::Debug for Beatbook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Beatbook")
+    }
+}
+
+/// Where the books are, and what this phone calls itself.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Config {
+    /// A folder of the app's own, kept out of the system's backup.
+    pub folder: String,
+    /// What the chief reads of this phone (`Pixel 8`).
+    pub device: String,
+}
+
+/// A user as the list of the locked app shows him.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct User {
+    /// His name here, for the calls below.
+    pub user: String,
+    /// As he wants to be called in the list.
+    pub label: String,
+    /// Whether he is in.
+    pub is_open: bool,
+}
+
+/// How a user's lock stands.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct LockState {
+    /// Tries of the PIN that are left.
+    pub tries_left: u32,
+    /// Whether only the station lets him in again: ask the chief for an unlock code.
+    pub needs_station: bool,
+    /// How long he works without the station; none when that is not to be believed.
+    pub lease: Option<LeaseView>,
+    /// Emergency notes that wait.
+    pub notes_waiting: u64,
+    /// Whether hardware or system keep keys apart from the app's files.
+    pub keeps_keys_apart: bool,
+}
+
+/// What is left of a user whose book the station ended.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Parted {
+    /// His name here.
+    pub user: String,
+    /// `lost`, `retired`, `transferred` or `blocked`.
+    pub why: String,
+    /// Entries that went to the station before.
+    pub held_entries: u64,
+    /// Entries that it never got: they are lost.
+    pub lost_entries: u64,
+    /// Photos and recordings that it never got.
+    pub lost_photos: u64,
+}
+
+#[uniffi::export]
+impl Beatbook {
+    /// Opens the folder of all users, or makes it. The vault must be this phone's each time.
+    ///
+    /// # Errors
+    /// `StorageFull`; `Internal` when the folder or the keystore cannot be used.
+    #[uniffi::constructor]
+    pub async fn open(config: Config, platform: Platform) -> Result<Arc<Self>, BeatbookError> {
+        blocking(move || {
+            let system = beatbook_client_core::Platform::system().map_err(|fault| BeatbookError::Internal {
+                report: format!("the system gives no randomness: {fault}"),
+            })?;
+            let phone = Phone::open(Path::new(&config.folder), Arc::new(Lent(platform.vault)), system)?;
+            Ok(Arc::new(Self {
+                phone: Arc::new(phone),
+                connectivity: platform.connectivity,
+                device: config.device,
+            }))
+        })
+        .await
+    }
+
+    /// The users.
+    ///
+    /// # Errors
+    /// None today.
+    pub async fn users(&self) -> Result<Vec<User>, BeatbookError> {
+        let phone = Arc::clone(&self.phone);
+        blocking(move || {
+            let users = phone.users().into_iter().map(|user| User {
+                user: user.user.to_string(),
+                label: user.label,
+                is_open: user.is_open,
+            });
+            Ok(users.collect())
+        })
+        .await
+    }
+
+    /// How a user's lock stands.
+    ///
+    /// # Errors
+    /// `InvalidInput` at `user`.
+    pub async fn lock_state(&self, user: String) -> Result<LockState, BeatbookError> {
+        let phone = Arc::clone(&self.phone);
+        blocking(move || {
+            let user = phone.user(&user)?;
+            let tries_left = phone.tries_left(&user).unwrap_or(0).min(TRIES_MAX);
+            Ok(LockState {
+                tries_left,
+                needs_station: tries_left == 0,
+                lease: phone.lease(&user).ok().map(LeaseView::from),
+                notes_waiting: phone.notes_waiting(&user)?.len() as u64,
+                keeps_keys_apart: phone.keeps_keys_apart(),
+            })
+        })
+        .await
+    }
+
+    /// Adds a user with a book of his own, and lets him in: enrol him next.
+    ///
+    /// # Errors
+    /// `InvalidInput` at `label` or `new_pin`, `StorageFull`.
+    pub async fn add_user(&self, label: String, new_pin: String) -> Result<Arc<Session>, BeatbookError> {
+        let phone = Arc::clone(&self.phone);
+        let open = blocking(move || Ok(phone.add_user(&label, &new_pin)?)).await?;
+        Ok(self.session(open))
+    }
+
+    /// Lets a user in by his PIN. A damaged book is set aside, and a new one begun: see `Session.state`.
+    ///
+    /// # Errors
+    /// `InvalidInput` at `pin` when it is wrong (`lock_state` counts), `Locked` when only the station helps, `TryLater`.
+    pub async fn unlock(&self, user: String, pin: String) -> Result<Arc<Session>, BeatbookError> {
+        let phone = Arc::clone(&self.phone);
+        let open = blocking(move || Ok(phone.unlock(&phone.user(&user)?, &pin)?)).await?;
+        Ok(self.session(open))
+    }
+
+    /// Lets a user in by finger or face.
+    ///
+    /// # Errors
+    /// `Locked` when the PIN is needed.
+    pub async fn unlock_biometric(&self, user: String) -> Result<Arc<Session>, BeatbookError> {
+        let phone = Arc::clone(&self.phone);
+        let open = blocking(move || Ok(phone.unlock_biometric(&phone.user(&user)?)?)).await?;
+        Ok(self.session(open))
+    }
+
+    /// Lets a user in by a one-time code of the station, under a new PIN.
+    ///
+    /// # Errors
+    /// `InvalidInput` at `code` or `new_pin`, `TryLater` without an answer, `SignInAgain` when he was never enrolled.
+    pub async fn unlock_by_station(&self, user: String, code: String, new_pin: String) -> Result<Arc<Session>, BeatbookError> {
+        let phone = Arc::clone(&self.phone);
+        let work = async move {
+            let user = phone.user(&user)?;
+            let place = phone.place(&user)?.ok_or(BeatbookError::SignInAgain)?;
+            let transport = station::transport(&place.into(), None)?;
+            Ok(drive::unlock_online(&phone, &user, &transport, &code, &new_pin).await?)
+        };
+        let open = joined(start(work)?.await)?;
+        Ok(self.session(open))
+    }
+
+    /// Writes an emergency note down while the book is locked: sealed at once to the station, and carried up after the next unlocking.
+    ///
+    /// # Errors
+    /// `InvalidInput` at `text` or `place`, `SignInAgain` when he was never enrolled, `StorageFull` when too many wait.
+    pub async fn note(&self, user: String, text: String, place: Option<String>) -> Result<(), BeatbookError> {
+        let phone = Arc::clone(&self.phone);
+        blocking(move || {
+            let user = phone.user(&user)?;
+            phone.note(&user, &EmergencyNote { text, place })?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What is left of users whose books the station ended: show it once.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn parted(&self) -> Result<Vec<Parted>, BeatbookError> {
+        let phone = Arc::clone(&self.phone);
+        blocking(move || {
+            let parted = phone.parted_users()?.into_iter().map(|parted| {
+                let said = parted.farewell.said();
+                Parted {
+                    user: parted.user.to_string(),
+                    why: said.why.clone(),
+                    held_entries: said.held_entries,
+                    lost_entries: said.lost_entries,
+                    lost_photos: said.lost_blobs,
+                }
+            });
+            Ok(parted.collect())
+        })
+        .await
+    }
+
+    /// Takes away what is left of such a user, once the station has heard of it and he has read it. Tells whether it went.
+    ///
+    /// # Errors
+    /// `InvalidInput` at `user`.
+    pub async fn dismiss_parted(&self, user: String) -> Result<bool, BeatbookError> {
+        let phone = Arc::clone(&self.phone);
+        blocking(move || {
+            let parted = phone.parted_users()?.into_iter().map(|parted| parted.user);
+            let found = parted.into_iter().find(|parted| parted.to_string() == user);
+            let user = found.ok_or(BeatbookError::InvalidInput { field: "user".into() })?;
+            Ok(phone.dismiss(&user)?)
+        })
+        .await
+    }
+}
+
+impl Beatbook {
+    fn session(&self, open: OpenUser) -> Arc<Session> {
+        Arc::new(Session {
+            desk: Desk::new(Arc::clone(&self.phone), self.connectivity.clone(), self.device.clone(), open),
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! The packages for Python and Kotlin as their users have them: generated from the library that was built here, tried by their own tests on
+//! real stations, and by the two example programs, which work as separate processes and merge with each other. `make test` installs what
+//! they need (`.ci/python`, `.ci/kotlin`); without it this says loudly what did not run, and on a build machine it fails.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "what is skipped is for the person who reads the output")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Mutex;
+
+use beatbook_tests::station::program;
+
+/// One package is put together at a time.
+static PACKING: Mutex<()> = Mutex::new(());
+
+/// The project's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The folder that cargo builds in.
+fn target() -> PathBuf {
+    let here = std::env::current_exe().unwrap();
+    here.ancestors().nth(3).unwrap().to_owned()
+}
+
+/// The library that was built with this test: it depends on it for this alone.
+fn library() -> PathBuf {
+    let version = beatbook_ffi::version().unwrap();
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+    let name = format!("{}beatbook_ffi{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let here = std::env::current_exe().unwrap();
+    here.parent().unwrap().join(name)
+}
+
+fn passed(what: &str, output: &Output) {
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    assert!(output.status.success(), "{what}:\n{}", String::from_utf8_lossy(&said));
+}
+
+/// Says that a part does not run here; on a build machine that is a fault.
+fn skipped(what: &str, why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{what}: {why}");
+    eprintln!("SKIPPED: {what} did NOT run: {why}");
+}
+
+/// Puts a package together.
+fn packed(language: &str) -> PathBuf {
+    let made = Command::new(root().join("ffi/package"))
+        .arg(language)
+        .arg(library())
+        .env("CARGO_TARGET_DIR", target())
+        .output()
+        .unwrap();
+    passed(&format!("ffi/package {language}"), &made);
+    target().join("ffi").join(language)
+}
+
+/// The interpreter of the environment that `.ci/python` makes beside the build.
+fn python() -> Option<PathBuf> {
+    let made = target().join("python/installed.txt").exists();
+    made.then(|| target().join("python/bin/python"))
+}
+
+#[test]
+fn the_python_package_holds_on_a_real_station() {
+    let _one = PACKING.lock().unwrap();
+    let Some(python) = python() else {
+        return skipped("the Python package", "`.ci/python` makes its environment");
+    };
+    let package = packed("python");
+    let tried = Command::new(python)
+        .args(["-X", "faulthandler", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"])
+        .current_dir(&package)
+        .env("PYTHONPATH", &package)
+        .env("BEATBOOK_SERVER", program().unwrap())
+        .output()
+        .unwrap();
+    passed("pytest", &tried);
+}
+
+#[test]
+fn the_kotlin_package_holds_and_merges_with_the_python_one() {
+    let _one = PACKING.lock().unwrap();
+    if Command::new("mvn").arg("-v").output().is_err() {
+        return skipped("the Kotlin package", "it needs a JDK of version 17 or later, and Maven");
+    }
+    let mut tried = Command::new("mvn");
+    tried
+        .args(["-q", "-B", "-ntp", "test"])
+        .arg(format!("-Dbeatbook.generated={}", packed("kotlin").display()))
+        .current_dir(root().join("ffi/kotlin"))
+        .env("BEATBOOK_SERVER", program().unwrap());
+    // The example in Python is what the one in Kotlin merges with.
+    match python() {
+        Some(python) => {
+            tried.env("BEATBOOK_PYTHON", python).env("PYTHONPATH", packed("python"));
+        }
+        None => skipped(
+            "the merge of the two examples",
+            "`.ci/python` makes the environment of the one in Python",
+        ),
+    }
+    passed("mvn test", &tried.output().unwrap());
+}
+
+#[test]
+fn the_surface_is_as_it_was_written_down() {
+    let _one = PACKING.lock().unwrap();
+    packed("swift");
+    let said = Command::new(target().join("bindgen/debug/beatbook-bindgen"))
+        .arg("surface")
+        .arg(library())
+        .output()
+        .unwrap();
+    passed("surface", &said);
+    let (now, written) = (
+        String::from_utf8(said.stdout).unwrap(),
+        std::fs::read_to_string(root().join("ffi/surface.json")).unwrap(),
+    );
+    let changed: Vec<&str> = now
+        .lines()
+        .filter(|line| !written.lines().any(|written| written == *line))
+        .collect();
+    assert!(
+        now == written,
+        "the surface has changed: put `make surface`'s file and a line of CHANGELOG into the same commit. New or changed: {changed:#?}"
+    );
+}
