@@ -90,7 +90,11 @@ impl Beatbook {
             let system = beatbook_client_core::Platform::system().map_err(|fault| BeatbookError::Internal {
                 report: format!("the system gives no randomness: {fault}"),
             })?;
-            let phone = Phone::open(Path::new(&config.folder), Arc::new(Lent(platform.vault)), system)?;
+            let phone = Phone::open(
+                Path::new(&config.folder),
+                Arc::new(Lent::new(platform.vault, platform.signer)),
+                system,
+            )?;
             Ok(Arc::new(Self {
                 phone: Arc::new(phone),
                 connectivity: platform.connectivity,

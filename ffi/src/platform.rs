@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use beatbook_client_core::SystemPlatform;
-use beatbook_client_core::lock::{DeviceVault, Gate, SoftwareVault, VaultError};
+use beatbook_client_core::lock::{DeviceVault, Gate, SigningKeys, SoftwareVault, VaultError};
 use zeroize::Zeroizing;
 
 use crate::error::BeatbookError;
@@ -192,27 +192,62 @@ fn told(fault: VaultError) -> KeyVaultError {
 }
 
 /// The app's keystore, as the core sees one.
-pub(crate) struct Lent(pub(crate) Arc<dyn KeyVault>);
+pub(crate) struct Lent {
+    vault: Arc<dyn KeyVault>,
+    signer: Option<LentSigner>,
+}
+
+impl Lent {
+    pub(crate) fn new(vault: Arc<dyn KeyVault>, signer: Option<Arc<dyn Signer>>) -> Self {
+        let signer = signer.map(LentSigner);
+        Self { vault, signer }
+    }
+}
+
+/// The app's hardware, as the core sees it.
+struct LentSigner(Arc<dyn Signer>);
+
+impl SigningKeys for LentSigner {
+    fn create(&self, handle: &str) -> Result<Vec<u8>, VaultError> {
+        Ok(self.0.create(handle.to_owned())?)
+    }
+
+    fn public_key(&self, handle: &str) -> Result<Vec<u8>, VaultError> {
+        Ok(self.0.public_key(handle.to_owned())?)
+    }
+
+    fn sign(&self, handle: &str, bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
+        Ok(self.0.sign(handle.to_owned(), bytes.to_vec())?)
+    }
+
+    fn forget(&self, handle: &str) -> Result<(), VaultError> {
+        Ok(self.0.forget(handle.to_owned())?)
+    }
+}
 
 impl DeviceVault for Lent {
+    fn signing_keys(&self) -> Option<&dyn SigningKeys> {
+        self.signer.as_ref().map(|signer| signer as &dyn SigningKeys)
+    }
+
     fn wrap(&self, key: &str, gate: Gate, bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
         let gate = match gate {
             Gate::Open => KeyGate::Open,
             Gate::Biometric => KeyGate::Biometric,
         };
-        Ok(self.0.wrap(key.to_owned(), gate, bytes.to_vec())?)
+        Ok(self.vault.wrap(key.to_owned(), gate, bytes.to_vec())?)
     }
 
     fn release(&self, key: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        Ok(Zeroizing::new(self.0.release(key.to_owned(), wrapped.to_vec())?))
+        Ok(Zeroizing::new(self.vault.release(key.to_owned(), wrapped.to_vec())?))
     }
 
     fn forget(&self, key: &str) -> Result<(), VaultError> {
-        Ok(self.0.forget(key.to_owned())?)
+        Ok(self.vault.forget(key.to_owned())?)
     }
 
     fn keeps_apart(&self) -> bool {
         // Whoever cannot say is not believed to.
-        self.0.keeps_apart().unwrap_or(false)
+        self.vault.keeps_apart().unwrap_or(false)
     }
 }

@@ -41,7 +41,7 @@ pub use parted::PartedUser;
 pub use phone::{LocalUser, Phone, UserOnPhone};
 pub use pin::PinFault;
 pub use software::SoftwareVault;
-pub use vault::{DeviceVault, Gate, VaultError};
+pub use vault::{DeviceVault, Gate, SigningKeys, VaultError};
 pub use wrap::PinCost;
 
 pub(crate) use cabinet::Cabinet;

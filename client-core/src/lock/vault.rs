@@ -55,6 +55,38 @@ pub trait DeviceVault: Send + Sync {
     /// When it may still be there.
     fn forget(&self, key: &str) -> Result<(), VaultError>;
 
+    /// Keys for signing that the phone's hardware holds, where it has such. Without them keys of books lie wrapped under this vault.
+    fn signing_keys(&self) -> Option<&dyn SigningKeys> {
+        None
+    }
+
     /// Whether keys are kept by hardware or the system apart from the app's own files. Where not, a copy of all files is a copy of the keys.
     fn keeps_apart(&self) -> bool;
+}
+
+/// P-256 keys that a phone's hardware makes, uses and never shows (StrongBox, Secure Enclave).
+pub trait SigningKeys: Send + Sync {
+    /// Makes a key under a handle that is not in use; its public key, SEC 1.
+    ///
+    /// # Errors
+    /// When the hardware gives none.
+    fn create(&self, handle: &str) -> Result<Vec<u8>, VaultError>;
+
+    /// The public key under a handle, SEC 1.
+    ///
+    /// # Errors
+    /// [`VaultError::Gone`] when there is none.
+    fn public_key(&self, handle: &str) -> Result<Vec<u8>, VaultError>;
+
+    /// ECDSA over SHA-256 of these bytes: DER, or 64 bytes r and s.
+    ///
+    /// # Errors
+    /// When the key is gone, or the hardware is busy.
+    fn sign(&self, handle: &str, bytes: &[u8]) -> Result<Vec<u8>, VaultError>;
+
+    /// Deletes a key for good, or does nothing when there is none.
+    ///
+    /// # Errors
+    /// When it may still be there.
+    fn forget(&self, handle: &str) -> Result<(), VaultError>;
 }

@@ -10,7 +10,7 @@ mod verify;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 pub use seal::{Draft, header_hash};
-pub use suite::{BookKey, BookPublicKey, KeyError, P256_SHA256, Signer};
+pub use suite::{BookKey, BookPublicKey, KeyError, P256_SHA256, Signer, plain_signature};
 pub use verify::{PageFault, Tip, VerifiedPage};
 
 use crate::id::{BookId, Hash, IncarnationId};

@@ -73,6 +73,13 @@ impl Signer for BookKey {
     }
 }
 
+/// The 64 bytes, r and s, of a signature as a keystore gives it: these, or DER (Android Keystore, Secure Enclave); none when it is neither.
+#[must_use]
+pub fn plain_signature(bytes: &[u8]) -> Option<Vec<u8>> {
+    let signature = Signature::from_slice(bytes).or_else(|_| Signature::from_der(bytes));
+    signature.ok().map(|signature| signature.to_bytes().to_vec())
+}
+
 /// A book's public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BookPublicKey(VerifyingKey);
