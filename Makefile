@@ -24,17 +24,23 @@ JOBS ?=
 # All targets build the workspace as one: its dependencies are then built once, and not once for each choice of packages.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
+# What the core's surface is built as.
+LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libbeatbook_ffi.dylib,libbeatbook_ffi.so)
+
 JSON_FLAG := $(if $(JSON),--json)
 
-.PHONY: help demo test test-rust python node check format-check lint docs bench bench-capture bench-sync bench-hostile bench-bulk bench-load \
-	bench-server fuzz sim sbom supply needs
+.PHONY: help demo test test-rust test-swift python node check format-check lint docs bench bench-capture bench-sync bench-hostile bench-bulk bench-load \
+	bench-server bench-ffi surface fuzz sim sbom supply needs
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    one day at a station: [TRACKS=dir] [ONCE=1] [JSON=1]"
 	@echo "make test    everything that must hold, after installing what it needs"
+	@echo "make test-swift  the Swift package, with the swift on PATH or in a Debian of its own (3 GB, made once)"
 	@echo "make check   formatting, lints and documentation alone"
 	@echo "make bench   what it costs: [RECORDS=n] [DELAY_MS=n] [JSON=1]"
+	@echo "make bench-ffi  what the core's surface costs through Kotlin"
+	@echo "make surface writes down what the core's surface is, when it changed"
 	@echo "make fuzz    any bytes at all, with a nightly compiler and cargo-fuzz: [TARGET=guard] [SECONDS_EACH=60]"
 	@echo "make sbom    what of others is in it, as CycloneDX: [SBOM=file]"
 	@echo "make supply  licences, sources, doubles and known faults of all that, with cargo-deny"
@@ -50,6 +56,11 @@ test: needs check test-rust
 
 test-rust: needs python node
 	cargo test $(LOCKED) --workspace
+
+# Not part of `test`: few machines have Swift, and the Debian that takes its place needs root, a mirror and 3 GB.
+test-swift: needs
+	@cargo build $(LOCKED) --workspace
+	@.ci/swift
 
 # Stock clients that the station is tried with.
 python: needs
@@ -83,6 +94,19 @@ bench-hostile: needs bench-server
 	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- hostile $(JSON_FLAG)
 
 # Needs a nightly compiler and cargo-fuzz, and fails without them. TARGET=guard|page|wire|gpx, SECONDS_EACH=60.
+# What the surface costs through Kotlin: the release library and station, in a package of their own folder.
+bench-ffi: needs bench-server
+	@cargo build $(LOCKED) --release -p beatbook-ffi
+	@ffi/package kotlin "$(BUILT)/release/$(LIBRARY)"
+	@BEATBOOK_SERVER="$(abspath $(BUILT))/release/beatbook-server" \
+		mvn -q -B -ntp -f ffi/kotlin/pom.xml -Dbeatbook.generated="$(abspath $(BUILT))/ffi/kotlin" -Pbench test-compile exec:exec
+
+# Writes down what the surface is: with a change of it, in the same commit as a line of CHANGELOG.
+surface: needs
+	@cargo build $(LOCKED) --workspace
+	@ffi/package swift "$(BUILT)/debug/$(LIBRARY)"
+	@"$(BUILT)/bindgen/debug/beatbook-bindgen" surface "$(BUILT)/debug/$(LIBRARY)" > ffi/surface.json
+
 fuzz:
 	@TARGET="$(TARGET)" SECONDS_EACH="$(SECONDS_EACH)" .ci/fuzz
 

@@ -34,6 +34,8 @@ mod tests;
 pub mod transport;
 
 pub use crate::core::{Core, Damaged, OpenOptions, Opened};
+/// The words that its calls take and give: ids, values, edits, kinds.
+pub use beatbook_protocol as protocol;
 pub use error::CoreError;
 pub use platform::{Clock, Platform, Randomness, SystemPlatform};
 pub use store::write::{ActDone, ActOrder};

@@ -124,7 +124,14 @@ impl Desk {
         let Some(connectivity) = self.connectivity.clone() else {
             return Network::Metered;
         };
-        match start(async move { blocking(move || connectivity.network().map_err(BeatbookError::from)).await }) {
+        match start(async move {
+            blocking(move || {
+                connectivity.network().map_err(|fault| BeatbookError::Internal {
+                    report: fault.to_string(),
+                })
+            })
+            .await
+        }) {
             Ok(task) => joined(task.await).unwrap_or(Network::Metered),
             Err(_) => Network::Metered,
         }

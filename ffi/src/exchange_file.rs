@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use beatbook_client_core::protocol::id::Hash;
 use beatbook_client_core::sync::parcel::{self, CarriedState};
-use beatbook_protocol::id::Hash;
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;

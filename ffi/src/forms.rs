@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use beatbook_client_core::protocol::kind::{ActRule, CheckedKind, Clock, Comment, DocumentName, Field, FieldType, State};
 use beatbook_client_core::query::DraftForm as CoreForm;
-use beatbook_protocol::kind::{ActRule, CheckedKind, Clock, Comment, DocumentName, Field, FieldType, State};
 
 use crate::values::{Facts, Finding, Label};
 
@@ -200,7 +200,7 @@ impl From<&CheckedKind> for KindForm {
 
 impl From<CoreForm> for DraftForm {
     fn from(form: CoreForm) -> Self {
-        let now = |field: beatbook_protocol::kind::FieldNow| {
+        let now = |field: beatbook_client_core::protocol::kind::FieldNow| {
             let now = FieldNow {
                 is_relevant: field.is_relevant,
                 is_required: field.is_required,
@@ -235,7 +235,7 @@ fn field(field: &Field) -> FieldForm {
 }
 
 fn item_field(field: &Field) -> ItemFieldForm {
-    let choice = |choice: &beatbook_protocol::kind::Choice| ChoiceForm {
+    let choice = |choice: &beatbook_client_core::protocol::kind::Choice| ChoiceForm {
         code: choice.code.clone(),
         label: choice.label.clone().into(),
     };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use beatbook_client_core::capture::gpx::read_gpx;
 use beatbook_client_core::capture::patrol::ActivePatrol as CoreActive;
 use beatbook_client_core::capture::recorder::RecorderCounts;
-use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::track::{Fix, GapReason, Source};
+use beatbook_client_core::protocol::time::UnixMillis;
+use beatbook_client_core::protocol::track::{Fix, GapReason, Source};
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;

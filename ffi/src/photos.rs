@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use beatbook_client_core::Core;
 use beatbook_client_core::blobs::{Attachment, BlobSource};
-use beatbook_protocol::id::Hash;
+use beatbook_client_core::protocol::id::Hash;
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;

@@ -9,6 +9,7 @@ use beatbook_client_core::lock::{DeviceVault, Gate, SigningKeys, SoftwareVault, 
 use zeroize::Zeroizing;
 
 use crate::error::BeatbookError;
+use crate::observe::ListenerError;
 use crate::work::caught;
 
 /// What the keystore asks for before it uses a key.
@@ -119,7 +120,7 @@ pub enum Network {
 #[uniffi::export(with_foreign)]
 pub trait Connectivity: Send + Sync {
     /// Now.
-    fn network(&self) -> Result<Network, KeyVaultError>;
+    fn network(&self) -> Result<Network, ListenerError>;
 }
 
 /// What the app lends the core.

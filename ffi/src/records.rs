@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use beatbook_client_core::capture::draft::{Draft as CoreDraft, DraftId};
+use beatbook_client_core::protocol::id::{Hash, UnitId};
+use beatbook_client_core::protocol::place::Place;
 use beatbook_client_core::query::{CameBackWhy, Filter};
 use beatbook_client_core::{ActOrder, Core, sync};
-use beatbook_protocol::id::{Hash, UnitId};
-use beatbook_protocol::place::Place;
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;
@@ -456,7 +456,7 @@ fn page(core: &Core, filter: &Filter) -> Result<RecordPage, BeatbookError> {
     })
 }
 
-fn act_on(core: &Core, record: beatbook_protocol::id::RecordId, code: String) -> Result<Done, BeatbookError> {
+fn act_on(core: &Core, record: beatbook_client_core::protocol::id::RecordId, code: String) -> Result<Done, BeatbookError> {
     let order = ActOrder {
         code,
         version: core.record(record)?.row.version,
@@ -466,7 +466,7 @@ fn act_on(core: &Core, record: beatbook_protocol::id::RecordId, code: String) ->
     done(core, record, &order)
 }
 
-fn done(core: &Core, record: beatbook_protocol::id::RecordId, order: &ActOrder) -> Result<Done, BeatbookError> {
+fn done(core: &Core, record: beatbook_client_core::protocol::id::RecordId, order: &ActOrder) -> Result<Done, BeatbookError> {
     use beatbook_client_core::CoreError;
     let (acted, state, findings) = match core.act(record, order) {
         Ok(done) => (true, done.state, done.findings),
@@ -512,7 +512,7 @@ impl Draft {
             edit: self.edit.into_core(|| core.new_item())?,
             based_on: self.based_on,
             answers: self.answers.as_deref().map(|entry| parsed("answers", entry)).transpose()?,
-            saved_at: beatbook_protocol::time::UnixMillis(self.saved_at),
+            saved_at: beatbook_client_core::protocol::time::UnixMillis(self.saved_at),
         })
     }
 }

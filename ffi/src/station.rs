@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use beatbook_client_core::Core;
 use beatbook_client_core::lock::Place;
+use beatbook_client_core::protocol::wire::Invitation;
 use beatbook_client_core::sync::{Enrolment, pins};
 use beatbook_client_core::transport::{HttpTransport, Transport, Trust};
-use beatbook_protocol::wire::Invitation;
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use beatbook_client_core::blobs::{BlobBudget, BlobReport, BlobSyncFault};
 use beatbook_client_core::drive::{self, Pace, UserParted};
+use beatbook_client_core::protocol::time::UnixMillis;
 use beatbook_client_core::sync::{self, Budget, SyncEvent, SyncFault, SyncReport, WaitingBecause};
 use beatbook_client_core::transport::HttpTransport;
-use beatbook_protocol::time::UnixMillis;
 use tokio::sync::watch;
 
 use crate::desk::Desk;

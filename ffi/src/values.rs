@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
+use beatbook_client_core::protocol::document::{Edit, FieldPath, ItemEdit as CoreItemEdit, Said};
+use beatbook_client_core::protocol::facts::{Facts as CoreFacts, Value};
+use beatbook_client_core::protocol::id::{ItemId, RecordId};
+use beatbook_client_core::protocol::kind::{Finding as CoreFinding, FindingSeverity, Label as CoreLabel};
 use beatbook_client_core::query::{
     ActView as CoreAct, Author as CoreAuthor, ConflictView as CoreConflict, RecordRow as CoreRow, RecordView as CoreView,
 };
-use beatbook_protocol::document::{Edit, FieldPath, ItemEdit as CoreItemEdit, Said};
-use beatbook_protocol::facts::{Facts as CoreFacts, Value};
-use beatbook_protocol::id::{ItemId, RecordId};
-use beatbook_protocol::kind::{Finding as CoreFinding, FindingSeverity, Label as CoreLabel};
 
 use crate::error::BeatbookError;
 

@@ -1,6 +1,6 @@
 //! The packages for Python and Kotlin as their users have them: generated from the library that was built here, tried by their own tests on
 //! real stations, and by the two example programs, which work as separate processes and merge with each other. `make test` installs what
-//! they need (`.ci/python`, `.ci/kotlin`); without it this says loudly what did not run, and on a build machine it fails.
+//! they need (`.ci/needs`, `.ci/python`); without it this says loudly what did not run, and on a build machine it fails.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "what is skipped is for the person who reads the output")]
 
@@ -126,4 +126,44 @@ fn the_surface_is_as_it_was_written_down() {
         now == written,
         "the surface has changed: put `make surface`'s file and a line of CHANGELOG into the same commit. New or changed: {changed:#?}"
     );
+}
+
+/// Files of a folder and those below it, as one text without indentation.
+fn text_below(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text.push_str(&text_below(&path));
+        } else if let Ok(content) = std::fs::read_to_string(&path) {
+            text.push_str(&flat(&content));
+        }
+    }
+    text
+}
+
+fn flat(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", line.trim())).collect()
+}
+
+#[test]
+fn samples_of_the_guide_stand_in_programs_that_run() {
+    let guide = std::fs::read_to_string(root().join("docs/ffi.md")).unwrap();
+    let mut found = 0;
+    for (language, folder) in [
+        ("kotlin", "ffi/kotlin/examples"),
+        ("python", "ffi/python/examples"),
+        ("swift", "ffi/swift"),
+    ] {
+        let programs = text_below(&root().join(folder));
+        for sample in guide.split(&format!("```{language}\n")).skip(1) {
+            let sample = flat(sample.split("```").next().unwrap());
+            assert!(
+                programs.contains(&sample),
+                "no program below {folder} has this sample of docs/ffi.md:\n{sample}"
+            );
+            found += 1;
+        }
+    }
+    assert!(found > 7, "only {found} samples were found");
 }

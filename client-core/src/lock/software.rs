@@ -3,6 +3,7 @@
 //! a copy of the database or of the lock's files alone. Keep it on another disk, or in another account, than what it guards.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +17,8 @@ use super::wrap::{open, seal};
 use crate::platform::Randomness;
 
 const FILE: &str = "vault";
+/// File that is locked while somebody looks or writes.
+const GUARD: &str = "guard";
 const DOMAIN: &[u8] = b"beatbook/vault/1\0";
 
 /// Bytes of a line beside the name: 32 bytes in base64, a tab, a line end.
@@ -23,11 +26,12 @@ const KEY_LINE_BYTES: usize = 46;
 
 type Keys = BTreeMap<String, Zeroizing<[u8; 32]>>;
 
-/// Keys in a file that only its owner may read.
+/// Keys in a file that only its owner may read. They are read at each use, so that programs that share it see each other's.
 pub struct SoftwareVault {
     shelf: Shelf,
     random: Box<dyn Randomness>,
-    keys: Mutex<Keys>,
+    /// Held by whoever looks or writes, in this program and in others.
+    guard: Mutex<File>,
 }
 
 impl std::fmt::Debug for SoftwareVault {
@@ -47,15 +51,32 @@ impl SoftwareVault {
 
     pub(super) fn open_under(folder: &Path, random: Box<dyn Randomness>, fate: Fate) -> Result<Self, VaultError> {
         let shelf = Shelf::open(folder.to_owned(), fate).map_err(failed)?;
-        let keys = match shelf.read(FILE).map_err(failed)? {
-            Some(bytes) => parse(&Zeroizing::new(bytes)).ok_or_else(|| VaultError::Failed("its file is damaged".to_owned()))?,
-            None => Keys::new(),
-        };
-        Ok(Self {
+        let guard = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(folder.join(GUARD))
+            .map_err(failed)?;
+        let vault = Self {
             shelf,
             random,
-            keys: Mutex::new(keys),
-        })
+            guard: Mutex::new(guard),
+        };
+        vault.with(|_| Ok(()))?;
+        Ok(vault)
+    }
+
+    /// Works on the keys as they are on the disk, while nobody else does.
+    fn with<T>(&self, work: impl FnOnce(Keys) -> Result<T, VaultError>) -> Result<T, VaultError> {
+        let guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.lock().map_err(failed)?;
+        let read = || match self.shelf.read(FILE).map_err(failed)? {
+            Some(bytes) => parse(&Zeroizing::new(bytes)).ok_or_else(|| VaultError::Failed("its file is damaged".to_owned())),
+            None => Ok(Keys::new()),
+        };
+        let done = read().and_then(work);
+        guard.unlock().map_err(failed)?;
+        done
     }
 
     fn random<const N: usize>(&self) -> [u8; N] {
@@ -64,12 +85,12 @@ impl SoftwareVault {
         bytes
     }
 
-    /// Puts the keys on the disk, and only then into this process.
-    fn keep(&self, held: &mut Keys, keys: Keys) -> Result<(), VaultError> {
+    /// Puts the keys on the disk.
+    fn keep(&self, keys: &Keys) -> Result<(), VaultError> {
         // Long enough from the beginning: a text that grows leaves its older places as they were.
         let bytes: usize = keys.keys().map(|name| name.len() + KEY_LINE_BYTES).sum();
         let mut text = Zeroizing::new(String::with_capacity(bytes));
-        for (name, key) in &keys {
+        for (name, key) in keys {
             let mut encoded = STANDARD.encode(key.as_slice());
             text.push_str(name);
             text.push('\t');
@@ -77,9 +98,7 @@ impl SoftwareVault {
             text.push('\n');
             encoded.zeroize();
         }
-        self.shelf.put(FILE, text.as_bytes()).map_err(failed)?;
-        *held = keys;
-        Ok(())
+        self.shelf.put(FILE, text.as_bytes()).map_err(failed)
     }
 }
 
@@ -88,34 +107,28 @@ impl DeviceVault for SoftwareVault {
         if gate == Gate::Biometric {
             return Err(VaultError::Unsupported("reader of fingerprints or faces"));
         }
-        let mut held = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let secret = match held.get(key) {
-            Some(secret) => secret.clone(),
-            None => {
-                let secret = Zeroizing::new(self.random());
-                let mut keys = held.clone();
-                keys.insert(key.to_owned(), secret.clone());
-                self.keep(&mut held, keys)?;
-                secret
+        let secret = self.with(|mut keys| {
+            if let Some(secret) = keys.get(key) {
+                return Ok(secret.clone());
             }
-        };
+            let secret = Zeroizing::new(self.random());
+            keys.insert(key.to_owned(), secret.clone());
+            self.keep(&keys)?;
+            Ok(secret)
+        })?;
         seal(&secret, self.random(), &[DOMAIN, key.as_bytes()].concat(), bytes).ok_or(VaultError::Broken)
     }
 
     fn release(&self, key: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let held = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let secret = held.get(key).ok_or(VaultError::Gone)?;
-        open(secret, &[DOMAIN, key.as_bytes()].concat(), wrapped).ok_or(VaultError::Broken)
+        let secret = self.with(|mut keys| keys.remove(key).ok_or(VaultError::Gone))?;
+        open(&secret, &[DOMAIN, key.as_bytes()].concat(), wrapped).ok_or(VaultError::Broken)
     }
 
     fn forget(&self, key: &str) -> Result<(), VaultError> {
-        let mut held = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if !held.contains_key(key) {
-            return Ok(());
-        }
-        let mut keys = held.clone();
-        keys.remove(key);
-        self.keep(&mut held, keys)
+        self.with(|mut keys| match keys.remove(key) {
+            Some(_) => self.keep(&keys),
+            None => Ok(()),
+        })
     }
 
     fn keeps_apart(&self) -> bool {

@@ -3,6 +3,7 @@
 mod finder;
 mod killed;
 mod parted;
+mod shared;
 mod time;
 mod users;
 

@@ -15,6 +15,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import beatbook
+
 
 class StationMissing(Exception):
     """The station's program is not on this machine."""
@@ -95,3 +97,27 @@ class Station:
         """Adds a person, and gives the invitation that the chief's screen would show his phone."""
         user = self.call("POST", "/api/v1/users", {"name": name, "roles": [role]})["user"]
         return self.call("POST", f"/api/v1/users/{user}/enrolment-code", {})["invitation"]
+
+    async def sample_data(self, households: int = 20) -> None:
+        """Fills the station with households and a visit to each, written by a colleague's phone: something to list, search and sync."""
+        folder = self._root / "colleague"
+        vault = beatbook.software_vault(str(folder / "vault"))
+        config = beatbook.Config(folder=str(folder / "books"), device="sample")
+        book = await beatbook.Beatbook.open(config, beatbook.Platform(vault=vault, signer=None, connectivity=None))
+        session = await book.add_user("样例", "518264")
+        invitation = self.invite("样例", "grid_worker")
+        await session.enrol(beatbook.EnrolOrder(invitation=invitation, address=self.url, trust=None))
+        for number in range(1, households + 1):
+            place = f"geo:{39.97 + number * 2e-4:.6f},{116.44 + number * 2e-4:.6f}"
+            home = await _written(session, "household", address=f"样例路{number}号", place=place)
+            await _written(session, "visit", household=home, outcome="done")
+        outcome = await beatbook.sync_now(session.sync())
+        await session.lock()
+        if not outcome.complete:
+            raise RuntimeError(f"the sample did not reach the station: {outcome.trouble}")
+
+
+async def _written(session: beatbook.Session, kind: str, **fields: str) -> str:
+    draft = await session.records().draft(kind, None)
+    draft.edit.fields = {code: beatbook.FieldValue.TEXT(value) for code, value in fields.items()}
+    return (await session.records().submit((await session.records().save(draft)).id, None)).record

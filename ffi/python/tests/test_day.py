@@ -215,6 +215,20 @@ def test_work_goes_by_file_where_no_network_is(handset: Handset, other: Handset,
     asyncio.run(day())
 
 
+def test_a_station_with_sample_data_gives_a_phone_something_to_show(handset: Handset) -> None:
+    async def day() -> None:
+        with Station() as station:
+            await station.sample_data(households=7)
+            session = await handset.enrolled(station, "新人一")
+            page = await session.records().page(RecordFilter(kind="household", limit=5))
+            rest = await session.records().page(RecordFilter(kind="household", limit=5, after=page.next))
+            assert (len(page.rows), len(rest.rows), rest.next) == (5, 2, None)
+            assert len((await session.records().page(RecordFilter(kind="visit", about=page.rows[0].record))).rows) == 1
+            await session.lock()
+
+    asyncio.run(day())
+
+
 def png(width: int, height: int) -> bytes:
     """A small grey picture, without a library."""
     import struct

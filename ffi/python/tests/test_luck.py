@@ -276,3 +276,42 @@ def test_a_second_process_on_the_same_book_is_told_to_wait(handset: Handset, sta
 def test_a_log_sink_hears_and_reads_no_secrets() -> None:
     assert beatbook.redact("call 13812345678") == "call ▮▮▮"
     assert beatbook.version() == beatbook.__version__
+
+
+def test_a_damaged_book_is_set_aside_and_said_so(handset: Handset, station: Station) -> None:
+    async def run() -> None:
+        session = await handset.enrolled(station, "损坏一")
+        await household(session, "损坏路1号")
+        await session.lock()
+        files = [path for path in handset.folder.rglob("*") if path.is_file() and path.stat().st_size > 100_000]
+        database = max(files, key=lambda path: path.stat().st_size)
+        content = bytearray(database.read_bytes())
+        for at in range(4096, len(content), 4096):
+            content[at : at + 64] = b"\xff" * 64
+        database.write_bytes(content)
+        for beside in database.parent.glob(database.name + "-*"):
+            beside.unlink()
+        book = await handset.open()
+        user = (await book.users())[0].user
+        session = await book.unlock(user, PIN)
+        kept = (await session.state()).damaged_kept_at
+        assert kept and open(kept, "rb").read() == content, "every byte is kept"
+        assert not (await session.state()).is_enrolled
+        await session.lock()
+
+    asyncio.run(run())
+
+
+def test_bindings_of_another_build_are_refused_when_they_are_loaded(tmp_path) -> None:
+    import re
+    import shutil
+
+    package = tmp_path / "beatbook"
+    shutil.copytree(os.path.dirname(beatbook.__file__), package)
+    core = package / "_core.py"
+    text = core.read_text()
+    changed = re.sub(r"(_checksum_method_records_page\(\) != )(\d+)", lambda m: m[1] + str((int(m[2]) + 1) % 65536), text)
+    assert changed != text
+    core.write_text(changed)
+    loaded = subprocess.run([sys.executable, "-c", "import beatbook"], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert loaded.returncode == 1 and "checksum" in loaded.stderr, loaded.stderr

@@ -3,6 +3,15 @@
 
 package org.beatbook.testing
 
+import org.beatbook.Beatbook
+import org.beatbook.Config
+import org.beatbook.EnrolOrder
+import org.beatbook.Platform
+import org.beatbook.Session
+import org.beatbook.edit
+import org.beatbook.now
+import org.beatbook.softwareVault
+import org.beatbook.text
 import java.io.File
 import java.net.URI
 import java.net.http.HttpClient
@@ -77,6 +86,28 @@ class Station : AutoCloseable {
     fun invite(name: String, role: String = "officer"): String {
         val user = named("user", call("POST", "/api/v1/users", """{"name":"$name","roles":["$role"]}"""))
         return named("invitation", call("POST", "/api/v1/users/$user/enrolment-code", "{}"))
+    }
+
+    /** Fills the station with households and a visit to each, written by a colleague's phone: something to list, search and sync. */
+    suspend fun sampleData(households: Int = 20) {
+        val folder = File(root, "colleague")
+        val platform = Platform(softwareVault(File(folder, "vault").path), null, null)
+        val session = Beatbook.open(Config(File(folder, "books").path, "sample"), platform).addUser("样例", "518264")
+        session.enrol(EnrolOrder(invite("样例", "grid_worker"), url, null))
+        for (number in 1..households) {
+            val place = "geo:%.6f,%.6f".format(java.util.Locale.ROOT, 39.97 + number * 2e-4, 116.44 + number * 2e-4)
+            val home = written(session, "household", "address" to "样例路${number}号", "place" to place)
+            written(session, "visit", "household" to home, "outcome" to "done")
+        }
+        val outcome = session.sync().now()
+        session.lock()
+        check(outcome.complete) { "the sample did not reach the station: ${outcome.trouble}" }
+    }
+
+    private suspend fun written(session: Session, kind: String, vararg fields: Pair<String, String>): String {
+        val records = session.records()
+        val edited = edit(*fields.map { (code, value) -> code to text(value) }.toTypedArray())
+        return records.submit(records.save(records.draft(kind, null).copy(edit = edited)).id, null).record
     }
 
     override fun close() {

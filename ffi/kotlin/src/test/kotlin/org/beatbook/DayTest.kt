@@ -114,6 +114,20 @@ class DayTest {
         }
 
     @Test
+    fun `a station with sample data gives a phone something to show`() =
+        runBlocking {
+            Station().use { station ->
+                station.sampleData(households = 7)
+                Handset().use { handset ->
+                    val session = handset.enrolled(station, "新人甲")
+                    assertEquals(7, session.records().page(RecordFilter(kind = "household")).rows.size)
+                    assertEquals(1, session.records().nearby("household", "geo:39.9702,116.4402", 5.0, 5u).size)
+                    session.lock()
+                }
+            }
+        }
+
+    @Test
     fun `errors say what an app can do`() =
         runBlocking {
             Handset().use { handset ->
