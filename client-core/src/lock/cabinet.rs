@@ -54,9 +54,6 @@ impl std::fmt::Debug for Cabinet {
     }
 }
 
-/// File that says that a user is in, held locked by the process that let him in: the system lets go of it with the process.
-const OPEN: &str = "open";
-
 /// That a user is in; he is out again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Entered {
@@ -85,11 +82,8 @@ impl Cabinet {
 
     /// Marks the user as in, once: in this process, and in all others.
     pub(super) fn enter(self: &Arc<Self>) -> Result<Entered, LockError> {
-        let held = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(self.dir.join(OPEN))?;
+        // His folder itself, so that nothing of this stays in it; the system lets go of it with the process.
+        let held = File::open(&self.dir)?;
         match held.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::AlreadyOpen),

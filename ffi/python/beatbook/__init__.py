@@ -28,6 +28,9 @@ from ._core import (
     SyncStatus,
 )
 
+# Library and bindings of different builds would misread each other: the generated half has the check, and leaves calling it to us.
+_core._uniffi_check_api_checksums(_core._UniffiLib)
+
 _Shown = TypeVar("_Shown")
 
 
