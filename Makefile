@@ -30,7 +30,7 @@ LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libbeatbook_ffi.dylib,libbeat
 JSON_FLAG := $(if $(JSON),--json)
 
 .PHONY: help demo test test-rust test-swift python node check format-check lint docs bench bench-capture bench-sync bench-hostile bench-bulk bench-load \
-	bench-server bench-ffi surface fuzz sim sbom supply needs
+	bench-server bench-ffi surface check-phones size fuzz sim sbom supply needs
 .NOTPARALLEL:
 
 help:
@@ -40,6 +40,8 @@ help:
 	@echo "make check   formatting, lints and documentation alone"
 	@echo "make bench   what it costs: [RECORDS=n] [DELAY_MS=n] [JSON=1]"
 	@echo "make bench-ffi  what the core's surface costs through Kotlin"
+	@echo "make check-phones  the core's surface as the compilers for Android and iOS see it, without their toolchains"
+	@echo "make size    what the core's surface adds to an app, by its parts"
 	@echo "make surface writes down what the core's surface is, when it changed"
 	@echo "make fuzz    any bytes at all, with a nightly compiler and cargo-fuzz: [TARGET=guard] [SECONDS_EACH=60]"
 	@echo "make sbom    what of others is in it, as CycloneDX: [SBOM=file]"
@@ -93,7 +95,6 @@ bench-sync: needs bench-server
 bench-hostile: needs bench-server
 	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- hostile $(JSON_FLAG)
 
-# Needs a nightly compiler and cargo-fuzz, and fails without them. TARGET=guard|page|wire|gpx, SECONDS_EACH=60.
 # What the surface costs through Kotlin: the release library and station, in a package of their own folder.
 bench-ffi: needs bench-server
 	@cargo build $(LOCKED) --release -p beatbook-ffi
@@ -101,12 +102,21 @@ bench-ffi: needs bench-server
 	@BEATBOOK_SERVER="$(abspath $(BUILT))/release/beatbook-server" \
 		mvn -q -B -ntp -f ffi/kotlin/pom.xml -Dbeatbook.generated="$(abspath $(BUILT))/ffi/kotlin" -Pbench test-compile exec:exec
 
+# Not part of `test`: the standard libraries of two more targets, and all that is below the surface, twice.
+check-phones: needs
+	@.ci/check-phones
+
+# Not part of `test`: it links everything as one, a quarter of an hour.
+size: needs
+	@ffi/size
+
 # Writes down what the surface is: with a change of it, in the same commit as a line of CHANGELOG.
 surface: needs
 	@cargo build $(LOCKED) --workspace
 	@ffi/package swift "$(BUILT)/debug/$(LIBRARY)"
 	@"$(BUILT)/bindgen/debug/beatbook-bindgen" surface "$(BUILT)/debug/$(LIBRARY)" > ffi/surface.json
 
+# Needs a nightly compiler and cargo-fuzz, and fails without them. TARGET=guard|page|wire|gpx, SECONDS_EACH=60.
 fuzz:
 	@TARGET="$(TARGET)" SECONDS_EACH="$(SECONDS_EACH)" .ci/fuzz
 
