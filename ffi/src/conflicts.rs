@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;
-use crate::values::{Conflict, FieldValue, path};
+use crate::values::{FieldValue, path};
+use crate::views::Conflict;
 
 /// The conflicts of an open book.
 #[derive(Debug, uniffi::Object)]

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use beatbook_client_core::protocol::kind::{ActRule, CheckedKind, Clock, Comment, DocumentName, Field, FieldType, State};
 use beatbook_client_core::query::DraftForm as CoreForm;
 
-use crate::values::{Facts, Finding, Label};
+use crate::values::{Facts, Label};
+use crate::views::Finding;
 
 /// A sort of record, with its form.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]

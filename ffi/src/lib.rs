@@ -28,6 +28,7 @@ mod session;
 mod station;
 mod sync;
 mod values;
+mod views;
 mod work;
 
 pub use beatbook::{Beatbook, Config, LockState, Parted, User};
@@ -44,10 +45,8 @@ pub use records::{Act, CameBack, Done, Draft, Due, Near, RecordFilter, Records, 
 pub use session::{Enrolled, LeaseView, Session, SessionState};
 pub use station::{EnrolOrder, StationPlace};
 pub use sync::{StationSync, SyncListener, SyncNews, SyncOptions, SyncOutcome, SyncRun, SyncStatus, SyncTrouble};
-pub use values::{
-    ActDone, Author, Claim, Conflict, Facts, FieldValue, Finding, Item, ItemEdit, Label, RecordEdit, RecordPage, RecordRow,
-    RecordView,
-};
+pub use values::{Facts, FieldValue, Item, ItemEdit, Label, RecordEdit};
+pub use views::{ActDone, Author, Claim, Conflict, Finding, RecordPage, RecordRow, RecordView};
 
 uniffi::setup_scaffolding!();
 

@@ -166,7 +166,7 @@ impl KeyVault for InFile {
             KeyGate::Open => Gate::Open,
             KeyGate::Biometric => Gate::Biometric,
         };
-        Ok(self.0.wrap(&key, gate, &bytes).map_err(told)?)
+        self.0.wrap(&key, gate, &bytes).map_err(told)
     }
 
     fn release(&self, key: String, wrapped: Vec<u8>) -> Result<Vec<u8>, KeyVaultError> {

@@ -190,11 +190,12 @@ impl Session {
     pub async fn set_biometric(&self, allowed: bool) -> Result<(), BeatbookError> {
         self.desk
             .work_as_user(move |user| {
-                Ok(if allowed {
-                    user.allow_biometric()?;
+                let done = if allowed {
+                    user.allow_biometric()
                 } else {
-                    user.forbid_biometric()?;
-                })
+                    user.forbid_biometric()
+                };
+                Ok(done?)
             })
             .await
     }

@@ -72,6 +72,7 @@ fn the_python_package_holds_on_a_real_station() {
     let tried = Command::new(python)
         .args(["-X", "faulthandler", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"])
         .current_dir(&package)
+        .env_remove("LD_LIBRARY_PATH")
         .env("PYTHONPATH", &package)
         .env("BEATBOOK_SERVER", program().unwrap())
         .output()
@@ -90,6 +91,8 @@ fn the_kotlin_package_holds_and_merges_with_the_python_one() {
         .args(["-q", "-B", "-ntp", "test"])
         .arg(format!("-Dbeatbook.generated={}", packed("kotlin").display()))
         .current_dir(root().join("ffi/kotlin"))
+        // Cargo puts its own folders there, and JNA looks in them before it looks into the package.
+        .env_remove("LD_LIBRARY_PATH")
         .env("BEATBOOK_SERVER", program().unwrap());
     // The example in Python is what the one in Kotlin merges with.
     match python() {

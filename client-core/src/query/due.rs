@@ -59,7 +59,7 @@ impl Core {
             }
             Ok(due)
         })?;
-        due.sort_by(|one, other| (one.until, one.row.record).cmp(&(other.until, other.row.record)));
+        due.sort_by_key(|due| (due.until, due.row.record));
         due.truncate(limit as usize);
         Ok(due)
     }
