@@ -12,7 +12,7 @@ use crate::error::BeatbookError;
 use crate::platform::{Connectivity, Lent, Platform};
 use crate::session::{LeaseView, Session};
 use crate::station;
-use crate::work::{blocking, joined, start};
+use crate::work::{blocking, to_its_end};
 
 /// The record books on this phone, locked.
 #[derive(uniffi::Object)]
@@ -183,7 +183,7 @@ impl Beatbook {
             let transport = station::transport(&place.into(), None)?;
             Ok(drive::unlock_online(&phone, &user, &transport, &code, &new_pin).await?)
         };
-        let open = joined(start(work)?.await)?;
+        let open = to_its_end(work).await?;
         Ok(self.session(open))
     }
 

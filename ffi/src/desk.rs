@@ -10,7 +10,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
 use crate::error::BeatbookError;
 use crate::platform::{Connectivity, Network};
 use crate::station;
-use crate::work::{blocking, joined, start};
+use crate::work::blocking;
 
 /// An open book. Whoever uses it holds it open; locking waits for them, and after that it is closed to all.
 pub(crate) struct Desk {
@@ -124,16 +124,11 @@ impl Desk {
         let Some(connectivity) = self.connectivity.clone() else {
             return Network::Metered;
         };
-        match start(async move {
-            blocking(move || {
-                connectivity.network().map_err(|fault| BeatbookError::Internal {
-                    report: fault.to_string(),
-                })
+        let asked = blocking(move || {
+            connectivity.network().map_err(|fault| BeatbookError::Internal {
+                report: fault.to_string(),
             })
-            .await
-        }) {
-            Ok(task) => joined(task.await).unwrap_or(Network::Metered),
-            Err(_) => Network::Metered,
-        }
+        });
+        asked.await.unwrap_or(Network::Metered)
     }
 }

@@ -48,6 +48,8 @@ pub use sync::{StationSync, SyncListener, SyncNews, SyncOptions, SyncOutcome, Sy
 pub use values::{Facts, FieldValue, Item, ItemEdit, Label, RecordEdit};
 pub use views::{ActDone, Author, Claim, Conflict, Finding, RecordPage, RecordRow, RecordView};
 
+pub use work::rest;
+
 uniffi::setup_scaffolding!();
 
 /// The version of this library, and of the bindings that are made from it: an app ships both from one build.

@@ -11,7 +11,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::error::BeatbookError;
 use crate::observe::ListenerError;
-use crate::work::caught;
+use crate::work::{Awake, caught, resting};
 
 /// Lines that wait for a slow sink; what comes beyond is dropped, and counted in the next line.
 const WAITING_MAX: usize = 1024;
@@ -56,8 +56,13 @@ pub fn set_log_sink(sink: Arc<dyn LogSink>, level: LogLevel) -> Result<(), Beatb
             dropped: std::sync::atomic::AtomicU64::new(0),
         })
         .map_err(|_| taken)?;
+        let resting = resting();
         let spawned = writer.spawn(move || {
             for (level, target, line) in waiting {
+                let _awake = Awake::new();
+                if *resting.borrow() {
+                    return;
+                }
                 // A sink that throws misses this line, and is handed the next.
                 let _ = sink.log(level, target, line);
             }

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;
-use crate::work::{blocking, caught, start};
+use crate::work::{blocking, by_itself, caught, resting};
 
 /// Changes that come together become one.
 const GATHER: Duration = Duration::from_millis(30);
@@ -89,11 +89,8 @@ pub(crate) fn observe<T: PartialEq + Clone + Send + 'static>(
         is_over: Arc::clone(&is_over),
         shown: Arc::new(Mutex::new(None)),
     };
-    let task = start(watcher.watch(desk.changes(), desk.closing.subscribe()))?;
-    Ok(Arc::new(Subscription {
-        is_over,
-        task: task.abort_handle(),
-    }))
+    let task = by_itself(watcher.watch(desk.changes(), desk.closing.subscribe()))?;
+    Ok(Arc::new(Subscription { is_over, task }))
 }
 
 struct Watcher<T, L, F> {
@@ -111,6 +108,7 @@ where
     F: Fn(T) -> Result<(), ListenerError> + Send + Sync + 'static,
 {
     async fn watch(self, mut changes: watch::Receiver<()>, mut closing: watch::Receiver<bool>) -> Result<(), BeatbookError> {
+        let mut resting = resting();
         loop {
             changes.mark_unchanged();
             if let Err(fault) = self.turn().await {
@@ -122,6 +120,7 @@ where
             tokio::select! {
                 heard = changes.changed() => if heard.is_err() { return Ok(()) },
                 _ = closing.wait_for(|closing| *closing) => return Ok(()),
+                _ = resting.wait_for(|resting| *resting) => return Ok(()),
             }
             tokio::time::sleep(GATHER).await;
         }

@@ -12,9 +12,9 @@ use crate::exchange_file::ExchangeFile;
 use crate::patrols::Patrols;
 use crate::photos::Photos;
 use crate::records::Records;
-use crate::station::{EnrolOrder, StationPlace};
+use crate::station::{self, EnrolOrder, StationPlace};
 use crate::sync::StationSync;
-use crate::work::{blocking, caught, while_awaited};
+use crate::work::{blocking, caught, to_its_end};
 
 /// One user who is in. Everything it gave is closed once it is locked.
 #[derive(Debug, uniffi::Object)]
@@ -131,8 +131,7 @@ impl Session {
     pub async fn enrol(&self, order: EnrolOrder) -> Result<Enrolled, BeatbookError> {
         let desk = Arc::clone(&self.desk);
         // Given up on by the app it still ends in one way or the other, and the next call goes on.
-        let task = crate::work::start(async move { crate::station::enrol(&desk, order).await })?;
-        crate::work::joined(task.await)
+        to_its_end(async move { station::enrol(&desk, order).await }).await
     }
 
     /// Where the station is, as it was enrolled or moved to; none before.
@@ -206,7 +205,7 @@ impl Session {
     /// When the time could not be written down; it is locked all the same.
     pub async fn lock(&self) -> Result<(), BeatbookError> {
         let desk = Arc::clone(&self.desk);
-        while_awaited(async move {
+        to_its_end(async move {
             match desk.take().await {
                 Some(open) => blocking(move || Ok(desk.phone.lock(open)?)).await,
                 None => Ok(()),

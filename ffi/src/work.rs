@@ -1,10 +1,12 @@
 //! Where the core's work is done: on threads of our own, so that no call holds up the thread that draws a screen, whatever language called.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::LazyLock;
+use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::task::{AbortHandle, JoinError, JoinHandle};
+use tokio::sync::{oneshot, watch};
+use tokio::task::{AbortHandle, JoinError};
 
 use crate::error::BeatbookError;
 
@@ -23,8 +25,52 @@ static RUNTIME: LazyLock<Result<Runtime, String>> = LazyLock::new(|| {
         .map_err(|fault| format!("threads cannot be started: {fault}"))
 });
 
-/// The threads.
-pub(crate) fn threads() -> Result<Handle, BeatbookError> {
+/// Told when the process is about to end: nothing of the app is called from then on.
+static RESTING: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+
+/// How much is being done on these threads, until it has let go of everything and has told whoever asked.
+static AWAKE: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// That something is being done.
+pub(crate) struct Awake(());
+
+impl Awake {
+    pub(crate) fn new() -> Self {
+        *AWAKE.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Self(())
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        *AWAKE.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        AWAKE.1.notify_all();
+    }
+}
+
+/// Ends listeners, syncs and log lines of this process, and waits until its threads have nothing to do. For languages whose interpreter must not
+/// be called any more once it ends; Python's package does it by itself. Tells whether it came to rest in that time.
+///
+/// # Errors
+/// None today.
+#[uniffi::export]
+pub fn rest(seconds_max: u32) -> Result<bool, BeatbookError> {
+    caught(|| {
+        RESTING.send_replace(true);
+        let awake = AWAKE.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = Duration::from_secs(u64::from(seconds_max));
+        let rested = AWAKE.1.wait_timeout_while(awake, wait, |awake| *awake > 0);
+        let (awake, _) = rested.unwrap_or_else(PoisonError::into_inner);
+        Ok(*awake == 0)
+    })
+}
+
+/// Whether the process is about to end.
+pub(crate) fn resting() -> watch::Receiver<bool> {
+    RESTING.subscribe()
+}
+
+fn threads() -> Result<Handle, BeatbookError> {
     match &*RUNTIME {
         Ok(runtime) => Ok(runtime.handle().clone()),
         Err(report) => Err(BeatbookError::Internal { report: report.clone() }),
@@ -35,17 +81,43 @@ pub(crate) fn threads() -> Result<Handle, BeatbookError> {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BeatbookError> + Send + 'static,
 ) -> Result<T, BeatbookError> {
-    joined(threads()?.spawn_blocking(work).await)
+    let (tell, told) = oneshot::channel();
+    let awake = Awake::new();
+    threads()?.spawn_blocking(move || {
+        let _awake = awake;
+        let done = caught(work);
+        // Whoever waits is woken here, while this still counts.
+        let _ = tell.send(done);
+    });
+    told.await.unwrap_or(Err(GIVEN_UP))
 }
 
 /// Runs a future on the threads; it ends when whoever asked stops waiting.
 pub(crate) async fn while_awaited<T: Send + 'static>(
     work: impl Future<Output = Result<T, BeatbookError>> + Send + 'static,
 ) -> Result<T, BeatbookError> {
-    let task = threads()?.spawn(work);
-    let _ends = EndsWithThis(task.abort_handle());
-    joined(task.await)
+    let (task, told) = spawn(work)?;
+    let _ends = EndsWithThis(task);
+    told.await.unwrap_or(Err(GIVEN_UP))
 }
+
+/// Runs a future on the threads to its end, also when whoever asked stops waiting.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, BeatbookError>> + Send + 'static,
+) -> Result<T, BeatbookError> {
+    let (_, told) = spawn(work)?;
+    told.await.unwrap_or(Err(GIVEN_UP))
+}
+
+/// Starts a future on the threads that goes on by itself.
+pub(crate) fn by_itself(
+    work: impl Future<Output = Result<(), BeatbookError>> + Send + 'static,
+) -> Result<AbortHandle, BeatbookError> {
+    Ok(spawn(work)?.0)
+}
+
+/// What is said of work that was given up: by the app, or with the process.
+const GIVEN_UP: BeatbookError = BeatbookError::TryLater { after_ms: 0 };
 
 struct EndsWithThis(AbortHandle);
 
@@ -55,19 +127,33 @@ impl Drop for EndsWithThis {
     }
 }
 
-/// Starts a future on the threads that goes on by itself.
-pub(crate) fn start<T: Send + 'static>(
+type Told<T> = oneshot::Receiver<Result<T, BeatbookError>>;
+
+/// Two tasks: the inner may be given up or panic; the outer tells what became of it. Both count until they have let go of everything.
+fn spawn<T: Send + 'static>(
     work: impl Future<Output = Result<T, BeatbookError>> + Send + 'static,
-) -> Result<JoinHandle<Result<T, BeatbookError>>, BeatbookError> {
-    Ok(threads()?.spawn(work))
+) -> Result<(AbortHandle, Told<T>), BeatbookError> {
+    let threads = threads()?;
+    let awake = Awake::new();
+    let inner = threads.spawn(async move {
+        let _awake = awake;
+        work.await
+    });
+    let (given_up, (tell, told), awake) = (inner.abort_handle(), oneshot::channel(), Awake::new());
+    threads.spawn(async move {
+        let _awake = awake;
+        let done = joined(inner.await);
+        let _ = tell.send(done);
+    });
+    Ok((given_up, told))
 }
 
 /// What became of a task: a panic in it is an error like others.
-pub(crate) fn joined<T>(outcome: Result<Result<T, BeatbookError>, JoinError>) -> Result<T, BeatbookError> {
+fn joined<T>(outcome: Result<Result<T, BeatbookError>, JoinError>) -> Result<T, BeatbookError> {
     match outcome {
         Ok(done) => done,
         Err(fault) if fault.is_panic() => Err(panicked(fault.into_panic().as_ref())),
-        Err(_) => Err(BeatbookError::TryLater { after_ms: 0 }),
+        Err(_) => Err(GIVEN_UP),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use beatbook_tests::station::program;
 
@@ -64,7 +64,7 @@ fn python() -> Option<PathBuf> {
 
 #[test]
 fn the_python_package_holds_on_a_real_station() {
-    let _one = PACKING.lock().unwrap();
+    let _one = PACKING.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(python) = python() else {
         return skipped("the Python package", "`.ci/python` makes its environment");
     };
@@ -82,7 +82,7 @@ fn the_python_package_holds_on_a_real_station() {
 
 #[test]
 fn the_kotlin_package_holds_and_merges_with_the_python_one() {
-    let _one = PACKING.lock().unwrap();
+    let _one = PACKING.lock().unwrap_or_else(PoisonError::into_inner);
     if Command::new("mvn").arg("-v").output().is_err() {
         return skipped("the Kotlin package", "it needs a JDK of version 17 or later, and Maven");
     }
@@ -109,7 +109,7 @@ fn the_kotlin_package_holds_and_merges_with_the_python_one() {
 
 #[test]
 fn the_surface_is_as_it_was_written_down() {
-    let _one = PACKING.lock().unwrap();
+    let _one = PACKING.lock().unwrap_or_else(PoisonError::into_inner);
     packed("swift");
     let said = Command::new(target().join("bindgen/debug/beatbook-bindgen"))
         .arg("surface")

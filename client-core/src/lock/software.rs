@@ -17,8 +17,6 @@ use super::wrap::{open, seal};
 use crate::platform::Randomness;
 
 const FILE: &str = "vault";
-/// File that is locked while somebody looks or writes.
-const GUARD: &str = "guard";
 const DOMAIN: &[u8] = b"beatbook/vault/1\0";
 
 /// Bytes of a line beside the name: 32 bytes in base64, a tab, a line end.
@@ -51,12 +49,8 @@ impl SoftwareVault {
 
     pub(super) fn open_under(folder: &Path, random: Box<dyn Randomness>, fate: Fate) -> Result<Self, VaultError> {
         let shelf = Shelf::open(folder.to_owned(), fate).map_err(failed)?;
-        let guard = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(folder.join(GUARD))
-            .map_err(failed)?;
+        // The folder itself, so that nothing of this lies in it.
+        let guard = File::open(folder).map_err(failed)?;
         let vault = Self {
             shelf,
             random,

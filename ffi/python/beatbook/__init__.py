@@ -7,6 +7,7 @@ iterators (`watch_records`, `watch_patrol`, `watch_sync`); `syncing` ends a sync
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
@@ -30,6 +31,9 @@ from ._core import (
 
 # Library and bindings of different builds would misread each other: the generated half has the check, and leaves calling it to us.
 _core._uniffi_check_api_checksums(_core._UniffiLib)
+
+# Nothing may call into the interpreter once it ends: a thread of the core that did would take the process down with it.
+atexit.register(_core.rest, 10)
 
 _Shown = TypeVar("_Shown")
 

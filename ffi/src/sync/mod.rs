@@ -15,7 +15,7 @@ use crate::desk::Desk;
 use crate::error::BeatbookError;
 use crate::observe::{ListenerError, Subscription, observe};
 use crate::platform::Network;
-use crate::work::{caught, joined, start, while_awaited};
+use crate::work::{by_itself, caught, resting, to_its_end, while_awaited};
 
 pub(crate) use words::why_code;
 pub use words::{SyncNews, SyncOptions, SyncOutcome, SyncStatus, SyncTrouble};
@@ -57,9 +57,9 @@ impl StationSync {
             let (end, ended) = watch::channel(None);
             let cancelled = watch::Sender::new(false);
             let run = run(Arc::clone(&self.desk), options, cancelled.subscribe());
-            start(async move {
+            by_itself(async move {
                 // A task of its own, so that a panic in it still is an end.
-                let outcome = joined(start(run)?.await);
+                let outcome = to_its_end(run).await;
                 end.send_replace(Some(outcome));
                 Ok(())
             })?;
@@ -152,11 +152,12 @@ enum Ran {
 async fn run(desk: Arc<Desk>, options: SyncOptions, mut cancelled: watch::Receiver<bool>) -> Result<SyncOutcome, BeatbookError> {
     // A book that is locked already is no sync that was given up.
     drop(desk.hold().await?);
-    let mut closing = desk.closing.subscribe();
+    let (mut closing, mut resting) = (desk.closing.subscribe(), resting());
     let ran = tokio::select! {
         ran = exchange(&desk, &options) => ran?,
         _ = cancelled.wait_for(|cancelled| *cancelled) => return Ok(given_up("the app cancelled it")),
         _ = closing.wait_for(|closing| *closing) => return Ok(given_up("the book was locked")),
+        _ = resting.wait_for(|resting| *resting) => return Ok(given_up("the process ends")),
     };
     match ran {
         Ran::Done(outcome) => Ok(*outcome),
