@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use beatbook_client_core::drive;
 use beatbook_client_core::emergency::EmergencyNote;
-use beatbook_client_core::lock::{OpenUser, Phone, TRIES_MAX};
+use beatbook_client_core::lock::{LockError, OpenUser, Phone};
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;
@@ -129,11 +129,11 @@ impl Beatbook {
         let phone = Arc::clone(&self.phone);
         blocking(move || {
             let user = phone.user(&user)?;
-            let tries_left = phone.tries_left(&user).unwrap_or(0).min(TRIES_MAX);
+            let tries_left = believed(phone.tries_left(&user))?.unwrap_or(0);
             Ok(LockState {
                 tries_left,
                 needs_station: tries_left == 0,
-                lease: phone.lease(&user).ok().map(LeaseView::from),
+                lease: believed(phone.lease(&user))?.map(LeaseView::from),
                 notes_waiting: phone.notes_waiting(&user)?.len() as u64,
                 keeps_keys_apart: phone.keeps_keys_apart(),
             })
@@ -236,6 +236,15 @@ impl Beatbook {
             Ok(phone.dismiss(&user)?)
         })
         .await
+    }
+}
+
+/// What the lock's files say, where they are to be believed.
+fn believed<T>(said: Result<T, LockError>) -> Result<Option<T>, BeatbookError> {
+    match said {
+        Ok(said) => Ok(Some(said)),
+        Err(LockError::OnlineUnlock(_) | LockError::Damaged(_)) => Ok(None),
+        Err(fault) => Err(fault.into()),
     }
 }
 

@@ -148,7 +148,7 @@ impl Session {
     /// `InvalidInput` at `address` or `trust`.
     pub async fn set_station(&self, place: StationPlace) -> Result<(), BeatbookError> {
         let place = place.checked()?;
-        self.desk.work_as_user(move |user| Ok(user.set_place(place.into())?)).await
+        self.desk.work_as_user(move |user| station::remember(user, place)).await
     }
 
     /// How it stands.

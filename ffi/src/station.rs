@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use beatbook_client_core::Core;
-use beatbook_client_core::lock::Place;
+use beatbook_client_core::lock::{OpenUser, Place};
 use beatbook_client_core::protocol::wire::Invitation;
-use beatbook_client_core::sync::{Enrolment, pins};
+use beatbook_client_core::sync::{Enrolment, pins, scanned};
 use beatbook_client_core::transport::{HttpTransport, Transport, Trust};
 
 use crate::desk::Desk;
@@ -83,6 +83,15 @@ pub(crate) fn transport(place: &StationPlace, core: Option<&Core>) -> Result<Htt
     HttpTransport::open_trusting(&place.address, &trust.holding_to(announced), None).map_err(|_| wrong("address"))
 }
 
+/// Keeps where a user's station is. A text of trust that is another than before was scanned: it takes the place of what the station announced.
+pub(crate) fn remember(user: &OpenUser, place: StationPlace) -> Result<(), BeatbookError> {
+    let before = user.place()?.and_then(|before| before.trust);
+    if place.trust.is_some() && place.trust != before {
+        scanned(user.core_for_contact(), &trust_of(place.trust.as_deref())?)?;
+    }
+    Ok(user.set_place(place.into())?)
+}
+
 pub(crate) async fn enrol(desk: &Arc<Desk>, order: EnrolOrder) -> Result<Enrolled, BeatbookError> {
     let invitation = Invitation::parse(&order.invitation).map_err(|_| wrong("invitation"))?;
     let address = order
@@ -95,9 +104,11 @@ pub(crate) async fn enrol(desk: &Arc<Desk>, order: EnrolOrder) -> Result<Enrolle
     };
     // A code that was scanned anew is a person's word on whom to believe: what was announced before does not stand in its way.
     let transport = transport(&place, None)?;
-    let device = desk.device.clone();
+    let (device, known) = (desk.device.clone(), place);
     let enrolment = desk
         .work_as_user(move |user| {
+            // Before the code is spent: a phone that dies after that still knows where to go on.
+            remember(user, known)?;
             Ok(Enrolment::begin_by(
                 user.core_for_contact(),
                 &user.keys(),
@@ -112,7 +123,6 @@ pub(crate) async fn enrol(desk: &Arc<Desk>, order: EnrolOrder) -> Result<Enrolle
     blocking(move || {
         let user = held.user()?;
         let enrolled = enrolment.finish(user.core_for_contact(), outcome)?;
-        user.set_place(place.into())?;
         user.contact()?;
         Ok(Enrolled {
             station: enrolled.station,

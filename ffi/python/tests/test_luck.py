@@ -149,6 +149,14 @@ def test_a_cancelled_sync_keeps_what_it_did_and_the_next_goes_on(handset: Handse
         assert (await run.finished()) == outcome
         done = await beatbook.sync_now(session.sync())
         assert done.complete and (await session.sync().status()).waiting == 0
+        await household(session, "东里6号")
+        async with beatbook.syncing(session.sync(), beatbook.SyncOptions(keep_up=True)) as run:
+            async for status in beatbook.watch_sync(session.sync()):
+                if status.synced and status.waiting == 0:
+                    break
+            run.cancel()
+            outcome = await asyncio.wait_for(run.finished(), 30)
+        assert (outcome.accepted, outcome.complete) == (1, False), "what it did before it was cancelled is told"
         keeping_up = asyncio.create_task(beatbook.sync_now(session.sync(), beatbook.SyncOptions(keep_up=True)))
         await asyncio.sleep(0.3)
         keeping_up.cancel()

@@ -2,7 +2,7 @@
 
 mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use beatbook_client_core::blobs::BlobBudget;
 use beatbook_client_core::drive::{self, Pace, UserParted};
@@ -97,7 +97,7 @@ impl StationSync {
     /// None today.
     pub fn notify_connectivity(&self, network: Network) -> Result<(), BeatbookError> {
         caught(|| {
-            *self.desk.network.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(network);
+            *self.desk.network.lock().unwrap_or_else(PoisonError::into_inner) = Some(network);
             if network != Network::Offline {
                 self.desk.wanted.notify_one();
             }
@@ -144,38 +144,44 @@ fn now_ms() -> i64 {
 
 /// How a run came to its end.
 enum Ran {
-    Done(Box<SyncOutcome>),
+    Done,
     /// The station put the phone out of use.
-    Ended(Box<SyncOutcome>, HttpTransport),
+    Ended(HttpTransport),
 }
 
 async fn run(desk: Arc<Desk>, options: SyncOptions, mut cancelled: watch::Receiver<bool>) -> Result<SyncOutcome, BeatbookError> {
     // A book that is locked already is no sync that was given up.
     drop(desk.hold().await?);
     let (mut closing, mut resting) = (desk.closing.subscribe(), resting());
+    let did = Mutex::new(SyncOutcome::default());
+    let given_up = |why: &str| {
+        let trouble = Some(SyncTrouble::cancelled(why));
+        let complete = false;
+        Ok(SyncOutcome {
+            trouble,
+            complete,
+            ..taken(&did)
+        })
+    };
     let ran = tokio::select! {
-        ran = exchange(&desk, &options) => ran?,
-        _ = cancelled.wait_for(|cancelled| *cancelled) => return Ok(given_up("the app cancelled it")),
-        _ = closing.wait_for(|closing| *closing) => return Ok(given_up("the book was locked")),
-        _ = resting.wait_for(|resting| *resting) => return Ok(given_up("the process ends")),
+        ran = exchange(&desk, &options, &did) => ran?,
+        _ = cancelled.wait_for(|cancelled| *cancelled) => return given_up("the app cancelled it"),
+        _ = closing.wait_for(|closing| *closing) => return given_up("the book was locked"),
+        _ = resting.wait_for(|resting| *resting) => return given_up("the process ends"),
     };
     match ran {
-        Ran::Done(outcome) => Ok(*outcome),
-        Ran::Ended(outcome, transport) => part(&desk, *outcome, &transport).await,
+        Ran::Done => Ok(taken(&did)),
+        Ran::Ended(transport) => part(&desk, taken(&did), &transport).await,
     }
 }
 
-fn given_up(why: &str) -> SyncOutcome {
-    SyncOutcome {
-        trouble: Some(SyncTrouble {
-            code: "cancelled".to_owned(),
-            text: why.to_owned(),
-        }),
-        ..SyncOutcome::default()
-    }
+/// What was done so far.
+fn taken(did: &Mutex<SyncOutcome>) -> SyncOutcome {
+    std::mem::take(&mut *did.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-async fn exchange(desk: &Arc<Desk>, options: &SyncOptions) -> Result<Ran, BeatbookError> {
+async fn exchange(desk: &Arc<Desk>, options: &SyncOptions, did: &Mutex<SyncOutcome>) -> Result<Ran, BeatbookError> {
+    let note = |done: &mut dyn FnMut(&mut SyncOutcome)| done(&mut did.lock().unwrap_or_else(PoisonError::into_inner));
     let _alone = desk.syncing.lock().await;
     let network = desk.network().await;
     let held = desk.hold().await?;
@@ -197,13 +203,13 @@ async fn exchange(desk: &Arc<Desk>, options: &SyncOptions) -> Result<Ran, Beatbo
         ..BlobBudget::default()
     };
     let (report, _notes) = drive::sync_user(user, &transport, budget).await?;
-    let mut outcome = SyncOutcome::default();
-    outcome.add(&report);
+    note(&mut |outcome| outcome.add(&report));
     if matches!(report.fault, Some(SyncFault::Ended { .. })) {
-        return Ok(Ran::Ended(Box::new(outcome), transport));
+        return Ok(Ran::Ended(transport));
     }
     if options.photos && matches!(report.fault, None | Some(SyncFault::BudgetUsed)) {
-        outcome.add_photos(&drive::sync_blobs(core, &transport, photos).await?);
+        let travelled = drive::sync_blobs(core, &transport, photos).await?;
+        note(&mut |outcome| outcome.add_photos(&travelled));
     }
     let goes_on = options.keep_up
         && matches!(
@@ -213,19 +219,19 @@ async fn exchange(desk: &Arc<Desk>, options: &SyncOptions) -> Result<Ran, Beatbo
     if goes_on {
         let keys = user.keys();
         let told = |report: &SyncReport| {
-            outcome.add(report);
+            note(&mut |outcome| outcome.add(report));
             // What the lock takes over of a reply is taken at the next contact if it cannot be now.
             if let Err(fault) = user.contact() {
                 tracing::warn!(%fault, "what the station said was not taken over yet");
             }
         };
         let fault = drive::live(core, &keys, &transport, (budget, photos, Pace::default()), &desk.wanted, told).await?;
-        outcome.trouble = Some(SyncTrouble::from(&fault));
+        note(&mut |outcome| outcome.trouble = Some(SyncTrouble::from(&fault)));
         if matches!(fault, SyncFault::Ended { .. }) {
-            return Ok(Ran::Ended(Box::new(outcome), transport));
+            return Ok(Ran::Ended(transport));
         }
     }
-    Ok(Ran::Done(Box::new(outcome)))
+    Ok(Ran::Done)
 }
 
 /// Hands in what waits, and destroys keys and records: the session is over, unless the station cannot be asked now.

@@ -143,6 +143,16 @@ impl SyncOutcome {
     }
 }
 
+impl SyncTrouble {
+    /// That it was given up, and why.
+    pub(super) fn cancelled(why: &str) -> Self {
+        Self {
+            code: "cancelled".to_owned(),
+            text: why.to_owned(),
+        }
+    }
+}
+
 impl From<&SyncFault> for SyncTrouble {
     fn from(fault: &SyncFault) -> Self {
         let code = match fault {
