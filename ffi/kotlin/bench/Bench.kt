@@ -122,9 +122,9 @@ private suspend fun rounds(open: suspend () -> Beatbook) {
 
 fun main() {
     val root = Files.createTempDirectory("beatbook-bench-").toFile()
-    val open = suspend {
-        Beatbook.open(Config(File(root, "books").path, "bench"), Platform(softwareVault(File(root, "vault").path), null, null))
-    }
+    // One keystore for the process, as an app has it.
+    val vault = softwareVault(File(root, "vault").path)
+    val open = suspend { Beatbook.open(Config(File(root, "books").path, "bench"), Platform(vault, null, null)) }
     Station().use { station ->
         runBlocking {
             val session = open().addUser("bench", PIN)
