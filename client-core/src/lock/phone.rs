@@ -285,10 +285,12 @@ impl Phone {
     /// When he is in, or keys or files could not be deleted; called again, or at the next start, it goes on.
     pub fn shred(&self, user: &LocalUser) -> Result<(), LockError> {
         let cabinet = self.cabinet(user)?;
-        let _entered = cabinet.enter()?;
-        // Out of his place first: killed anywhere after that, the next start goes on, and no half of him is taken for a user.
+        // Out of his place first: killed anywhere after that, the next start goes on, and no half of him is taken for a user. Called again after a
+        // keystore that failed, nobody can be in what is no longer in its place.
         let going = self.dir.join(format!("{}{GOING}", cabinet.user));
-        if cabinet.dir.exists() {
+        let is_in_place = cabinet.dir.exists();
+        let _entered = is_in_place.then(|| cabinet.enter()).transpose()?;
+        if is_in_place {
             cabinet.fate().step()?;
             fs::rename(&cabinet.dir, &going)?;
             sync_dir(&self.dir)?;

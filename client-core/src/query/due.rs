@@ -12,8 +12,8 @@ use crate::error::CoreError;
 use crate::record::Course;
 use crate::store::{StoreError, Tx, lists, rows};
 
-/// Rows that one look takes of a state; older ones are found by the list of that state.
-const LOOK_MAX: u32 = 500;
+/// Rows that one look takes of a state; few in tests, so that there is more than one.
+const LOOK: u32 = if cfg!(test) { 3 } else { 500 };
 
 /// Something that must be done until a time.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,15 +111,25 @@ impl Core {
 
 /// The records of a kind in a state where a clock runs.
 fn running(tx: &Tx<'_>, kind: &Kind, clock: &Clock, state: &str, now: UnixMillis) -> Result<Vec<DueView>, StoreError> {
-    let filter = Filter {
+    let mut filter = Filter {
         kind: Some(kind.code.clone()),
         state: Some(state.to_owned()),
-        limit: Some(LOOK_MAX),
+        limit: Some(LOOK),
         ..Filter::default()
     };
     let nobody = UserId::from_bytes([0; 16]);
+    let mut rows = Vec::new();
+    // All of them: lists begin with the newest, and the oldest are the most pressing.
+    loop {
+        let page = lists::list(tx, &filter, nobody)?;
+        rows.extend(page.rows);
+        filter.after = page.next;
+        if filter.after.is_none() {
+            break;
+        }
+    }
     let mut due = Vec::new();
-    for row in lists::list(tx, &filter, nobody)?.rows {
+    for row in rows {
         if row.kind_version != kind.version || row.merged_into.is_some() {
             continue;
         }

@@ -12,6 +12,7 @@ mod members;
 mod records;
 mod refusals;
 mod restored;
+mod rounds;
 mod search;
 
 use std::path::PathBuf;

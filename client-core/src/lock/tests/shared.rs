@@ -37,3 +37,19 @@ fn two_programs_on_one_vault_see_each_others_keys() {
     one.forget("b").unwrap();
     assert_eq!(two.release("b", &other), Err(VaultError::Gone));
 }
+
+#[test]
+fn a_shredding_that_the_keystore_failed_goes_on_when_it_is_called_again() {
+    let (case, user) = Case::with_user(true);
+    let phone = case.start();
+    case.copy("vault", "sound");
+    for copy in ["vault.a", "vault.b"] {
+        fs::write(case.root.join("vault").join(copy), b"unreadable").unwrap();
+    }
+    assert!(matches!(phone.shred(&user), Err(LockError::Vault(_))));
+    for copy in ["vault.a", "vault.b"] {
+        fs::copy(case.root.join("sound").join(copy), case.root.join("vault").join(copy)).unwrap();
+    }
+    phone.shred(&user).unwrap();
+    assert!(phone.users().is_empty() && case.start().users().is_empty());
+}
