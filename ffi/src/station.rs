@@ -5,7 +5,7 @@ use std::sync::Arc;
 use beatbook_client_core::Core;
 use beatbook_client_core::lock::{OpenUser, Place};
 use beatbook_client_core::protocol::wire::Invitation;
-use beatbook_client_core::sync::{Enrolment, pins, scanned};
+use beatbook_client_core::sync::{Enrolment, is_enrolled, pins, scanned};
 use beatbook_client_core::transport::{HttpTransport, Transport, Trust};
 
 use crate::desk::Desk;
@@ -104,11 +104,14 @@ pub(crate) async fn enrol(desk: &Arc<Desk>, order: EnrolOrder) -> Result<Enrolle
     };
     // A code that was scanned anew is a person's word on whom to believe: what was announced before does not stand in its way.
     let transport = transport(&place, None)?;
-    let (device, known) = (desk.device.clone(), place);
+    let (device, known) = (desk.device.clone(), place.clone());
     let enrolment = desk
         .work_as_user(move |user| {
-            // Before the code is spent: a phone that dies after that still knows where to go on.
-            remember(user, known)?;
+            // Before the code is spent: a phone that dies after that still knows where to go on. One that has a station keeps to it until
+            // another has taken it in: whoever showed the code may be nobody's station.
+            if !is_enrolled(user.core_for_contact())? {
+                remember(user, known)?;
+            }
             Ok(Enrolment::begin_by(
                 user.core_for_contact(),
                 &user.keys(),
@@ -123,6 +126,7 @@ pub(crate) async fn enrol(desk: &Arc<Desk>, order: EnrolOrder) -> Result<Enrolle
     blocking(move || {
         let user = held.user()?;
         let enrolled = enrolment.finish(user.core_for_contact(), outcome)?;
+        remember(user, place)?;
         user.contact()?;
         Ok(Enrolled {
             station: enrolled.station,

@@ -207,6 +207,12 @@ def test_an_invitation_that_is_none_or_was_used_is_said_so(handset: Handset, oth
         await first.enrol(order)
         with pytest.raises(BeatbookError.InvalidInput):
             await second.enrol(order)
+        # A code that leads nowhere moves nobody who has a station.
+        nowhere = beatbook.EnrolOrder(invitation=station.invite("邀请二"), address="http://127.0.0.1:1", trust=None)
+        with pytest.raises(BeatbookError.TryLater):
+            await first.enrol(nowhere)
+        known = await first.station()
+        assert known and known.address == station.url
         await first.lock()
         await second.lock()
 
