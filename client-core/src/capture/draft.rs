@@ -11,6 +11,7 @@ use beatbook_protocol::time::UnixMillis;
 use crate::core::Core;
 use crate::error::{CoreError, Fault};
 use crate::store::records::Records;
+use crate::store::returns::Offer;
 use crate::store::write::Seen;
 use crate::store::{drafts, returns, views};
 
@@ -162,7 +163,8 @@ impl Core {
         })
     }
 
-    /// Makes a draft of the values of a refused change, so that its author can mend them and save again.
+    /// Makes a draft of the values of a refused change, so that its author can mend them and save again. Where the record, or its private
+    /// document, was destroyed, or where its opening was refused, the draft is one of a new record.
     ///
     /// # Errors
     /// When there is no refused change of this entry.
@@ -170,22 +172,18 @@ impl Core {
         let id = DraftId(self.platform().item_id());
         self.write(|records| {
             let offer = returns::offer(records.tx(), &records.office(), entry)?;
-            let (record, kind, edit) = offer.ok_or_else(|| CoreError::Unknown {
+            let Offer { record, kind, edit } = offer.ok_or_else(|| CoreError::Unknown {
                 what: format!("refused change {entry}"),
             })?;
-            // A record whose opening was refused is opened anew.
-            let based_on = records
-                .is_open(record)?
-                .then(|| views::version(records.tx(), record))
-                .transpose()?
-                .flatten();
+            let is_open = record.map(|record| records.is_open(record)).transpose()?;
+            let to = record.filter(|_| is_open == Some(true));
+            let based_on = to.map(|record| views::version(records.tx(), record)).transpose()?.flatten();
             // It is offered where it was to be, if its author still works there.
-            let opened_in = records.head(record).ok().map(|head| head.unit);
+            let opened_in = record.and_then(|record| records.head(record).ok()).map(|head| head.unit);
             let unit = opened_in.filter(|unit| based_on.is_none() && records.office().whos_in(*unit).is_some());
-            let record = based_on.is_some().then_some(record);
             let draft = Draft {
                 id,
-                record,
+                record: to.filter(|_| based_on.is_some()),
                 kind,
                 unit,
                 edit,

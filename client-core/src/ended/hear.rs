@@ -2,6 +2,7 @@
 //! book. From the moment that it is kept, nothing else is read or written.
 
 use beatbook_protocol::codec;
+use beatbook_protocol::id::Hash;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{ExchangeResponse, WipeOrder};
 
@@ -66,6 +67,15 @@ pub(super) fn without_room(reply: &ExchangeResponse) -> usize {
     refused.filter(|refused| refused.code == FULL).count()
 }
 
+/// The pages of which a reply says anything.
+pub(super) fn answered(reply: &ExchangeResponse) -> impl Iterator<Item = &Hash> {
+    let held = reply.held.iter().flat_map(|held| {
+        let refused = held.refused.iter().map(|refused| &refused.page);
+        held.pages.iter().chain(refused)
+    });
+    reply.answers.iter().map(|answer| &answer.page).chain(held)
+}
+
 /// Notes what of this phone's pages the station has; tells how many pages that settled.
 pub(super) fn settle(tx: &Tx<'_>, reply: &ExchangeResponse) -> Result<usize, StoreError> {
     let mut settled = 0;
@@ -81,7 +91,9 @@ pub(super) fn settle(tx: &Tx<'_>, reply: &ExchangeResponse) -> Result<usize, Sto
         for refused in &held.refused {
             tracing::warn!(page = %refused.page, code = refused.code, text = refused.text, "the station does not hold a page");
             // Room can be made: such a page waits, as for a station that is not there.
-            if refused.code != FULL {
+            if refused.code == FULL {
+                ended::unsettle_page(tx, &refused.page)?;
+            } else {
                 ended::settle_page(tx, &refused.page, &refused.code)?;
                 settled += 1;
             }

@@ -1,9 +1,12 @@
 //! Handing in what waits: a state machine without IO, like that of a sync. It sends pages under the book's signature until the station has
 //! said of each that it holds it or why not; then the last word is signed. May be dropped and begun anew at any point.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use beatbook_protocol::codec;
+use beatbook_protocol::id::Hash;
 use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
 use beatbook_protocol::page::Signer;
 use beatbook_protocol::time::UnixMillis;
@@ -11,7 +14,7 @@ use beatbook_protocol::wire::{
     self, Challenged, ExchangeRequest, ExchangeResponse, RefusalCode, WipeReceipt, WipedRequest, exchange_message,
 };
 
-use super::hear::{check, settle, without_room};
+use super::hear::{answered, check, settle, without_room};
 use super::note::Farewelled;
 use crate::core::Core;
 use crate::error::CoreError;
@@ -85,6 +88,9 @@ pub struct Parting<'c> {
     left_notes: u64,
     /// Pages that the station had no room for: of those that are not settled they are the first.
     passed: usize,
+    /// Pages that the station had when this parting began. It may have been restored since to a time before it had them, so it is asked
+    /// once more before they are destroyed here.
+    unconfirmed: Vec<Hash>,
 }
 
 #[derive(Debug, Clone)]
@@ -115,6 +121,7 @@ impl<'c> Parting<'c> {
             return Ok(None);
         };
         let book = core.read_past_end(sync_state::own_book)?.ok_or(SyncError::NotEnrolled)?;
+        let unconfirmed = core.read_past_end(ended::settled_pages)?;
         let signer = match vault.load(&book.key_handle) {
             Ok(signer) => Some(signer),
             Err(SyncError::KeyLost) => {
@@ -133,6 +140,7 @@ impl<'c> Parting<'c> {
             report: PartingReport::default(),
             left_notes: 0,
             passed: 0,
+            unconfirmed,
         }))
     }
 
@@ -284,11 +292,11 @@ impl<'c> Parting<'c> {
         seal(self.core, &self.book, signer.as_ref(), now)?;
         let bytes_max = Budget::default().bytes_up_max;
         let (pages, life, cursor) = self.core.read_past_end(|tx| {
-            Ok((
-                pages::to_send_after(tx, self.passed, EXCHANGE_PAGES_MAX, bytes_max)?,
-                pages::incarnation(tx)?,
-                sync_state::exchanged(tx)?.cursor,
-            ))
+            let mut pages = pages::to_send_after(tx, self.passed, EXCHANGE_PAGES_MAX, bytes_max)?;
+            if pages.is_empty() {
+                pages = pages::to_send_again(tx, &self.unconfirmed, EXCHANGE_PAGES_MAX, bytes_max)?;
+            }
+            Ok((pages, pages::incarnation(tx)?, sync_state::exchanged(tx)?.cursor))
         })?;
         let Some((incarnation, _)) = life.filter(|_| !pages.is_empty()) else {
             return Ok(if self.passed == 0 {
@@ -320,6 +328,8 @@ impl<'c> Parting<'c> {
         check(&self.book, order, &reply)?;
         let settled = self.core.write_past_end(|records| settle(records.tx(), &reply))?;
         let passed = without_room(&reply);
+        let answered: BTreeSet<&Hash> = answered(&reply).collect();
+        self.unconfirmed.retain(|page| !answered.contains(page));
         self.report.pages += settled as u64;
         self.passed += passed;
         if settled + passed == 0 {

@@ -4,12 +4,15 @@
 //! A page that waits for its answer is sent as it was signed, and what the station refuses of it goes then. A page that was answered stays
 //! with its numbers and without those bytes; were the station restored to before it, the rest of it goes into a new page.
 
-use beatbook_protocol::document::{Edit, FieldPath, REMOVED, Said};
+use std::collections::BTreeMap;
+
+use beatbook_protocol::document::{Edit, FieldPath, ItemEdit, REMOVED, Said};
 use beatbook_protocol::entry::Entry;
 use beatbook_protocol::facts::Value;
-use beatbook_protocol::id::{Hash, RecordId};
+use beatbook_protocol::id::{Hash, ItemId, RecordId};
 use beatbook_protocol::kind::{CheckedKind, DocumentName};
 use beatbook_protocol::time::UnixMillis;
+use rusqlite::OptionalExtension;
 use serde::{Deserialize, Serialize};
 
 use super::records::Records;
@@ -286,6 +289,44 @@ pub(crate) fn stranded(tx: &Tx<'_>) -> Result<Vec<RefusedEntry>, StoreError> {
         Ok(RefusedEntry { what, ..entry })
     })
     .collect()
+}
+
+/// What stranded values say, as an edit of a new record, with their kind: what was destroyed stays closed. Removals say nothing there, photos
+/// went with the record, and of a note stays what its author put in.
+pub(crate) fn offer(tx: &Tx<'_>, entry: &Hash) -> Result<Option<(String, Edit)>, StoreError> {
+    let row: Option<(String, String)> = tx
+        .prepare_cached("SELECT kind, what FROM stranded WHERE entry = ?1")?
+        .query_row([entry.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((kind, what)) = row else { return Ok(None) };
+    let what = serde_json::from_str(&what).map_err(|error| StoreError::Damaged(format!("stranded work: {error}")))?;
+    let Kept::Values(values) = what else { return Ok(None) };
+    let mut edit = Edit::new();
+    let mut items: BTreeMap<(String, ItemId), BTreeMap<String, Value>> = BTreeMap::new();
+    for said in values {
+        match said {
+            (FieldPath::Field(code), Said::Value(value)) => {
+                edit.fields.insert(code, value);
+            }
+            (FieldPath::Item { list, item, field }, Said::Value(value)) if field != REMOVED => {
+                items.entry((list, item)).or_default().insert(field, value);
+            }
+            (FieldPath::Note(code), Said::Text { inserted, .. }) => {
+                edit.notes.insert(code, inserted);
+            }
+            _ => {}
+        }
+    }
+    edit.items = items
+        .into_iter()
+        .map(|((list, item), fields)| ItemEdit {
+            list,
+            item,
+            fields,
+            removed: None,
+        })
+        .collect();
+    Ok(Some((kind, edit)))
 }
 
 /// Its author has dealt with it, and its words go too; tells whether there was such work.

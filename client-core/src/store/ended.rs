@@ -57,11 +57,28 @@ pub(crate) fn put_ended(tx: &Tx<'_>, row: &EndedRow, order: &[u8]) -> Result<(),
     Ok(())
 }
 
-/// Notes that a page needs no sending any more, and why; the first word stays.
+/// Notes that a page needs no sending any more, and why; the newest word counts.
 pub(crate) fn settle_page(tx: &Tx<'_>, page: &Hash, code: &str) -> Result<(), StoreError> {
-    tx.prepare_cached("INSERT INTO ended_page (hash, code) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+    tx.prepare_cached("INSERT INTO ended_page (hash, code) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET code = excluded.code")?
         .execute((page.as_bytes(), code))?;
     Ok(())
+}
+
+/// Notes that a page is to be sent after all: the station had it, and has no room for it now.
+pub(crate) fn unsettle_page(tx: &Tx<'_>, page: &Hash) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM ended_page WHERE hash = ?1")?
+        .execute([page.as_bytes()])?;
+    Ok(())
+}
+
+/// The pages that the station said to have, in their order.
+pub(crate) fn settled_pages(tx: &Tx<'_>) -> Result<Vec<Hash>, StoreError> {
+    let mut rows = tx.prepare(
+        "SELECT p.hash FROM page AS p JOIN ended_page AS x ON x.hash = p.hash
+         WHERE p.state = 'sealed' AND x.code IN ('held', 'taken_in') ORDER BY p.life, p.sequence",
+    )?;
+    let rows = rows.query_map([], |row| Ok(Hash::from_bytes(row.get(0)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The code of a page that the station holds.

@@ -6,7 +6,7 @@ use beatbook_protocol::id::{BookId, Hash, IncarnationId, RecordId};
 use beatbook_protocol::page::{Break, Draft, SealedPage, header_hash};
 use beatbook_protocol::time::{Stamp, UnixMillis};
 use beatbook_protocol::wire::{PageAnswer, Verdict, verdict_of};
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row, Rows};
 
 use super::outbox::{gather, hold};
 use super::{StoreError, Tx};
@@ -146,7 +146,33 @@ pub(crate) fn to_send_after(
          WHERE state = 'sealed' AND signature IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ended_page AS x WHERE x.hash = page.hash)
          ORDER BY life, sequence LIMIT -1 OFFSET ?1",
     )?;
-    let mut rows = rows.query([i64::try_from(passed).unwrap_or(i64::MAX)])?;
+    let rows = rows.query([i64::try_from(passed).unwrap_or(i64::MAX)])?;
+    whole(tx, rows, pages_max, bytes_max)
+}
+
+/// Likewise, of those that the station said to have, once more: the first of these.
+pub(crate) fn to_send_again(
+    tx: &Tx<'_>,
+    settled: &[Hash],
+    pages_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<SealedPage>, StoreError> {
+    let (mut pages, mut left) = (Vec::new(), bytes_max);
+    let mut rows = tx.prepare_cached("SELECT life, sequence, header, signature, seed FROM page WHERE hash = ?1")?;
+    for hash in settled.iter().take(pages_max) {
+        let page = whole(tx, rows.query([hash.as_bytes()])?, 1, usize::MAX)?;
+        let bytes: usize = page.iter().flat_map(|page| &page.entries).map(|entry| entry.len()).sum();
+        if bytes > left && !pages.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(bytes);
+        pages.extend(page);
+    }
+    Ok(pages)
+}
+
+/// Pages with their entries, at least one if there is one, up to so many pages and bytes of entries.
+fn whole(tx: &Tx<'_>, mut rows: Rows<'_>, pages_max: usize, bytes_max: usize) -> Result<Vec<SealedPage>, StoreError> {
     let (mut pages, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let entries = entries(tx, row.get(0)?, row.get(1)?)?;

@@ -117,20 +117,35 @@ pub(super) fn values_of(tx: &Tx<'_>, office: &Office, entry: &Hash) -> Result<Ve
     Ok(written(tx, office, entry, "status IN (1, 2)")?.map_or_else(Vec::new, |parked| parked.said()))
 }
 
-/// The values of a parked change as an edit, with its record and kind.
-pub(crate) fn offer(tx: &Tx<'_>, office: &Office, entry: &Hash) -> Result<Option<(RecordId, String, Edit)>, StoreError> {
+/// What came back, as an edit.
+pub(crate) struct Offer {
+    /// The record that it was written on; none when that was destroyed, and a new one is to be opened.
+    pub(crate) record: Option<RecordId>,
+    /// Its kind by code.
+    pub(crate) kind: String,
+    /// The values.
+    pub(crate) edit: Edit,
+}
+
+/// The values of a parked change, or of work on what was destroyed, as an edit.
+pub(crate) fn offer(tx: &Tx<'_>, office: &Office, entry: &Hash) -> Result<Option<Offer>, StoreError> {
     let Some(parked) = parked_writes(tx, office, entry)? else {
-        return Ok(None);
+        let stranded = destroyed::offer(tx, entry)?;
+        return Ok(stranded.map(|(kind, edit)| Offer {
+            record: None,
+            kind,
+            edit,
+        }));
     };
     let Some(then) = parked.document.view_at(&[parked.change])? else {
         return Ok(None);
     };
     let paths: Vec<&FieldPath> = parked.writes.iter().map(|write| &write.path).collect();
-    Ok(Some((
-        parked.record,
-        parked.kind.code.clone(),
-        record::pick(&then.facts, paths),
-    )))
+    Ok(Some(Offer {
+        record: Some(parked.record),
+        kind: parked.kind.code.clone(),
+        edit: record::pick(&then.facts, paths),
+    }))
 }
 
 /// A parked change with all that its author had written.

@@ -125,7 +125,19 @@ fn own_work_on_a_destroyed_record_comes_back_in_words_and_drafts_stand_for_thems
     let new = phone.core.draft_commit(kept[0].id).unwrap();
     assert_ne!(new, records[0]);
     for entry in back {
-        phone.core.dismiss(&entry.entry).unwrap();
+        if matches!(entry.what, RefusedWhat::Act { .. }) {
+            assert!(matches!(phone.core.offer_again(&entry.entry), Err(CoreError::Unknown { .. })));
+            phone.core.dismiss(&entry.entry).unwrap();
+        } else {
+            let offered = phone.core.offer_again(&entry.entry).unwrap();
+            let offered = phone.core.draft(offered).unwrap();
+            assert_eq!((offered.record, &offered.edit), (None, &address("on its way")));
+            assert!(
+                phone.core.refused().unwrap().contains(&entry),
+                "until the draft is saved or thrown away"
+            );
+            phone.core.draft_drop(offered.id).unwrap();
+        }
     }
     assert!(phone.core.refused().unwrap().is_empty() && phone.core.came_back().unwrap().is_empty());
     assert!(phone.sync(&mut station).unwrap().complete);
@@ -177,6 +189,13 @@ fn a_private_document_goes_alone() {
     let back = phone.core.refused().unwrap();
     assert_eq!((back.len(), back[0].code.as_str()), (1, "private_destroyed"));
     assert!(!stands(&phone, "DOOMED-PRIVATE"));
+    // The private document stays closed: what is still needed goes into a new record.
+    let offered = phone.core.offer_again(&back[0].entry).unwrap();
+    let new = phone.core.draft_commit(offered).unwrap();
+    assert_ne!(new, records[0]);
+    let private = phone.core.record(new).unwrap().private.unwrap();
+    assert_eq!(private.lists["contacts"][&item].fields["phone"], "WAITING-PRIVATE".into());
+    assert!(phone.core.refused().unwrap().is_empty());
     assert!(phone.core.search("stays", 9).unwrap().len() == 1 && phone.core.search("PRIVATE", 9).unwrap().is_empty());
 }
 

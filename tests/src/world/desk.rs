@@ -1,9 +1,9 @@
 //! What is done at the station's desk in a world: people and units move, records are assigned and shared, phones get their codes, a
 //! backup takes the database's place. Judges nothing.
 
-use beatbook_protocol::id::{UnitId, UserId};
+use beatbook_protocol::id::{RecordId, UnitId, UserId};
 use beatbook_server::error::StationError;
-use beatbook_server::station::{EnrolmentCode, GrantOrder, MembershipOrder, RecordFilter, Station};
+use beatbook_server::station::{EnrolmentCode, GrantOrder, HeldChoice, MembershipOrder, RecordFilter, Station};
 
 use super::device::copy_files;
 use super::station::StationSide;
@@ -36,15 +36,7 @@ impl StationSide {
     /// When the station has a fault.
     pub fn grant(&mut self, draw: &mut Seeded, trace: &mut Trace, user: UserId) -> Result<(), Broken> {
         let (chief, units) = (self.chief().clone(), self.units.clone());
-        let Some(station) = self.station() else { return Ok(()) };
-        let filter = RecordFilter {
-            limit: 30,
-            ..RecordFilter::default()
-        };
-        let rows = station
-            .records(&chief, &filter)
-            .map_err(|fault| broken(format!("the chief cannot read: {fault}")))?;
-        let Some(record) = draw.pick(&rows.rows).map(|row| row.id) else {
+        let Some(record) = self.listed(draw)? else {
             return Ok(());
         };
         let unit: Option<UnitId> = (draw.below(3) == 0).then(|| draw.pick(&units).copied()).flatten();
@@ -69,8 +61,9 @@ impl StationSide {
         let now = self.environment().clock.now();
         let (chief, units) = (self.chief().clone(), self.units.clone());
         let unit = *draw.pick(&units).ok_or_else(|| broken("no unit"))?;
+        // A department holds what is granted to it, and no private documents: the model's scope knows units and grants alone.
         let role = *draw
-            .pick(&["officer", "grid_worker", "department", "chief"])
+            .pick(&["officer", "grid_worker", "mediator", "chief"])
             .unwrap_or(&"officer");
         let order = MembershipOrder {
             user,
@@ -97,6 +90,92 @@ impl StationSide {
             &format!("desk: a membership of {user} in {unit} as {role} {what}"),
             done,
         )
+    }
+
+    /// Some record is destroyed by order, with what is merged with it, or its private document alone.
+    ///
+    /// # Errors
+    /// When the station has a fault.
+    pub fn destroy(&mut self, draw: &mut Seeded, trace: &mut Trace) -> Result<(), Broken> {
+        let Some(record) = self.listed(draw)? else {
+            return Ok(());
+        };
+        let private_only = draw.below(3) == 0;
+        let done = self.call(draw, trace, |station| {
+            station.destroy(None, record, private_only, None, Some("an order")).map(drop)
+        });
+        let what = if private_only { "the private document of " } else { "" };
+        tell(trace, &format!("desk: destroys {what}{record}"), done)
+    }
+
+    /// The book of some phone of a person ends.
+    ///
+    /// # Errors
+    /// When the station has a fault.
+    pub fn end_book(&mut self, draw: &mut Seeded, trace: &mut Trace, user: UserId) -> Result<(), Broken> {
+        let chief = self.chief().clone();
+        let Some(station) = self.station() else { return Ok(()) };
+        let phones = station
+            .phones(&chief)
+            .map_err(|fault| broken(format!("the chief cannot read: {fault}")))?;
+        let his: Vec<_> = phones.into_iter().filter(|phone| phone.user == user).collect();
+        let why = *draw
+            .pick(&["lost", "retired", "transferred", "blocked"])
+            .unwrap_or(&"retired");
+        let Some(book) = draw.pick(&his).map(|phone| phone.book) else {
+            return Ok(());
+        };
+        let done = self.call(draw, trace, |station| station.end_book(Some(&chief), book, why));
+        tell(trace, &format!("desk: ends book {book}, {why}"), done)
+    }
+
+    /// The chief decides on an entry that came after its book had ended, or on all of a record.
+    ///
+    /// # Errors
+    /// When the station has a fault.
+    pub fn decide(&mut self, draw: &mut Seeded, trace: &mut Trace) -> Result<(), Broken> {
+        let chief = self.chief().clone();
+        let Some(station) = self.station() else { return Ok(()) };
+        let held = station
+            .quarantine(&chief, false, None, 64)
+            .map_err(|fault| broken(format!("the chief cannot see what is held: {fault}")))?;
+        let Some(record) = draw.pick(&held.records) else {
+            return Ok(());
+        };
+        let open = record.entries.iter().filter(|line| line.state == "open");
+        let mut entries: Vec<_> = open.map(|line| (line.page, line.position)).collect();
+        if draw.below(3) == 0 {
+            entries.truncate(1);
+        }
+        let choice = HeldChoice {
+            pages: Vec::new(),
+            entries,
+            reason: "his own".to_owned(),
+        };
+        let refuses = draw.below(3) == 0;
+        let done = self.call(draw, trace, |station| {
+            let decided = if refuses {
+                station.refuse_held(&chief, &choice)
+            } else {
+                station.admit_held(&chief, &choice)
+            };
+            decided.map(drop)
+        });
+        let what = if refuses { "refuses" } else { "admits" };
+        tell(trace, &format!("chief: {what} what is held of {}", record.record), done)
+    }
+
+    /// Some record of those that the chief sees first.
+    fn listed(&self, draw: &mut Seeded) -> Result<Option<RecordId>, Broken> {
+        let Some(station) = self.station() else { return Ok(None) };
+        let filter = RecordFilter {
+            limit: 30,
+            ..RecordFilter::default()
+        };
+        let rows = station
+            .records(self.chief(), &filter)
+            .map_err(|fault| broken(format!("the chief cannot read: {fault}")))?;
+        Ok(draw.pick(&rows.rows).map(|row| row.id))
     }
 
     /// A code for a new phone of a person, or of a new person; also of one whom the station does not know any more.

@@ -10,6 +10,8 @@ use super::{Broken, broken, invariants};
 
 /// A healed phone has this long to sync, milliseconds.
 const HEALED_MS: i64 = 30_000;
+/// Steps from the end of a book to the first sync of the next one: parting, a code, enrolment, sync.
+const NEW_BOOK_STEPS: u32 = 4;
 /// Times that all phones sync at most until the ledger grows no more.
 const ROUNDS_MAX: u32 = 5;
 
@@ -55,10 +57,12 @@ impl World {
     fn rest(&mut self, at: usize) -> Result<(), Broken> {
         let began = self.time.now();
         let mut synced = self.sync(at, Budget::default())?;
-        if self.phones.get(at).is_some_and(|phone| phone.code.is_some()) {
-            // A restored station did not know its book: it has a new one now.
-            self.sync(at, Budget::default())?;
-            synced = self.sync(at, Budget::default())?;
+        // Its book ended, or a restored station did not know it: it parts with what it has, gets a code and a book, and syncs.
+        for _ in 0..NEW_BOOK_STEPS {
+            let phone = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
+            if synced.is_none() || phone.has_no_book() || phone.has_ended()? {
+                synced = self.sync(at, Budget::default())?;
+            }
         }
         let phone = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
         let took = self.time.now() - began;
@@ -77,6 +81,7 @@ impl World {
         if let Some(entry) = self.model.lost().first() {
             return Err(broken(format!("acknowledged entry {entry} is not at the station")));
         }
+        self.model.has_what_was_handed_in(look)?;
         let standings = look.standings()?;
         let mut shown = Shown::by(station, self.station.chief());
         for (number, phone) in self.phones.iter().enumerate() {

@@ -16,6 +16,9 @@ use super::{Broken, broken};
 /// # Errors
 /// When it has.
 pub fn says_no_more_than_is_true(phone: &PhoneSide) -> Result<bool, Broken> {
+    if phone.has_ended()? {
+        return Ok(false);
+    }
     let said = status(phone.core()?).map_err(|fault| broken(format!("{}: no status: {fault}", phone.name)))?;
     let waiting = phone.look()?.to_be_sent()?.len() as u64;
     if said.synced && waiting > 0 {
@@ -155,7 +158,7 @@ pub fn shows_the_same(phone: &PhoneSide, shown: &mut Shown<'_>, look: &StationLo
     Ok(())
 }
 
-/// Every refused entry that its author has not dealt with is shown to him.
+/// Every refused entry that its author has not dealt with is shown to him, and what he wrote on what was destroyed.
 ///
 /// # Errors
 /// The first that is not.
@@ -165,7 +168,9 @@ pub fn shows_what_was_refused(phone: &PhoneSide, number: usize, model: &Model) -
         .refused()
         .map_err(|fault| broken(format!("{}: {fault}", phone.name)))?;
     let shown: Vec<Hash> = shown.into_iter().map(|refused| refused.entry).collect();
-    match model.at_stage(number, Stage::Refused).find(|entry| !shown.contains(entry)) {
+    let stranded = phone.look()?.stranded()?;
+    let refused = model.at_stage(number, Stage::Refused).chain(&stranded);
+    match refused.into_iter().find(|entry| !shown.contains(entry)) {
         Some(entry) => Err(broken(format!("{}: refused entry {entry} is not shown", phone.name))),
         None => Ok(()),
     }

@@ -25,6 +25,14 @@ fn connect(path: &Path) -> Result<Connection, Broken> {
     Ok(conn)
 }
 
+/// What the columns after an entry's name say that it is about.
+fn about(row: &Row<'_>) -> rusqlite::Result<About> {
+    Ok(About {
+        record: RecordId::from_bytes(row.get(1)?),
+        is_private: row.get(2)?,
+    })
+}
+
 fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<Hash> {
     Ok(Hash::from_bytes(row.get(column)?))
 }
@@ -68,11 +76,20 @@ pub enum Stage {
     NotTakenBack,
 }
 
+/// What an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct About {
+    /// Its record.
+    pub record: RecordId,
+    /// Whether it is a change of the private document.
+    pub is_private: bool,
+}
+
 /// An own entry on a phone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Own {
-    /// Its record.
-    pub record: RecordId,
+    /// What it is about.
+    pub about: About,
     /// Where it stands.
     pub stage: Stage,
 }
@@ -96,14 +113,14 @@ impl PhoneLook {
     /// When a row has a status that this look does not know.
     pub fn own(&self) -> Result<BTreeMap<Hash, Own>, Broken> {
         let mut rows = self.0.prepare_cached(
-            "SELECT entry, record, status FROM change WHERE book IN (SELECT book FROM own_book)
-             UNION ALL SELECT entry, record, status FROM act WHERE book IN (SELECT book FROM own_book)",
+            "SELECT entry, record, document = 1, status FROM change WHERE book IN (SELECT book FROM own_book)
+             UNION ALL SELECT entry, record, 0, status FROM act WHERE book IN (SELECT book FROM own_book)",
         )?;
-        let rows: Vec<(Hash, RecordId, i64)> = rows
-            .query_map([], |row| Ok((hash(row, 0)?, RecordId::from_bytes(row.get(1)?), row.get(2)?)))?
+        let rows: Vec<(Hash, About, i64)> = rows
+            .query_map([], |row| Ok((hash(row, 0)?, about(row)?, row.get(3)?)))?
             .collect::<rusqlite::Result<_>>()?;
         rows.into_iter()
-            .map(|(entry, record, status)| {
+            .map(|(entry, about, status)| {
                 let stage = match status {
                     0 | 3 | 4 => Stage::Acknowledged,
                     1 => Stage::Waiting,
@@ -112,9 +129,18 @@ impl PhoneLook {
                     6 => Stage::NotTakenBack,
                     other => return Err(broken(format!("entry {entry} has status {other}"))),
                 };
-                Ok((entry, Own { record, stage }))
+                Ok((entry, Own { about, stage }))
             })
             .collect()
+    }
+
+    /// Own entries whose record was destroyed before the station had taken them in, and that are kept in words.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn stranded(&self) -> Result<BTreeSet<Hash>, Broken> {
+        let mut rows = self.0.prepare_cached("SELECT entry FROM stranded")?;
+        Ok(rows.query_map([], |row| hash(row, 0))?.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Records that left the scope, and whether something of the officer's own hangs on each.
@@ -247,23 +273,47 @@ impl StationLook {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn accepted(&self) -> Result<BTreeMap<Hash, (RecordId, u32)>, Broken> {
+    pub fn accepted(&self) -> Result<BTreeMap<Hash, (About, u32)>, Broken> {
         let mut rows = self.0.prepare_cached(
-            "SELECT id, record, count(*) FROM (
+            "SELECT id, record, EXISTS (SELECT 1 FROM change c WHERE c.record = a.record AND c.document = 1 AND c.entry = a.id), count(*)
+             FROM (
                SELECT e.id, e.record FROM entry e WHERE e.verdict IN (0, 4) AND e.record IS NOT NULL
                  AND NOT EXISTS (SELECT 1 FROM recovered r WHERE r.leaf = e.leaf AND r.position = e.position)
-               UNION ALL SELECT entry, record FROM recovered)
+                 AND NOT EXISTS (SELECT 1 FROM destroyed_entry d WHERE d.leaf = e.leaf AND d.position = e.position)
+               UNION ALL SELECT entry, record FROM recovered) a
              GROUP BY id ORDER BY id",
         )?;
         Ok(rows
-            .query_map([], |row| {
-                Ok((hash(row, 0)?, (RecordId::from_bytes(row.get(1)?), row.get(2)?)))
-            })?
+            .query_map([], |row| Ok((hash(row, 0)?, (about(row)?, row.get(3)?))))?
             .collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The records that were destroyed, as a whole, or (true) their private document alone.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn destroyed(&self) -> Result<BTreeSet<(RecordId, bool)>, Broken> {
+        let mut rows = self
+            .0
+            .prepare_cached("SELECT record, document IS NOT NULL FROM destruction")?;
+        Ok(rows
+            .query_map([], |row| Ok((RecordId::from_bytes(row.get(0)?), row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Every entry that the station has, whatever it thinks of it: on the ledger, or held of a book that ended.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn known(&self) -> Result<BTreeSet<Hash>, Broken> {
+        let mut rows = self
+            .0
+            .prepare_cached("SELECT id FROM entry UNION SELECT entry FROM recovered UNION SELECT entry FROM held_entry")?;
+        Ok(rows.query_map([], |row| hash(row, 0))?.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The records that a person may hold now: those of his unit, of his memberships, and of the units below, and those granted to him or
-    /// to one of these.
+    /// to one of these. For people whose roles hold their units' records, with private documents: no departments.
     ///
     /// # Errors
     /// When the file cannot be read.

@@ -16,6 +16,7 @@ pub mod many;
 pub mod model;
 pub mod network;
 pub mod officer;
+mod parting;
 pub mod phone;
 pub mod plan;
 pub mod run;

@@ -5,7 +5,7 @@ use beatbook_client_core::query::{Filter, RefusedWhat};
 use beatbook_client_core::{ActOrder, Core, CoreError};
 use beatbook_protocol::document::{Edit, Said};
 use beatbook_protocol::facts::Value;
-use beatbook_protocol::id::{ItemId, RecordId, UserId};
+use beatbook_protocol::id::{Hash, ItemId, RecordId, UserId};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::track::{Fix, GapReason};
 
@@ -27,6 +27,8 @@ pub struct Officer<'w> {
     pub now: UnixMillis,
     /// The records of entries that the core said it wrote, one for each entry.
     pub promised: &'w mut Vec<RecordId>,
+    /// Entries that came back and that he took up or dismissed, or was about to.
+    pub dealt_with: &'w mut Vec<Hash>,
 }
 
 /// What he did, in a word for the trace.
@@ -264,6 +266,7 @@ impl Officer<'_> {
         let Some(entry) = self.draw.pick(&refused) else {
             return Ok("finds nothing refused".into());
         };
+        self.dealt_with.push(entry.entry);
         if matches!(entry.what, RefusedWhat::Act { .. }) || self.draw.below(3) == 0 {
             self.core.dismiss(&entry.entry)?;
             return Ok(format!("dismisses {}", entry.entry));

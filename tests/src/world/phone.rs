@@ -4,11 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use beatbook_client_core::ended::{Farewell, KeysInFile, LastWord, ended, shred};
 use beatbook_client_core::{Core, OpenOptions};
 use beatbook_protocol::id::UserId;
 
 use super::device::{Device, copy_files, unless_killed};
 use super::look::PhoneLook;
+use super::sync::Whose;
 use super::{Broken, broken};
 use crate::seeded::Seeded;
 
@@ -26,6 +28,8 @@ pub struct PhoneSide {
     pub user: UserId,
     /// The code it is to be enrolled by, while it is not.
     pub code: Option<String>,
+    /// Whether it has parted with its book, and nobody has given it a code yet.
+    pub needs_code: bool,
     /// Its device.
     pub device: Device,
     dir: PathBuf,
@@ -47,6 +51,7 @@ impl PhoneSide {
             name,
             user,
             code: None,
+            needs_code: false,
             device,
             dir: dir.to_owned(),
             life: 0,
@@ -120,6 +125,16 @@ impl PhoneSide {
         self.pages_max.is_some()
     }
 
+    /// Whose it is, and on what it runs, for who has its core in hand.
+    #[must_use]
+    pub fn whose(&self) -> Whose {
+        Whose {
+            user: self.user,
+            device: self.device.clone(),
+            is_full: self.is_full(),
+        }
+    }
+
     /// Closes the app in good order.
     pub fn close(&mut self) {
         self.look = None;
@@ -132,6 +147,50 @@ impl PhoneSide {
     /// When the file cannot be read.
     pub fn is_enrolled(&self) -> Result<bool, Broken> {
         beatbook_client_core::sync::is_enrolled(self.core()?).map_err(|fault| broken(format!("{}: {fault}", self.name)))
+    }
+
+    /// Whether it is to be enrolled first.
+    #[must_use]
+    pub fn has_no_book(&self) -> bool {
+        self.code.is_some() || self.needs_code
+    }
+
+    /// Whether it has heard that its book ended, and is to part with it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn has_ended(&self) -> Result<bool, Broken> {
+        let heard = ended(self.core()?).map_err(|fault| broken(format!("{}: {fault}", self.name)))?;
+        Ok(heard.is_some())
+    }
+
+    /// Destroys what it holds, after its last word.
+    ///
+    /// # Errors
+    /// When something is left of it but the note.
+    pub fn shred(&mut self, word: LastWord) -> Result<Farewell, Broken> {
+        self.look = None;
+        let core = self.core.take().ok_or_else(|| broken("the app does not run"))?;
+        let farewell = shred(core, word, &KeysInFile).map_err(|fault| broken(format!("{}: {fault}", self.name)))?;
+        for file in fs::read_dir(self.folder(self.life))? {
+            let file = file?.file_name();
+            if !file.to_string_lossy().ends_with(".ended") {
+                return Err(broken(format!("{}: {} was left behind", self.name, file.display())));
+            }
+        }
+        Ok(farewell)
+    }
+
+    /// Begins an empty file, when the last one was destroyed: it is to be enrolled.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub fn begin_empty(&mut self) -> Result<(), Broken> {
+        self.begin_life()?;
+        fs::create_dir_all(self.folder(self.life))?;
+        self.needs_code = true;
+        self.pages_max = None;
+        self.start()
     }
 
     /// Kills the app between two calls.
@@ -155,7 +214,7 @@ impl PhoneSide {
     /// # Errors
     /// When its files cannot be copied.
     pub fn keep_copy(&mut self) -> Result<(), Broken> {
-        if self.code.is_some() {
+        if self.has_no_book() {
             return Ok(());
         }
         self.copy_of = Some(self.user);
@@ -175,7 +234,7 @@ impl PhoneSide {
         let Some(user) = self.copy_of else {
             return Ok(false);
         };
-        (self.user, self.code) = (user, None);
+        (self.user, self.code, self.needs_code) = (user, None, false);
         copy_files(&from, &self.folder(self.life + 1))?;
         self.begin_life()?;
         self.start()?;

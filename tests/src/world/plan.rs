@@ -60,6 +60,12 @@ pub enum Deed {
     Grant,
     /// Somebody is to work in another unit for a time, or that ends.
     Membership,
+    /// A record is destroyed by order, or its private document alone.
+    Destroy,
+    /// A phone's book ends: it hands in what waits, parts with what it has, and is enrolled anew.
+    EndBook,
+    /// The chief admits or refuses what came after its book had ended.
+    Decide,
 }
 
 /// Every deed, how often it happens in an ordinary world, and, while the project cannot do it yet, why it is switched off.
@@ -89,13 +95,10 @@ pub const DEEDS: &[(Deed, u64, Option<&str>)] = &[
     (Deed::RestoreStation, 2, None),
     (Deed::MoveUser, 5, None),
     (Deed::Grant, 4, None),
-    (
-        Deed::Membership,
-        5,
-        Some(
-            "the model takes a refusal for final; in seed 212 an entry that was refused outside the scope is accepted when it comes again within it",
-        ),
-    ),
+    (Deed::Membership, 5, None),
+    (Deed::Destroy, 3, None),
+    (Deed::EndBook, 2, None),
+    (Deed::Decide, 2, None),
 ];
 
 /// Every so many seeds, one runs twice.

@@ -15,7 +15,7 @@ use super::officer::{Officer, is_an_answer};
 use super::phone::PhoneSide;
 use super::plan::{Deed, Plan};
 use super::station::StationSide;
-use super::sync::{Enrolling, Synced, Way, Whose};
+use super::sync::{Enrolling, Synced, Way};
 use super::template::{Template, phone_folder};
 use super::trace::Trace;
 use super::{Broken, broken};
@@ -125,6 +125,8 @@ impl World {
             // Whoever looks after the station notices before long.
             if !self.station.is_open() && self.draw.below(4) == 0 {
                 self.station.come_back()?;
+                // What it took in before it died is seen before anything else happens.
+                self.look(at)?;
             }
             self.happens(deed, at)?;
             self.look(at)?;
@@ -197,6 +199,9 @@ impl World {
             Deed::MoveUser => station.move_somebody(draw, trace, phone.user),
             Deed::Grant => station.grant(draw, trace, phone.user),
             Deed::Membership => station.lend(draw, trace, phone.user),
+            Deed::Destroy => station.destroy(draw, trace),
+            Deed::EndBook => station.end_book(draw, trace, phone.user),
+            Deed::Decide => station.decide(draw, trace),
         }
     }
 
@@ -219,24 +224,26 @@ impl World {
             ..
         } = self;
         let phone = phones.get_mut(at).ok_or_else(|| broken("no such phone"))?;
-        if !phone.is_enrolled()? {
+        if phone.has_ended()? || !phone.is_enrolled()? {
             return Ok(());
         }
         phone.endanger(draw, plan.phone_fuse);
         let (me, now, is_full) = (phone.user, phone.device.wall(), phone.is_full());
-        let mut promised = Vec::new();
+        let (mut promised, mut dealt_with) = (Vec::new(), Vec::new());
         let did = phone.unless_killed(|core| {
-            let promised = &mut promised;
+            let (promised, dealt_with) = (&mut promised, &mut dealt_with);
             Officer {
                 core,
                 draw,
                 me,
                 now,
                 promised,
+                dealt_with,
             }
             .does(deed)
         })?;
         self.model.promise(at, promised);
+        self.model.dealt_with(at, dealt_with);
         match did {
             None => trace.say(format_args!("  {}: killed at work", phone.name)),
             Some(Ok(did)) => trace.say(format_args!("  {}: {did}", phone.name)),
@@ -263,8 +270,15 @@ impl World {
         Ok(())
     }
 
-    /// Syncs a phone, or enrols it first. None when it was killed, or has no book yet.
+    /// Syncs a phone; or parts with its book when that has ended, or enrols it first. None when it was killed, or did not come to a sync.
     pub(super) fn sync(&mut self, at: usize, budget: Budget) -> Result<Option<Synced>, Broken> {
+        let phone = self.phones.get_mut(at).ok_or_else(|| broken("no such phone"))?;
+        if phone.has_ended()? {
+            return self.part(at).map(|()| None);
+        }
+        if phone.has_no_book() {
+            return self.enrol(at).map(|()| None);
+        }
         let Self {
             draw,
             trace,
@@ -275,28 +289,7 @@ impl World {
             ..
         } = self;
         let phone = phones.get_mut(at).ok_or_else(|| broken("no such phone"))?;
-        let whose = Whose {
-            user: phone.user,
-            device: phone.device.clone(),
-            is_full: phone.is_full(),
-        };
-        if let Some(code) = phone.code.clone() {
-            let mut way = way(line, station, draw, trace, time);
-            let came = phone
-                .unless_killed(|core| way.enrol(core, &code, whose.is_full))?
-                .transpose()?;
-            trace.say(format_args!("  {}: enrolling, {came:?}", phone.name));
-            match came {
-                Some(Enrolling::Done) => phone.code = None,
-                Some(Enrolling::NewCode) => {
-                    if let Some((user, code)) = station.code(draw, trace, Some(phone.user))? {
-                        (phone.user, phone.code) = (user, Some(code));
-                    }
-                }
-                Some(Enrolling::Again) | None => {}
-            }
-            return Ok(None);
-        }
+        let whose = phone.whose();
         let mut way = way(line, station, draw, trace, time);
         let synced = phone.unless_killed(|core| way.sync(core, &whose, budget))?.transpose();
         self.model.promise(at, std::mem::take(&mut way.promised));
@@ -332,6 +325,42 @@ impl World {
         Ok(Some(synced))
     }
 
+    fn enrol(&mut self, at: usize) -> Result<(), Broken> {
+        let Self {
+            draw,
+            trace,
+            station,
+            phones,
+            line,
+            time,
+            ..
+        } = self;
+        let phone = phones.get_mut(at).ok_or_else(|| broken("no such phone"))?;
+        let Some(code) = phone.code.clone() else {
+            phone.device.fuse.put_out();
+            if let Some((user, code)) = station.code(draw, trace, Some(phone.user))? {
+                (phone.user, phone.code, phone.needs_code) = (user, Some(code), false);
+            }
+            return Ok(());
+        };
+        let whose = phone.whose();
+        let mut way = way(line, station, draw, trace, time);
+        let came = phone
+            .unless_killed(|core| way.enrol(core, &code, whose.is_full))?
+            .transpose()?;
+        trace.say(format_args!("  {}: enrolling, {came:?}", phone.name));
+        match came {
+            Some(Enrolling::Done) => phone.code = None,
+            Some(Enrolling::NewCode) => {
+                if let Some((user, code)) = station.code(draw, trace, Some(phone.user))? {
+                    (phone.user, phone.code) = (user, Some(code));
+                }
+            }
+            Some(Enrolling::Again) | None => {}
+        }
+        Ok(())
+    }
+
     fn enrol_one_more(&mut self, at: usize) -> Result<(), Broken> {
         if self.phones.len() >= PHONES_MAX || !self.station.is_open() {
             return Ok(());
@@ -355,7 +384,7 @@ impl World {
     fn clone_phone(&mut self, at: usize) -> Result<(), Broken> {
         let number = self.phones.len();
         let first = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
-        if number >= PHONES_MAX || first.code.is_some() {
+        if number >= PHONES_MAX || first.has_no_book() {
             return Ok(());
         }
         let (folder, user) = (phone_folder(&self.dir, number), first.user);
@@ -368,7 +397,13 @@ impl World {
     }
 }
 
-fn way<'w>(line: &'w mut Line, station: &'w mut StationSide, draw: &'w mut Seeded, trace: &'w mut Trace, time: &Time) -> Way<'w> {
+pub(super) fn way<'w>(
+    line: &'w mut Line,
+    station: &'w mut StationSide,
+    draw: &'w mut Seeded,
+    trace: &'w mut Trace,
+    time: &Time,
+) -> Way<'w> {
     let is_busy = line.faults != Faults::default();
     Way {
         line,

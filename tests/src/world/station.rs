@@ -9,7 +9,7 @@ use beatbook_client_core::transport::OutgoingRequest;
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::UnitId;
 use beatbook_protocol::kind::Comment;
-use beatbook_protocol::wire::{self, Challenged, EnrolRequest, Refusal};
+use beatbook_protocol::wire::{self, Challenged, EnrolRequest, Refusal, WipedRequest};
 use beatbook_server::error::ActError;
 use beatbook_server::station::{ActOrder, Part, Reason, RecordFilter, RecordPage, Session, Station};
 
@@ -187,6 +187,12 @@ impl StationSide {
                 let request: EnrolRequest = wire::read("enrolment", &bytes).map_err(|fault| malformed(&fault))?;
                 let reply = station.enrol(&request)?;
                 wire::pack(&reply).map_err(|fault| malformed(&fault))
+            })
+        } else if request.path.ends_with("wiped") {
+            self.call(draw, trace, |station| {
+                let bytes = wire::unpack(&request.body).map_err(|fault| malformed(&fault))?;
+                let request: WipedRequest = wire::read("wiped", &bytes).map_err(|fault| malformed(&fault))?;
+                wire::pack(&station.wiped(&request)?).map_err(|fault| malformed(&fault))
             })
         } else {
             let challenged = request.signature.as_deref().and_then(|signature| {

@@ -110,6 +110,7 @@ impl Way<'_> {
             me: whose.user,
             now: whose.device.wall(),
             promised: &mut self.promised,
+            dealt_with: &mut Vec::new(),
         };
         match officer.does(Deed::Edit) {
             Ok(did) => self.trace.say(format_args!("  meanwhile {did}")),
@@ -146,13 +147,13 @@ impl Way<'_> {
         }
     }
 
-    fn pass(&mut self, most: u64) {
+    pub(super) fn pass(&mut self, most: u64) {
         self.time.pass(i64::try_from(20 + self.draw.below(most)).unwrap_or(20));
     }
 }
 
 /// Steps that no sync needs.
-const STEPS_MAX: u32 = 3_000;
+pub(super) const STEPS_MAX: u32 = 3_000;
 
 /// What came of an enrolment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +167,7 @@ pub enum Enrolling {
 }
 
 /// A fault that ends a sync: only what the line or the disk did may be the reason.
-fn judge(fault: SyncError, is_sound: bool, is_full: bool) -> Result<Synced, Broken> {
+pub(super) fn judge(fault: SyncError, is_sound: bool, is_full: bool) -> Result<Synced, Broken> {
     let may_be = match &fault {
         SyncError::Reply(_) => !is_sound,
         SyncError::Core(CoreError::StorageFull) => is_full,

@@ -16,7 +16,7 @@ fn what_the_station_could_not_hold_and_what_was_being_typed_is_counted_as_lost()
     let (phone, mut ending) = told("retired");
     (ending.room, ending.code) = (1, "unreadable");
     assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
-    let said = last_word(&phone).note;
+    let said = last_word(&phone, &mut ending).note;
     assert_eq!((said.held_pages, said.held_entries + said.lost_entries), (1, 300));
     assert!(said.lost_entries > 0 && said.held_entries > 0, "{said:?}");
 }
@@ -25,13 +25,13 @@ fn what_the_station_could_not_hold_and_what_was_being_typed_is_counted_as_lost()
 fn a_lost_phone_without_a_network_parts_after_a_day_and_one_in_good_hands_waits() {
     let failed = || Outcome::Failed(TransportFault::TimedOut);
     for (why, parts) in [("lost", true), ("blocked", true), ("retired", false), ("transferred", false)] {
-        let (phone, _) = told(why);
+        let (phone, mut ending) = told(why);
         assert!(matches!(handed_in(&phone, |_| failed()), PartingStep::Later(_)), "{why}");
         phone.pass(DAY_MS);
         let step = handed_in(&phone, |_| failed());
         assert_eq!(matches!(step, PartingStep::Ready), parts, "{why}");
         if parts {
-            let said = last_word(&phone).note;
+            let said = last_word(&phone, &mut ending).note;
             assert_eq!((said.held_pages, said.held_entries, said.lost_entries), (0, 0, 300));
         }
     }
@@ -70,8 +70,23 @@ fn what_the_station_has_no_room_for_waits_here_until_it_has() {
     // The next start offers all of it again.
     ending.room = usize::MAX;
     assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
-    let said = last_word(&phone).note;
+    let said = last_word(&phone, &mut ending).note;
     assert_eq!((said.held_entries, said.lost_entries), (300, 0));
+}
+
+#[test]
+fn a_station_that_was_restored_to_before_it_held_anything_is_given_it_again() {
+    let (phone, mut ending) = told("retired");
+    assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
+    let all = std::mem::take(&mut ending.held);
+    assert!(!all.is_empty());
+    // It has no room for it any more: then this phone is the only one that has it.
+    ending.room = 0;
+    assert!(no_room(&handed_in(&phone, |request| ending.exchange(request))));
+    ending.room = usize::MAX;
+    let said = last_word(&phone, &mut ending).note;
+    assert_eq!((said.held_entries, said.lost_entries), (300, 0));
+    assert_eq!(ending.held, all);
 }
 
 #[test]
@@ -81,7 +96,7 @@ fn a_lost_phone_parts_after_a_day_with_what_a_full_station_did_not_take() {
     assert!(no_room(&handed_in(&phone, |request| ending.exchange(request))));
     phone.pass(DAY_MS);
     assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
-    let said = last_word(&phone).note;
+    let said = last_word(&phone, &mut ending).note;
     assert_eq!((said.held_pages, said.held_entries + said.lost_entries), (1, 300));
     assert!(said.lost_entries > 0);
 }
@@ -136,7 +151,7 @@ fn the_track_of_a_patrol_that_was_going_on_is_handed_in() {
         assert!(matches!(phone.core.patrol_active(), Err(CoreError::Ended)));
         phone.pass(if has_network { 0 } else { DAY_MS });
         assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
-        let said = last_word(&phone).note;
+        let said = last_word(&phone, &mut ending).note;
         let all = if has_network { (before + 1, 0) } else { (0, before + 1) };
         assert_eq!((said.held_entries, said.lost_entries), all, "the track is one entry more");
         assert!(phone.core.read_past_end(patrols::active).unwrap().is_none());
