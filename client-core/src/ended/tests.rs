@@ -124,16 +124,16 @@ fn handed_in(phone: &Phone, mut network: impl FnMut(&OutgoingRequest) -> Outcome
 
 /// What it says last, once the station has been asked whether it still has what it had.
 fn last_word(phone: &Phone, ending: &mut Ending) -> LastWord {
-    let mut parting = Parting::open(&phone.core, &StoreVault(&phone.core)).unwrap().unwrap();
-    loop {
-        match parting.next(phone.now()).unwrap() {
-            PartingStep::Send(request) => parting.receive(phone.now(), ending.exchange(&request)).unwrap(),
-            step => {
-                assert_eq!(step, PartingStep::Ready);
-                return parting.last_word(phone.now()).unwrap();
-            }
-        }
+    word_of(&phone.core, phone.now(), |request| ending.exchange(request))
+}
+
+fn word_of(core: &Core, now: UnixMillis, mut network: impl FnMut(&OutgoingRequest) -> Outcome) -> LastWord {
+    let mut parting = Parting::open(core, &StoreVault(core)).unwrap().unwrap();
+    while let PartingStep::Send(request) = parting.next(now).unwrap() {
+        parting.receive(now, network(&request)).unwrap();
     }
+    assert_eq!(parting.next(now).unwrap(), PartingStep::Ready);
+    parting.last_word(now).unwrap()
 }
 
 /// A phone that wrote an evening and then heard that it was put out of use.
@@ -298,11 +298,7 @@ fn shredding_leaves_a_note_and_nothing_else_and_goes_on_after_a_kill_at_any_step
         std::fs::write(crate::store::beside(&database, ".blobs").join("x"), b"photo").unwrap();
         std::fs::write(crate::store::beside(&database, ".damaged-7"), b"old").unwrap();
         std::fs::write(database.with_file_name("user.db2"), b"somebody else's").unwrap();
-        let vault = StoreVault(&core);
-        let mut parting = Parting::open(&core, &vault).unwrap().unwrap();
-        assert_eq!(parting.next(UnixMillis(1_700_000_100_000)).unwrap(), PartingStep::Ready);
-        let word = parting.last_word(UnixMillis(1_700_000_100_000)).unwrap();
-        drop(parting);
+        let word = word_of(&core, UnixMillis(1_700_000_100_000), |request| ending.exchange(request));
         let keystore = Keystore::default();
         // Where nothing stops it, the keystore is busy once.
         keystore.failures.set(u32::from(step == "none"));
@@ -342,11 +338,7 @@ fn the_last_word_is_told_until_the_station_has_it_and_the_note_stays_for_the_app
     let (phone, mut ending) = told("lost");
     assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
     let (core, database) = core_of(phone);
-    let mut parting = Parting::open(&core, &StoreVault(&core)).unwrap().unwrap();
-    let now = UnixMillis(1_700_000_100_000);
-    assert_eq!(parting.next(now).unwrap(), PartingStep::Ready);
-    let word = parting.last_word(now).unwrap();
-    drop(parting);
+    let word = word_of(&core, UnixMillis(1_700_000_100_000), |request| ending.exchange(request));
     let mut farewell = shred(core, word, &KeysInFile).unwrap();
     let request = farewell.request().unwrap();
     assert!(!farewell.clone().dismiss().unwrap(), "the station does not have it yet");

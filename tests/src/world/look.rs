@@ -188,6 +188,18 @@ impl PhoneLook {
         Ok(rows.query_map([], |row| hash(row, 0))?.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Own entries that the phone itself parked, because what they were built on was refused. The station is still to hear of them.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn descendants(&self) -> Result<BTreeSet<Hash>, Broken> {
+        let mut rows = self.0.prepare_cached(
+            "SELECT entry FROM change WHERE status IN (2, 5) AND code = 'descendant'
+             UNION SELECT entry FROM act WHERE status IN (2, 5) AND code = 'descendant'",
+        )?;
+        Ok(rows.query_map([], |row| hash(row, 0))?.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Every entry that the station has, by the phone's word; not those of records that are leaving.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //!             └──► model, invariants (look into the files) ──► trace
 //! ```
 
+mod arrive;
 mod desk;
 pub mod device;
 mod heal;

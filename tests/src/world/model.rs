@@ -177,7 +177,7 @@ impl Model {
                 None => return Err(broken(format!("{name}: an entry of {record} was promised and is not there"))),
             }
         }
-        self.see_queue(name, &own, &look.to_be_sent()?)?;
+        self.see_queue(name, &own, look)?;
         let acknowledged = own.iter().filter(|(_, own)| own.stage == Stage::Acknowledged);
         self.acknowledged.extend(acknowledged.map(|(entry, own)| (*entry, own.about)));
         let known = self.known(number);
@@ -187,11 +187,17 @@ impl Model {
         Ok(())
     }
 
-    /// What waits will be sent, and nothing else will.
-    fn see_queue(&self, name: &str, own: &BTreeMap<Hash, Own>, to_be_sent: &BTreeSet<Hash>) -> Result<(), Broken> {
+    /// What waits will be sent, and what the phone itself parked, and nothing else.
+    fn see_queue(&self, name: &str, own: &BTreeMap<Hash, Own>, look: &PhoneLook) -> Result<(), Broken> {
+        let (to_be_sent, parked) = (look.to_be_sent()?, look.descendants()?);
         for (entry, Own { stage, .. }) in own {
             // After a restore a colleague may have given it back before its author's page returns.
-            let may_be_sent = *stage == Stage::Waiting || (self.is_restored && *stage == Stage::Acknowledged);
+            let may_be_sent = match stage {
+                Stage::Waiting => true,
+                Stage::Acknowledged => self.is_restored,
+                Stage::Refused | Stage::DealtWith => parked.contains(entry),
+                Stage::NotTakenBack => false,
+            };
             let will_be_sent = to_be_sent.contains(entry);
             if (*stage == Stage::Waiting && !will_be_sent) || (will_be_sent && !may_be_sent) {
                 return Err(broken(format!(

@@ -44,7 +44,7 @@ impl World {
                 .receive(&outcome)
                 .map_err(|fault| broken(format!("{}: the last word: {fault}", phone.name)))?;
         }
-        phone.begin_empty()?;
+        phone.begin_empty(&self.empty)?;
         if said.lost_entries == 0 || IN_GOOD_HANDS.contains(&said.why.as_str()) {
             self.model.handed_in(waited);
         }

@@ -185,9 +185,9 @@ impl PhoneSide {
     ///
     /// # Errors
     /// When it does not open.
-    pub fn begin_empty(&mut self) -> Result<(), Broken> {
+    pub fn begin_empty(&mut self, empty: &Path) -> Result<(), Broken> {
         self.begin_life()?;
-        fs::create_dir_all(self.folder(self.life))?;
+        copy_files(empty, &self.folder(self.life))?;
         self.needs_code = true;
         self.pages_max = None;
         self.start()

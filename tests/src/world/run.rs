@@ -15,14 +15,12 @@ use super::officer::{Officer, is_an_answer};
 use super::phone::PhoneSide;
 use super::plan::{Deed, Plan};
 use super::station::StationSide;
-use super::sync::{Enrolling, Synced, Way};
+use super::sync::{Synced, Way};
 use super::template::{Template, phone_folder};
 use super::trace::Trace;
 use super::{Broken, broken};
 use crate::seeded::Seeded;
 
-/// Phones at most.
-const PHONES_MAX: usize = 6;
 /// Days that a phone's clock may be wrong by.
 const SKEW_DAYS: u64 = 40;
 
@@ -48,6 +46,8 @@ pub(super) struct World {
     pub(super) model: Model,
     pub(super) trace: Trace,
     pub(super) dir: PathBuf,
+    /// Where an empty file lies.
+    pub(super) empty: PathBuf,
     pub(super) seed: u64,
 }
 
@@ -90,6 +90,7 @@ pub fn run(template: &Template, dir: &Path, seed: u64, is_told: bool) -> Result<
         model: Model::default(),
         trace: Trace::new(is_told),
         dir: dir.to_owned(),
+        empty: template.empty(),
         seed,
     };
     let ended = world.live().and_then(|()| world.heal());
@@ -103,7 +104,7 @@ pub fn run(template: &Template, dir: &Path, seed: u64, is_told: bool) -> Result<
     Ok(ran)
 }
 
-fn phone_device(time: &Time, seed: u64, number: usize, draw: &mut Seeded) -> Device {
+pub(super) fn phone_device(time: &Time, seed: u64, number: usize, draw: &mut Seeded) -> Device {
     Device::new(time, skew(draw), sequence(seed, &format!("phone {number}")))
 }
 
@@ -323,77 +324,6 @@ impl World {
             }
         }
         Ok(Some(synced))
-    }
-
-    fn enrol(&mut self, at: usize) -> Result<(), Broken> {
-        let Self {
-            draw,
-            trace,
-            station,
-            phones,
-            line,
-            time,
-            ..
-        } = self;
-        let phone = phones.get_mut(at).ok_or_else(|| broken("no such phone"))?;
-        let Some(code) = phone.code.clone() else {
-            phone.device.fuse.put_out();
-            if let Some((user, code)) = station.code(draw, trace, Some(phone.user))? {
-                (phone.user, phone.code, phone.needs_code) = (user, Some(code), false);
-            }
-            return Ok(());
-        };
-        let whose = phone.whose();
-        let mut way = way(line, station, draw, trace, time);
-        let came = phone
-            .unless_killed(|core| way.enrol(core, &code, whose.is_full))?
-            .transpose()?;
-        trace.say(format_args!("  {}: enrolling, {came:?}", phone.name));
-        match came {
-            Some(Enrolling::Done) => phone.code = None,
-            Some(Enrolling::NewCode) => {
-                if let Some((user, code)) = station.code(draw, trace, Some(phone.user))? {
-                    (phone.user, phone.code) = (user, Some(code));
-                }
-            }
-            Some(Enrolling::Again) | None => {}
-        }
-        Ok(())
-    }
-
-    fn enrol_one_more(&mut self, at: usize) -> Result<(), Broken> {
-        if self.phones.len() >= PHONES_MAX || !self.station.is_open() {
-            return Ok(());
-        }
-        let owner = self
-            .phones
-            .get(at)
-            .map(|phone| phone.user)
-            .filter(|_| self.draw.below(2) == 0);
-        let Some((user, code)) = self.station.code(&mut self.draw, &mut self.trace, owner)? else {
-            return Ok(());
-        };
-        let number = self.phones.len();
-        let device = phone_device(&self.time, self.seed, number, &mut self.draw);
-        let mut phone = PhoneSide::open(&phone_folder(&self.dir, number), format!("phone {number}"), user, device)?;
-        phone.code = Some(code);
-        self.phones.push(phone);
-        Ok(())
-    }
-
-    fn clone_phone(&mut self, at: usize) -> Result<(), Broken> {
-        let number = self.phones.len();
-        let first = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;
-        if number >= PHONES_MAX || first.has_no_book() {
-            return Ok(());
-        }
-        let (folder, user) = (phone_folder(&self.dir, number), first.user);
-        first.clone_to(&folder)?;
-        let device = phone_device(&self.time, self.seed, number, &mut self.draw);
-        let phone = PhoneSide::open(&folder, format!("phone {number}"), user, device)?;
-        self.model.phone_began_anew(number, phone.look()?)?;
-        self.phones.push(phone);
-        Ok(())
     }
 }
 

@@ -75,6 +75,10 @@ impl Template {
             begin_phone(&phone_folder(dir, number), &device, &station, &code)?;
         }
         drop(station);
+        let device = Device::new(&time, 0, sequence(0, "template empty phone"));
+        fs::create_dir_all(empty_folder(dir))?;
+        Core::open(&empty_folder(dir).join(FILE), OpenOptions::default(), device.platform())
+            .map_err(|fault| broken(format!("the template's empty file: {fault}")))?;
         Ok(Self {
             dir: dir.to_owned(),
             chief,
@@ -98,6 +102,18 @@ impl Template {
         }
         Ok(())
     }
+}
+
+impl Template {
+    /// Where the file lies that a new app begins: a world copies it, since making its tables takes longer than an officer's hour.
+    #[must_use]
+    pub fn empty(&self) -> PathBuf {
+        empty_folder(&self.dir)
+    }
+}
+
+fn empty_folder(dir: &Path) -> PathBuf {
+    dir.join("phone-empty")
 }
 
 /// Where a phone's lives are.

@@ -25,16 +25,25 @@ fn what_the_station_could_not_hold_and_what_was_being_typed_is_counted_as_lost()
 fn a_lost_phone_without_a_network_parts_after_a_day_and_one_in_good_hands_waits() {
     let failed = || Outcome::Failed(TransportFault::TimedOut);
     for (why, parts) in [("lost", true), ("blocked", true), ("retired", false), ("transferred", false)] {
-        let (phone, mut ending) = told(why);
+        let (phone, _) = told(why);
         assert!(matches!(handed_in(&phone, |_| failed()), PartingStep::Later(_)), "{why}");
         phone.pass(DAY_MS);
         let step = handed_in(&phone, |_| failed());
         assert_eq!(matches!(step, PartingStep::Ready), parts, "{why}");
         if parts {
-            let said = last_word(&phone, &mut ending).note;
+            let said = word_of(&phone.core, phone.now(), |_| failed()).note;
             assert_eq!((said.held_pages, said.held_entries, said.lost_entries), (0, 0, 300));
         }
     }
+}
+
+#[test]
+fn a_lost_phone_that_finds_the_network_after_days_hands_in_first() {
+    let (phone, mut ending) = told("lost");
+    phone.pass(3 * DAY_MS);
+    assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
+    let said = last_word(&phone, &mut ending).note;
+    assert_eq!((said.held_entries, said.lost_entries), (300, 0));
 }
 
 #[test]
@@ -150,8 +159,12 @@ fn the_track_of_a_patrol_that_was_going_on_is_handed_in() {
         ending.is_mute = false;
         assert!(matches!(phone.core.patrol_active(), Err(CoreError::Ended)));
         phone.pass(if has_network { 0 } else { DAY_MS });
-        assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
-        let said = last_word(&phone, &mut ending).note;
+        let mut network = |request: &OutgoingRequest| match has_network {
+            true => ending.exchange(request),
+            false => Outcome::Failed(TransportFault::TimedOut),
+        };
+        assert_eq!(handed_in(&phone, &mut network), PartingStep::Ready);
+        let said = word_of(&phone.core, phone.now(), network).note;
         let all = if has_network { (before + 1, 0) } else { (0, before + 1) };
         assert_eq!((said.held_entries, said.lost_entries), all, "the track is one entry more");
         assert!(phone.core.read_past_end(patrols::active).unwrap().is_none());
@@ -176,10 +189,7 @@ fn a_phone_whose_key_is_gone_waits_a_day_and_parts_without_a_signed_word() {
         assert_eq!(handed_in(&phone, silent), PartingStep::Ready, "{why}");
         let (core, database) = core_of(phone);
         let now = core.platform().clock.wall();
-        let mut parting = Parting::open(&core, &StoreVault(&core)).unwrap().unwrap();
-        assert_eq!(parting.next(now).unwrap(), PartingStep::Ready);
-        let word = parting.last_word(now).unwrap();
-        drop(parting);
+        let word = word_of(&core, now, silent);
         let farewell = shred(core, word, &KeysInFile).unwrap();
         let said = farewell.said();
         assert_eq!((said.is_unsigned, said.held_entries, said.lost_entries), (true, 0, 300));
