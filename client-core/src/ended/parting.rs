@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use beatbook_protocol::codec;
-use beatbook_protocol::id::Hash;
+use beatbook_protocol::id::{Hash, IncarnationId};
 use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
 use beatbook_protocol::page::Signer;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    self, Challenged, ExchangeRequest, ExchangeResponse, RefusalCode, WipeReceipt, WipedRequest, exchange_message,
+    self, Challenged, Cursor, ExchangeRequest, ExchangeResponse, RefusalCode, WipeReceipt, WipedRequest, exchange_message,
 };
 
 use super::hear::{answered, check, settle, without_room};
@@ -20,8 +20,8 @@ use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::ended::{self, EndedRow};
 use crate::store::sync_state::{self, OwnBook};
-use crate::store::{outbox, pages};
-use crate::sync::{APP, Budget, KeyVault, SyncError, WaitReason, read_refusal, seal};
+use crate::store::{StoreError, outbox, pages};
+use crate::sync::{APP, Budget, KeyVault, SyncError, WaitReason, read_refusal, restored_to, seal};
 use crate::transport::{Outcome, OutgoingRequest};
 
 /// Where pages go; the same call as ever, answered otherwise.
@@ -91,6 +91,9 @@ pub struct Parting<'c> {
     /// Pages that the station had when this parting began. It may have been restored since to a time before it had them, so it is asked
     /// once more before they are destroyed here.
     unconfirmed: Vec<Hash>,
+    /// Whether the station has answered this parting: also who has nothing to hand in asks once, since a station that was restored may
+    /// have lost what it had taken in before the end.
+    is_answered: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -141,6 +144,7 @@ impl<'c> Parting<'c> {
             left_notes: 0,
             passed: 0,
             unconfirmed,
+            is_answered: false,
         }))
     }
 
@@ -297,7 +301,7 @@ impl<'c> Parting<'c> {
             }
             Ok((pages, pages::incarnation(tx)?, sync_state::exchanged(tx)?.cursor))
         })?;
-        let Some((incarnation, _)) = life.filter(|_| !pages.is_empty()) else {
+        let Some((incarnation, _)) = life.filter(|_| !pages.is_empty() || !self.is_answered) else {
             return Ok(if self.passed == 0 {
                 State::Ready
             } else {
@@ -325,16 +329,30 @@ impl<'c> Parting<'c> {
             .as_ref()
             .ok_or_else(|| SyncError::Reply("this book has ended, and yet the station answers as if it had not".to_owned()))?;
         check(&self.book, order, &reply)?;
-        let settled = self.core.write_past_end(|records| settle(records.tx(), &reply))?;
+        let common = restored_to(self.core, &self.book, &reply)?;
+        let fresh = IncarnationId::from_parts(now, self.core.platform().bytes());
+        let settled = self.core.write_past_end(|records| {
+            let settled = settle(records.tx(), &reply)?;
+            if let Some(common) = common {
+                // What it lost of this book's pages goes up again, as it was; the cursor says that this was heard.
+                records.send_again_from(common.map_or(0, |common| common.size), fresh)?;
+                let cursor = common.map(|position| Cursor { position, fill: None });
+                sync_state::set_cursor(records.tx(), cursor.as_ref())?;
+            }
+            Ok::<_, StoreError>(settled)
+        })?;
         let passed = without_room(&reply);
         let answered: BTreeSet<&Hash> = answered(&reply).collect();
         self.unconfirmed.retain(|page| !answered.contains(page));
         self.report.pages += settled as u64;
-        self.passed += passed;
-        if settled + passed == 0 {
-            self.retry(now, WaitReason::NoProgress);
-        } else {
+        // What was lost stands before what found no room: all is offered again.
+        self.passed = if common.is_some() { 0 } else { self.passed + passed };
+        let moved = settled + passed > 0 || !self.is_answered || common.is_some();
+        self.is_answered = true;
+        if moved {
             self.failures = 0;
+        } else {
+            self.retry(now, WaitReason::NoProgress);
         }
         Ok(())
     }

@@ -37,3 +37,24 @@ pub use status::{SyncStatus, WaitingBecause, is_enrolled, pins, scanned, status,
 pub use vault::{KeyVault, StoreVault};
 pub(crate) use verify::read_refusal;
 pub use waiting::{RecordWaiting, waiting};
+
+use beatbook_protocol::ledger::Position;
+use beatbook_protocol::wire::ExchangeResponse;
+
+use crate::core::Core;
+use crate::store::sync_state::{self, OwnBook};
+
+/// What a reply to a book that has ended says of the station's ledger: none when it goes on from what this phone has seen; else it was
+/// restored, and this is what both have in common, where that can be shown.
+pub(crate) fn restored_to(core: &Core, book: &OwnBook, reply: &ExchangeResponse) -> Result<Option<Option<Position>>, SyncError> {
+    let exchanged = core.read_past_end(sync_state::exchanged)?;
+    let known = verify::Known {
+        book,
+        cursor: exchanged.cursor.as_ref(),
+        checkpoint: exchanged.checkpoint.as_deref(),
+    };
+    Ok(match verify::check(reply, &known)? {
+        verify::Standing::GoesOn => None,
+        verify::Standing::Restored { common, .. } => Some(common),
+    })
+}

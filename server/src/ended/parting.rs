@@ -14,7 +14,7 @@ use super::emptied;
 use crate::error::StationError;
 use crate::intake::known_answer;
 use crate::keys::Keys;
-use crate::ledger;
+use crate::ledger::{self, OldPosition};
 use crate::station::Station;
 use crate::store::{BookEndRow, BookRow, HeldPageRow, HeldState, ReadTx, WriteTx};
 
@@ -42,15 +42,7 @@ pub(crate) fn answer(
     request: ExchangeRequest,
     now: UnixMillis,
 ) -> Result<ExchangeResponse, StationError> {
-    let cursor = match request.cursor {
-        Some(cursor) => cursor,
-        None => station.store.read(|tx| {
-            Ok::<_, StationError>(Cursor {
-                position: ledger::position_at(tx, 0)?,
-                fill: None,
-            })
-        })?,
-    };
+    let (cursor, restored) = station.store.read(|tx| place(station, tx, request.cursor))?;
     let sorted = hold(station, book, None, request.pages, now)?;
     station.count("partings");
     let receipt =
@@ -61,8 +53,34 @@ pub(crate) fn answer(
         receipt,
         wipe: Some(WipeOrder::sign(book.book, &end.why, end.at, &station.origin, key)),
         held: Some(Held::sign(sorted.held, sorted.refused, book.book, &station.origin, key)),
+        checkpoint: restored.as_ref().map(|restored| restored.checkpoint.clone()),
+        consistency: restored.and_then(|restored| restored.consistency),
         ..ExchangeResponse::plain(now, cursor)
     })
+}
+
+/// What tells a phone that the ledger lives another life than it has seen.
+struct Restored {
+    checkpoint: String,
+    consistency: Option<Vec<Hash>>,
+}
+
+/// Where the phone stands: its cursor stays what it is. Where the station was restored since, it is told so, and hands in what that lost of
+/// its pages too.
+fn place(station: &Station, tx: &ReadTx<'_>, cursor: Option<Cursor>) -> Result<(Cursor, Option<Restored>), StationError> {
+    let Some(cursor) = cursor else {
+        let position = ledger::position_at(tx, 0)?;
+        return Ok((Cursor { position, fill: None }, None));
+    };
+    let shared = match ledger::place_of(tx, &cursor.position)? {
+        _ if cursor.position.epoch == tx.epoch()?.epoch => return Ok((cursor, None)),
+        OldPosition::Strange => return Ok((cursor, None)),
+        OldPosition::Beginning(size) => Some(size),
+        OldPosition::Lost(_) => None,
+    };
+    let (position, checkpoint) = ledger::sign(tx, &station.keys, &station.origin)?;
+    let consistency = shared.map(|size| ledger::consistency(tx, size, position.size)).transpose()?;
+    Ok((cursor, Some(Restored { checkpoint, consistency })))
 }
 
 /// Holds pages of a book that has ended, in one step. `carrier` brought them in a parcel.

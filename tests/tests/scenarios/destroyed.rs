@@ -8,12 +8,12 @@ use beatbook_protocol::id::{ItemId, RecordId};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_tests::day::chief;
 use beatbook_tests::phone::{DayClock, Phone};
-use beatbook_tests::station::{Chief, Places, StationProcess, run};
+use beatbook_tests::station::{Places, run};
 use serde_json::{Value as Json, json};
 
 use super::first_sync::all;
-use super::post::{NAMES, Post, household, sync_both, write};
-use super::restored::{command, copied};
+use super::post::{NAMES, Post, command, household, sync_both, write};
+use super::restored::copied;
 
 /// The day on which all of this happens.
 const BEGAN: UnixMillis = UnixMillis(1_790_000_000_000);
@@ -164,31 +164,9 @@ async fn a_restore_from_before_a_destruction_brings_nothing_back_to_anybody() {
     }
     phones[0].sync().await.unwrap();
     assert_eq!(all(&phones[0]), [kept]);
-    let Post {
-        root,
-        station,
-        places,
-        token,
-        folder,
-        ..
-    } = post;
-    station.kill().unwrap();
-    let restored = Places {
-        data: root.join("restored"),
-        keys: places.keys.clone(),
-    };
-    command(&["restore", "--from", &copies.to_string_lossy()], &restored);
-    assert!(!stands_in(&restored.data, "NOTE-DOOMED"), "gone before anybody sees it");
-    let station = StationProcess::serve(&restored, "127.0.0.1:0").unwrap();
-    let desk = Chief::new(station.url(), &token).unwrap();
-    let post = Post {
-        root,
-        places: restored,
-        token,
-        station,
-        desk,
-        folder,
-    };
+    let post = post.restored_from(&copies, |places| {
+        assert!(!stands_in(&places.data, "NOTE-DOOMED"), "gone before anybody sees it");
+    });
     for phone in &mut phones {
         phone.call(post.station.url());
     }

@@ -17,7 +17,7 @@ use beatbook_tests::station::{Chief, Places, StationProcess, run};
 use serde_json::{Value as Json, json};
 
 use super::first_sync::all;
-use super::post::{Post, act, household, state, visit};
+use super::post::{Post, act, command, household, state, visit};
 
 /// The books of people by name, as the chief sees them.
 pub(super) async fn book_of(desk: &Chief, name: &str) -> String {
@@ -181,24 +181,57 @@ async fn a_book_that_the_operator_ends_beside_the_running_station_is_out_at_its_
     let transport = HttpTransport::open(post.station.url(), b"").unwrap();
     let report = drive::sync(&phone.core, &transport, Budget::default()).await.unwrap();
     assert_eq!(report.fault, Some(SyncFault::Ended { why: "retired".into() }));
-    // What waited is held already. The station is away when the phone parts, and hears of it later.
+    // What waited is held already. The station is away when the phone would part, which does not do so before it has asked once more.
     let listen = post.station.url().trim_start_matches("http://").to_owned();
     let places = post.places.clone();
     post.station.kill().unwrap();
-    let Parted::Gone(mut farewell) = drive::part(phone.core, &transport, &KeysInFile).await.unwrap() else {
+    let Parted::Later(core, _) = drive::part(phone.core, &transport, &KeysInFile).await.unwrap() else {
+        panic!("nobody says that it is still held")
+    };
+    let station = StationProcess::serve(&places, &listen).unwrap();
+    let Parted::Gone(farewell) = drive::part(*core, &transport, &KeysInFile).await.unwrap() else {
         panic!("all of it is held")
     };
-    assert_eq!(farewell.state(), NoteState::Shredded);
-    assert_eq!(left(&post.root.join("王警官.db")), ["王警官.db.ended"]);
-    let station = StationProcess::serve(&places, &listen).unwrap();
-    drive::tell(&mut farewell, &transport).await.unwrap();
     assert_eq!(farewell.state(), NoteState::Told);
+    assert_eq!(left(&post.root.join("王警官.db")), ["王警官.db.ended"]);
     let desk = Chief::new(station.url(), &post.token).unwrap();
     let shown = desk.get(&format!("/api/v1/books/{book}")).await.unwrap();
     assert_eq!(
         (&shown["held_pages"], &shown["wiped"]["lost_entries"]),
         (&json!(1), &json!(0))
     );
+}
+
+#[tokio::test]
+async fn what_a_restored_station_lost_of_a_phone_is_handed_in_when_the_phones_book_ends() {
+    let post = Post::open("ended-restored");
+    let [mut phone] = post.phones().await;
+    let home = household(&phone, 101);
+    phone.sync().await.unwrap();
+    let copies = post.root.join("copies");
+    command(&["backup", "--to", &copies.to_string_lossy()], &post.places);
+    // Acknowledged, and lost with the station's disk: this phone alone has it.
+    let record = visit(&phone, home);
+    let entries = status(&phone.core).unwrap().waiting;
+    phone.sync().await.unwrap();
+    assert_eq!(status(&phone.core).unwrap().waiting, 0);
+    let post = post.restored_from(&copies, |_| {});
+    let book = book_of(&post.desk, "王警官").await;
+    let order = json!({ "why": "retired" });
+    post.desk
+        .call("POST", &format!("/api/v1/books/{book}/end"), Some(&order), None)
+        .await
+        .unwrap();
+    let transport = HttpTransport::open(post.station.url(), b"").unwrap();
+    let report = drive::sync(&phone.core, &transport, Budget::default()).await.unwrap();
+    assert_eq!(report.fault, Some(SyncFault::Ended { why: "retired".into() }));
+    let Parted::Gone(farewell) = drive::part(phone.core, &transport, &KeysInFile).await.unwrap() else {
+        panic!("the station is there")
+    };
+    assert_eq!((farewell.said().held_entries, farewell.said().lost_entries), (entries, 0));
+    let view = post.desk.get("/api/v1/quarantine").await.unwrap();
+    assert_eq!(view["records"][0]["record"], json!(record));
+    assert_eq!(view["records"][0]["facts"]["fields"]["duration_min"], 20);
 }
 
 #[tokio::test]

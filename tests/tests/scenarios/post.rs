@@ -1,7 +1,7 @@
 //! A station with a chief and some phones, for scenarios: a real program on loopback, real phones' files, one directory that goes when the
 //! test went well. Knows nothing of what is tried with them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use beatbook_client_core::{ActDone, ActOrder, CoreError};
 use beatbook_protocol::document::Edit;
@@ -12,7 +12,7 @@ use beatbook_tests::bench::scratch;
 use beatbook_tests::day::{chief, content};
 use beatbook_tests::phone::{DayClock, Phone};
 use beatbook_tests::seeded::Seeded;
-use beatbook_tests::station::{Chief, Places, StationProcess};
+use beatbook_tests::station::{Chief, Places, StationProcess, run};
 use serde_json::Value as Json;
 
 /// The day on which all of this happens.
@@ -89,6 +89,26 @@ impl Post {
         (self.root, self.places, self.folder)
     }
 
+    /// The same station after its disk was lost: restored from this folder of copies into new places, as they lie before anybody is served,
+    /// under another address.
+    pub(crate) fn restored_from(self, copies: &Path, look: impl FnOnce(&Places)) -> Self {
+        self.station.kill().unwrap();
+        let places = Places {
+            data: self.root.join("restored"),
+            keys: self.places.keys.clone(),
+        };
+        command(&["restore", "--from", &copies.to_string_lossy()], &places);
+        look(&places);
+        let station = StationProcess::serve(&places, "127.0.0.1:0").unwrap();
+        let desk = Chief::new(station.url(), &self.token).unwrap();
+        Self {
+            places,
+            station,
+            desk,
+            ..self
+        }
+    }
+
     pub(crate) async fn page(&self, record: RecordId) -> Json {
         self.desk.get(&format!("/api/v1/records/{record}")).await.unwrap()
     }
@@ -103,6 +123,12 @@ impl Post {
         let path = format!("/api/v1/records/{record}/acts");
         self.desk.call("POST", &path, Some(&order), Some(version)).await.unwrap()
     }
+}
+
+/// A command of the station's program on these places.
+pub(crate) fn command(words: &[&str], places: &Places) {
+    let (data, keys) = (places.data.to_string_lossy(), places.keys.to_string_lossy());
+    run(&[words, &["--data", &data, "--keys", &keys]].concat()).unwrap();
 }
 
 pub(crate) fn version(page: &Json) -> String {

@@ -6,10 +6,9 @@ use beatbook_client_core::sync::{SyncEvent, status};
 use beatbook_protocol::document::Edit;
 use beatbook_protocol::id::RecordId;
 use beatbook_tests::phone::Phone;
-use beatbook_tests::station::{Chief, Places, StationProcess, run};
 
 use super::first_sync::{all, fresh as fresh_phone};
-use super::post::{Post, household, shown, sync_both, write};
+use super::post::{Post, command, household, shown, sync_both, write};
 
 /// A copy of a phone's file, with what lies beside it.
 pub(super) fn copied(phone: &Phone, root: &Path, name: &str) -> PathBuf {
@@ -73,11 +72,6 @@ async fn a_phone_restored_from_a_backup_goes_on_in_a_new_life_and_nothing_is_los
     assert_eq!(shown(&copy, records[0], "address_code"), "110108-0002".into());
 }
 
-pub(super) fn command(words: &[&str], places: &Places) {
-    let (data, keys) = (places.data.to_string_lossy(), places.keys.to_string_lossy());
-    run(&[words, &["--data", &data, "--keys", &keys]].concat()).unwrap();
-}
-
 #[tokio::test]
 async fn what_an_absent_author_wrote_is_given_back_to_a_restored_station_by_who_holds_it() {
     let post = Post::open("givenback");
@@ -97,30 +91,7 @@ async fn what_an_absent_author_wrote_is_given_back_to_a_restored_station_by_who_
         .into_iter()
         .map(|record| phones[1].core.record(record).unwrap())
         .collect();
-    let Post {
-        root,
-        station,
-        places,
-        token,
-        folder,
-        ..
-    } = post;
-    station.kill().unwrap();
-    let restored = Places {
-        data: root.join("restored"),
-        keys: places.keys.clone(),
-    };
-    command(&["restore", "--from", &copies.to_string_lossy()], &restored);
-    let station = StationProcess::serve(&restored, "127.0.0.1:0").unwrap();
-    let desk = Chief::new(station.url(), &token).unwrap();
-    let post = Post {
-        root,
-        places: restored,
-        token,
-        station,
-        desk,
-        folder,
-    };
+    let post = post.restored_from(&copies, |_| {});
     phones[1].call(post.station.url());
     let report = phones[1].sync().await.unwrap();
     assert!(report.events.contains(&SyncEvent::StationRestored { epoch: 1 }), "{report:?}");
