@@ -1,14 +1,17 @@
 //! Folding a record anew: its documents and acts become the row that lists show. Runs in the transaction that changed the record.
 
-use beatbook_protocol::document::{Document, View};
+use std::sync::mpsc::Receiver;
+
+use beatbook_protocol::document::View;
 use beatbook_protocol::facts::Facts;
 use beatbook_protocol::id::{Hash, RecordId};
-use beatbook_protocol::kind::{CheckedKind, DocumentName, FieldType, Label};
+use beatbook_protocol::kind::{CheckedKind, FieldType, Label};
 use beatbook_protocol::time::UnixMillis;
 use rusqlite::OptionalExtension;
 
-use super::records::Records;
-use super::rows::{self, Opening, joined};
+use super::ahead::{self, Bench, Found};
+use super::records::{Changes, Records};
+use super::rows::{self, Opening, Status, joined};
 use super::{StoreError, blobs, merges, papers, registry};
 use crate::query::segment;
 use crate::record::{Course, search_text, title};
@@ -25,11 +28,33 @@ struct Shown {
     unreadable: Option<String>,
 }
 
+/// A record that is being folded: what was read of it, until what arrived for it is judged.
+#[derive(Debug)]
+pub(super) struct Begun {
+    record: RecordId,
+    at: UnixMillis,
+    opening: Opening,
+    kind: CheckedKind,
+    changes: Changes,
+    /// What the guard will have found, by document.
+    found: [Option<Receiver<Found>>; 2],
+}
+
 impl Records<'_> {
-    /// Folds one record anew. A record whose opening has not come yet stays unseen; its entries wait.
+    /// Folds one record anew.
     pub(super) fn refold(&mut self, record: RecordId, at: UnixMillis) -> Result<(), StoreError> {
+        ahead::with_help(1, |bench| match self.begin_fold(record, at, bench)? {
+            Some(begun) => self.finish_fold(begun, bench),
+            None => Ok(()),
+        })
+    }
+
+    /// Begins to fold one record anew: what arrived for it goes to be judged. None where there is nothing to judge it by, and it is folded
+    /// already. A record whose opening has not come yet stays unseen; its entries wait.
+    pub(super) fn begin_fold(&mut self, record: RecordId, at: UnixMillis, bench: &Bench) -> Result<Option<Begun>, StoreError> {
         let Some(opening) = rows::opening(self.tx, record)? else {
-            return self.hide(record);
+            self.hide(record)?;
+            return Ok(None);
         };
         let kind = self.pen.office.kinds.get(&opening.opens.kind, opening.opens.version).cloned();
         let Some(kind) = kind else {
@@ -37,22 +62,37 @@ impl Records<'_> {
                 "kind {} version {} is not on this phone yet",
                 opening.opens.kind, opening.opens.version
             );
-            return self.show(
-                record,
-                &opening,
-                None,
-                &Shown {
-                    unreadable: Some(why),
-                    ..Shown::default()
-                },
-                at,
-            );
+            let shown = Shown {
+                unreadable: Some(why),
+                ..Shown::default()
+            };
+            self.show(record, &opening, None, &shown, at)?;
+            return Ok(None);
         };
-        self.park_descendants(record)?;
-        let shown = match self
-            .guard_arrived(record, &kind)
-            .and_then(|()| self.read_shown(record, &kind))
-        {
+        let mut changes = self.changes_of(record)?;
+        if self.park_descendants(record, &changes)? {
+            changes = self.changes_of(record)?;
+        }
+        // Parking a descendant touches the record that is being folded: it is.
+        self.touched.remove(&record);
+        let mut found = [None, None];
+        for (found, document) in found.iter_mut().zip(&changes) {
+            *found = self.put_arrived(record, &kind, document)?.map(|case| bench.put(case));
+        }
+        Ok(Some(Begun {
+            record,
+            at,
+            opening,
+            kind,
+            changes,
+            found,
+        }))
+    }
+
+    /// Ends it: takes in what the guard found, and writes the row.
+    pub(super) fn finish_fold(&mut self, begun: Begun, bench: &Bench) -> Result<(), StoreError> {
+        let (record, kind) = (begun.record, &begun.kind);
+        let shown = match self.read_shown(&begun, bench) {
             Ok(shown) => shown,
             Err(StoreError::Document(error)) => Shown {
                 unreadable: Some(error.to_string()),
@@ -60,24 +100,73 @@ impl Records<'_> {
             },
             Err(error) => return Err(error),
         };
-        self.show(record, &opening, Some(&kind), &shown, at)?;
-        for name in [DocumentName::Facts, DocumentName::Private] {
-            let shape = self.pen.office.shape(&kind, name)?;
+        self.show(record, &begun.opening, Some(kind), &shown, begun.at)?;
+        let long = begun
+            .changes
+            .iter()
+            .filter(|(_, rows)| rows.len() >= papers::SNAPSHOT_CHANGES);
+        for (name, _) in long {
+            let shape = self.pen.office.shape(kind, *name)?;
             papers::fold(self.tx, &shape, self.pen.actor, record)?;
         }
-        // Parking a descendant touches the record that is being folded: it has been.
-        self.touched.remove(&record);
+        self.forget(record);
         Ok(())
     }
 
-    fn read_shown(&mut self, record: RecordId, kind: &CheckedKind) -> Result<Shown, StoreError> {
-        let facts = self.take_document(record, kind, DocumentName::Facts)?;
-        let private = self.take_document(record, kind, DocumentName::Private)?;
+    /// Brings the row of a record up to date of which nothing moved but own changes that wait no longer: documents, course and words are
+    /// as they were, so no document is opened. False when more may have to be shown, or kept, and the record must be folded.
+    pub(super) fn recount(&self, record: RecordId) -> Result<bool, StoreError> {
+        if self.pen.is_outdated {
+            return Ok(false);
+        }
+        let (waiting, is_plain): (i64, Option<bool>) = self
+            .tx
+            .prepare_cached(
+                "SELECT count(*) FILTER (WHERE status = 1 AND folded = 0 AND document IN (0, 1)),
+                        max(status) <= 1 AND count(opens) = 1 AND count(*) FILTER (WHERE status = 0 AND folded = 0) < ?2
+                 FROM change WHERE record = ?1",
+            )?
+            .query_row(
+                (record.as_bytes(), i64::try_from(papers::SNAPSHOT_CHANGES).unwrap_or(i64::MAX)),
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+        if is_plain != Some(true) {
+            return Ok(false);
+        }
+        let recounted = self
+            .tx
+            .prepare_cached(
+                "UPDATE record SET waiting = ?2 + (SELECT count(*) FROM act WHERE record = ?1 AND status = 1)
+                 WHERE record = ?1 AND unreadable IS NULL AND opener_user IS NOT NULL AND refused = 0",
+            )?
+            .execute((record.as_bytes(), waiting))?;
+        Ok(recounted > 0)
+    }
+
+    fn read_shown(&mut self, begun: &Begun, bench: &Bench) -> Result<Shown, StoreError> {
+        let (record, kind) = (begun.record, &begun.kind);
+        let mut views = [None, None];
+        let mut has_unread = false;
+        for ((view, found), (name, rows)) in views.iter_mut().zip(&begun.found).zip(&begun.changes) {
+            has_unread |= rows.iter().any(|row| row.status == Status::Unreadable);
+            *view = match found {
+                Some(found) => {
+                    let (outcomes, says) = bench.take(found)?;
+                    has_unread |= self.take_outcomes(rows, outcomes)?;
+                    Some(says)
+                }
+                None => {
+                    let document = self.take_read(record, kind, (*name, rows))?;
+                    document.map(|document| document.view()).transpose()?
+                }
+            };
+        }
+        let [facts, private] = views;
         Ok(Shown {
             course: Course::of(kind, &rows::steps(self.tx, record)?),
-            view: facts.as_ref().map(Document::view).transpose()?.unwrap_or_default(),
-            private: private.as_ref().map(Document::view).transpose()?,
-            unreadable: self.unreadable(record)?,
+            view: facts.unwrap_or_default(),
+            private,
+            unreadable: if has_unread { self.unreadable(record)? } else { None },
         })
     }
 
@@ -114,7 +203,8 @@ impl Records<'_> {
         let conflicts = shown.view.conflicts.len() + shown.private.as_ref().map_or(0, |view| view.conflicts.len());
         let about = kind.and_then(|kind| about(kind, &shown.view.facts));
         let fields = serde_json::to_string(&shown.view.facts.fields).map_err(|error| StoreError::Damaged(error.to_string()))?;
-        self.tx.prepare_cached(UPSERT)?.execute(rusqlite::named_params! {
+        let mut upsert = self.tx.prepare_cached(UPSERT)?;
+        let values = rusqlite::named_params! {
             ":record": record.as_bytes(),
             ":kind": opening.opens.kind,
             ":version": opening.opens.version,
@@ -137,25 +227,22 @@ impl Records<'_> {
             ":conflicts": i64::try_from(conflicts).unwrap_or(i64::MAX),
             ":came_back": came_back,
             ":unreadable": shown.unreadable,
-        })?;
+        };
+        let (n, words) = upsert.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
         let documents = [Some(&shown.view.facts), shown.private.as_ref().map(|view| &view.facts)];
         blobs::put_files(self.tx, record, documents)?;
         merges::put(self.tx, record, shown.course.merged_into.filter(|target| *target != record))?;
         if let Some(kind) = kind {
             let private = shown.private.as_ref().map(|view| &view.facts);
             let text = search_text(kind, &title, &shown.view.facts, private.unwrap_or(&Facts::default()));
-            self.index(record, &text)?;
+            self.index((n, words), &text)?;
         }
         Ok(())
     }
 
     /// Puts the record's words into the search, under the record's number, when they changed.
-    fn index(&self, record: RecordId, text: &str) -> Result<(), StoreError> {
+    fn index(&self, (n, before): (i64, Option<[u8; 32]>), text: &str) -> Result<(), StoreError> {
         let hash = Hash::of(&[WORDS, text.as_bytes()]);
-        let (n, before): (i64, Option<[u8; 32]>) = self
-            .tx
-            .prepare_cached("SELECT n, words_hash FROM record WHERE record = ?1")?
-            .query_row([record.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if before == Some(*hash.as_bytes()) {
             return Ok(());
         }
@@ -190,7 +277,8 @@ ON CONFLICT (record) DO UPDATE SET
   facts = excluded.facts, heads = excluded.heads, private_heads = excluded.private_heads, pinned = excluded.pinned, offered = excluded.offered,
   last_act = excluded.last_act, shown_version = excluded.shown_version, waiting = excluded.waiting,
   refused = excluded.refused, conflicts = excluded.conflicts, came_back = excluded.came_back,
-  unreadable = excluded.unreadable";
+  unreadable = excluded.unreadable
+RETURNING n, words_hash";
 
 /// The record that this one is about: what its first reference field names.
 fn about(kind: &CheckedKind, facts: &Facts) -> Option<RecordId> {

@@ -17,6 +17,7 @@
 //!  person, book, unit, kind   the registry as told by the station meta  settings of this file
 //! ```
 
+mod ahead;
 pub(crate) mod blobs;
 mod connection;
 pub(crate) mod destroyed;

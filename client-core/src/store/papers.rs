@@ -16,7 +16,7 @@ pub(crate) const ACCEPTED: &[Status] = &[Status::Accepted];
 pub(crate) const WRITTEN: &[Status] = &[Status::Accepted, Status::Pending, Status::Parked, Status::Answered];
 
 /// Accepted changes beyond which they become one snapshot.
-const SNAPSHOT_CHANGES: i64 = 64;
+pub(super) const SNAPSHOT_CHANGES: usize = 64;
 
 /// The document with the changes of these statuses; none when there are none.
 pub(crate) fn load(
@@ -26,16 +26,27 @@ pub(crate) fn load(
     record: RecordId,
     statuses: &[Status],
 ) -> Result<Option<Document>, StoreError> {
-    let name = shape.name();
-    let snapshot = snapshot(tx, record, name)?;
-    let rows: Vec<ChangeRow> = rows::changes(tx, record, name)?
-        .into_iter()
+    let rows = rows::changes(tx, record, shape.name())?;
+    load_from(tx, shape, actor, record, (&rows, statuses))
+}
+
+/// The same, where the changes that no snapshot holds were read before.
+pub(super) fn load_from(
+    tx: &Tx<'_>,
+    shape: &Shape,
+    actor: ActorId,
+    record: RecordId,
+    (rows, statuses): (&[ChangeRow], &[Status]),
+) -> Result<Option<Document>, StoreError> {
+    let snapshot = snapshot(tx, record, shape.name())?;
+    let changes: Vec<&[u8]> = rows
+        .iter()
         .filter(|row| statuses.contains(&row.status))
+        .map(|row| row.bytes.as_slice())
         .collect();
-    if rows.is_empty() && snapshot.is_none() {
+    if changes.is_empty() && snapshot.is_none() {
         return Ok(None);
     }
-    let changes: Vec<&[u8]> = rows.iter().map(|row| row.bytes.as_slice()).collect();
     Ok(Some(Document::open_as(shape, actor, snapshot.as_deref(), &changes)?))
 }
 
@@ -51,7 +62,7 @@ pub(crate) fn fold(tx: &Tx<'_>, shape: &Shape, actor: ActorId, record: RecordId)
             Ok((row.get(0)?, row.get(1)?))
         })?;
     // After a station was restored, others' accepted changes may rest on own ones that are pending again: a snapshot would lose them.
-    if accepted < SNAPSHOT_CHANGES || pending > 0 {
+    if usize::try_from(accepted).unwrap_or(0) < SNAPSHOT_CHANGES || pending > 0 {
         return Ok(());
     }
     let Some(document) = load(tx, shape, actor, record, ACCEPTED)? else {
@@ -67,7 +78,8 @@ pub(crate) fn fold(tx: &Tx<'_>, shape: &Shape, actor: ActorId, record: RecordId)
     Ok(())
 }
 
-fn snapshot(tx: &Tx<'_>, record: RecordId, name: DocumentName) -> Result<Option<Vec<u8>>, StoreError> {
+/// A document's snapshot.
+pub(super) fn snapshot(tx: &Tx<'_>, record: RecordId, name: DocumentName) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(tx
         .prepare_cached("SELECT bytes FROM snapshot WHERE record = ?1 AND document = ?2")?
         .query_row((record.as_bytes(), code_of(name.into())), |row| row.get(0))

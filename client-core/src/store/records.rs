@@ -1,23 +1,38 @@
 //! Records within one transaction: own entries get their verdict, what came is judged by the guard, and what was touched is folded anew,
 //! once. Knows nothing of pages, networks and screens.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use beatbook_protocol::document::Document;
-use beatbook_protocol::document::guard::{self, Incoming, Outcome, Unknown};
+use beatbook_protocol::document::guard::Outcome;
 use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::kind::{CheckedKind, DocumentName};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::Verdict;
+use rusqlite::OptionalExtension;
 
+use super::ahead::{self, Bench, Case};
 use super::destroyed::{self, Destruction};
 use super::identity::Identity;
 use super::rows::{self, ChangeRow, Status};
-use super::{StoreError, Tx, identity};
+use super::{StoreError, Tx, identity, papers};
 use crate::office::{Office, Pen};
 
 /// The code of what was parked because it was built on something refused.
 pub(crate) const DESCENDANT: &str = "descendant";
+
+/// What touched a record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Touch {
+    /// The latest time of it.
+    at: UnixMillis,
+    /// Whether it was nothing but the station's yes to own changes, which are shown already.
+    is_yes_alone: bool,
+}
+
+/// A record's changes that no snapshot holds, by document.
+pub(super) type Changes = [(DocumentName, Arc<[ChangeRow]>); 2];
 
 /// The records of one transaction.
 #[derive(Debug)]
@@ -25,8 +40,8 @@ pub(crate) struct Records<'a> {
     pub(super) tx: &'a Tx<'a>,
     pub(super) pen: &'a mut Pen,
     pub(super) now: UnixMillis,
-    /// Records to fold anew, with the time of what touched them.
-    pub(super) touched: BTreeMap<RecordId, UnixMillis>,
+    /// Records to fold anew, with what touched them.
+    pub(super) touched: BTreeMap<RecordId, Touch>,
     /// Documents that are open already, as they will be stored.
     pub(super) documents: BTreeMap<(RecordId, DocumentName), Document>,
     /// Records of which accepted entries moved: their digests are counted anew.
@@ -121,17 +136,38 @@ impl<'a> Records<'a> {
 
     /// Folds every touched record anew, once, and counts their digests. [`crate::Core`] calls it before it commits.
     pub(crate) fn fold_touched(&mut self) -> Result<(), StoreError> {
-        while let Some((record, at)) = self.touched.pop_first() {
-            self.refold(record, at)?;
-            // One record's documents at a time: a long feed must not fill a phone's memory.
-            self.forget(record);
-        }
+        ahead::with_help(self.touched.len(), |bench| self.fold_on(bench))?;
         self.count_moved()
     }
 
+    fn fold_on(&mut self, bench: &Bench) -> Result<(), StoreError> {
+        let mut begun = VecDeque::new();
+        loop {
+            // A few records at a time: a long feed must not fill a phone's memory.
+            while begun.len() <= bench.ahead()
+                && let Some((record, touch)) = self.touched.pop_first()
+            {
+                if touch.is_yes_alone && self.recount(record)? {
+                    continue;
+                }
+                match self.begin_fold(record, touch.at, bench)? {
+                    Some(one) => begun.push_back(one),
+                    None => self.forget(record),
+                }
+            }
+            let Some(next) = begun.pop_front() else { return Ok(()) };
+            self.finish_fold(next, bench)?;
+        }
+    }
+
     pub(super) fn touch(&mut self, record: RecordId, at: UnixMillis) {
-        let latest = self.touched.entry(record).or_insert(at);
-        *latest = (*latest).max(at);
+        self.touch_by(record, at, false);
+    }
+
+    fn touch_by(&mut self, record: RecordId, at: UnixMillis, is_yes_alone: bool) {
+        let touch = self.touched.entry(record).or_insert(Touch { at, is_yes_alone });
+        touch.at = touch.at.max(at);
+        touch.is_yes_alone &= is_yes_alone;
     }
 
     /// Takes the document with accepted and pending changes in hand; none when nobody has written in it. Whoever changes it puts it
@@ -145,50 +181,70 @@ impl<'a> Records<'a> {
         if let Some(document) = self.documents.remove(&(record, name)) {
             return Ok(Some(document));
         }
-        let shape = self.pen.office.shape(kind, name)?;
-        super::papers::load(self.tx, &shape, self.pen.actor, record, super::papers::SHOWN)
+        let rows = rows::changes(self.tx, record, name)?;
+        self.take_read(record, kind, (name, &rows))
     }
 
-    /// Judges what arrived for a record by the guard, once for each document.
-    pub(super) fn guard_arrived(&mut self, record: RecordId, kind: &CheckedKind) -> Result<(), StoreError> {
-        for name in [DocumentName::Facts, DocumentName::Private] {
-            let rows = rows::changes(self.tx, record, name)?;
-            let arrived: Vec<&ChangeRow> = rows.iter().filter(|row| row.status == Status::Arrived).collect();
-            if arrived.is_empty() {
-                continue;
-            }
-            let shape = self.pen.office.shape(kind, name)?;
-            let document = self
-                .take_document(record, kind, name)?
-                .unwrap_or_else(|| Document::begin(&shape, self.pen.actor));
-            let incoming: Vec<Incoming<'_>> = arrived
-                .iter()
-                .map(|row| Incoming {
-                    bytes: &row.bytes,
-                    settles: row.settles,
-                    actors: None,
-                })
-                .collect();
-            let report = guard::check(&document, &incoming, Unknown::Keep);
-            for (row, outcome) in arrived.iter().zip(report.outcomes) {
-                match outcome {
-                    Outcome::Admitted { hash } | Outcome::Duplicate { hash } => self.admit(row.n, &hash)?,
-                    Outcome::Needs { .. } => {}
-                    Outcome::Refused(fault) => {
-                        tracing::warn!(entry = %row.entry, code = fault.code(), "an accepted change does not pass the guard");
-                        self.stand(row.n, Status::Unreadable, fault.code(), &fault.to_string())?;
-                    }
+    /// The same, where its changes that no snapshot holds were read before.
+    pub(super) fn take_read(
+        &mut self,
+        record: RecordId,
+        kind: &CheckedKind,
+        (name, rows): (DocumentName, &[ChangeRow]),
+    ) -> Result<Option<Document>, StoreError> {
+        if let Some(document) = self.documents.remove(&(record, name)) {
+            return Ok(Some(document));
+        }
+        let shape = self.pen.office.shape(kind, name)?;
+        papers::load_from(self.tx, &shape, self.pen.actor, record, (rows, papers::SHOWN))
+    }
+
+    /// A record's changes that no snapshot holds, by document: read once for all that folding asks of them.
+    pub(super) fn changes_of(&self, record: RecordId) -> Result<Changes, StoreError> {
+        let of = |name| Ok::<_, StoreError>((name, rows::changes(self.tx, record, name)?.into()));
+        Ok([of(DocumentName::Facts)?, of(DocumentName::Private)?])
+    }
+
+    /// Puts what arrived for a document before the guard.
+    pub(super) fn put_arrived(
+        &self,
+        record: RecordId,
+        kind: &CheckedKind,
+        (name, rows): &(DocumentName, Arc<[ChangeRow]>),
+    ) -> Result<Option<Case>, StoreError> {
+        if !rows.iter().any(|row| row.status == Status::Arrived) {
+            return Ok(None);
+        }
+        Ok(Some(Case {
+            shape: self.pen.office.shape(kind, *name)?,
+            actor: self.pen.actor,
+            snapshot: papers::snapshot(self.tx, record, *name)?,
+            rows: Arc::clone(rows),
+        }))
+    }
+
+    /// Takes in what the guard found of what arrived; tells whether it would not have something.
+    pub(super) fn take_outcomes(&self, rows: &[ChangeRow], outcomes: Vec<Outcome>) -> Result<bool, StoreError> {
+        let mut has_refused = false;
+        let arrived = rows.iter().filter(|row| row.status == Status::Arrived);
+        for (row, outcome) in arrived.zip(outcomes) {
+            match outcome {
+                Outcome::Admitted { hash } | Outcome::Duplicate { hash } => self.admit(row.n, &hash)?,
+                Outcome::Needs { .. } => {}
+                Outcome::Refused(fault) => {
+                    tracing::warn!(entry = %row.entry, code = fault.code(), "an accepted change does not pass the guard");
+                    self.stand(row.n, Status::Unreadable, fault.code(), &fault.to_string())?;
+                    has_refused = true;
                 }
             }
-            self.documents.insert((record, name), report.document);
         }
-        Ok(())
+        Ok(has_refused)
     }
 
-    /// Parks what was built on parked changes, acts that pin them included.
-    pub(super) fn park_descendants(&mut self, record: RecordId) -> Result<(), StoreError> {
-        for name in [DocumentName::Facts, DocumentName::Private] {
-            let rows = rows::changes(self.tx, record, name)?;
+    /// Parks what was built on parked changes, acts that pin them included; tells whether anything was.
+    pub(super) fn park_descendants(&mut self, record: RecordId, changes: &Changes) -> Result<bool, StoreError> {
+        let mut has_parked = false;
+        for (name, rows) in changes {
             let mut fallen: Vec<Hash> = rows
                 .iter()
                 .filter(|row| {
@@ -213,9 +269,10 @@ impl<'a> Records<'a> {
                     self.stand(row.n, status, DESCENDANT, "it was built on a change that was refused")?;
                     self.pen.is_spent |= is_own;
                     fallen.extend(row.hash);
+                    has_parked = true;
                 }
             }
-            if name == DocumentName::Facts {
+            if *name == DocumentName::Facts {
                 for step in rows::steps(self.tx, record)?.iter().filter(|step| step.waiting) {
                     if step.act.heads.iter().any(|head| fallen.contains(head)) {
                         self.park(&step.entry, DESCENDANT, "it rests on a change that was refused")?;
@@ -223,40 +280,50 @@ impl<'a> Records<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(has_parked)
     }
 
     /// Marks an entry that is here as accepted; tells whether it is here.
     pub(super) fn settle_known(&mut self, entry: &Hash, (leaf, position): (u64, u32), offered: bool) -> Result<bool, StoreError> {
-        // What the guard has still to see, or would not have, stays so; a parked change may have been admitted later, and one that was
-        // lost is seen by the guard again. Of two places the first counts, else an act would move behind later ones.
-        let place = (entry.as_bytes(), leaf.cast_signed(), position);
-        let mut found = self.returned(
-            "UPDATE change SET status = CASE WHEN status IN (3, 4) THEN status WHEN status = 6 THEN 4 ELSE 0 END,
-                    leaf = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?2, leaf),
-                    position = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?3, position),
-                    code = CASE WHEN status = 3 THEN code END, text = CASE WHEN status = 3 THEN text END
-             WHERE entry = ?1 RETURNING record, at",
-            place,
-        )?;
-        if found.is_empty() {
-            found = self.returned(
+        let change: Option<(i64, [u8; 16], i64, i64)> = self
+            .tx
+            .prepare_cached("SELECT n, record, at, status FROM change WHERE entry = ?1")?
+            .query_row([entry.as_bytes()], |row| row.try_into())
+            .optional()?;
+        let (record, at, is_yes_alone) = if let Some((n, record, at, status)) = change {
+            self.settle_change(n, (leaf, position))?;
+            (RecordId::from_bytes(record), UnixMillis(at), status == Status::Pending.code())
+        } else {
+            let found = self.returned(
                 "UPDATE act SET status = 0, offered = ?4,
                     leaf = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?2, leaf),
                     position = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?3, position), code = NULL, text = NULL
                  WHERE entry = ?1 RETURNING record, at",
-                (place.0, place.1, place.2, offered),
+                (entry.as_bytes(), leaf.cast_signed(), position, offered),
             )?;
-        }
-        if !found.is_empty() {
-            self.gave(entry)?;
-        }
-        for (record, at) in &found {
-            self.forget(*record);
-            self.moved.insert(*record);
-            self.touch(*record, *at);
-        }
-        Ok(!found.is_empty())
+            let Some((record, at)) = found.first() else { return Ok(false) };
+            (*record, *at, false)
+        };
+        self.gave(entry)?;
+        self.forget(record);
+        self.moved.insert(record);
+        self.touch_by(record, at, is_yes_alone);
+        Ok(true)
+    }
+
+    fn settle_change(&self, n: i64, (leaf, position): (u64, u32)) -> Result<(), StoreError> {
+        // What the guard has still to see, or would not have, stays so; a parked change may have been admitted later, and one that was
+        // lost is seen by the guard again. Of two places the first counts, else an act would move behind later ones.
+        self.tx
+            .prepare_cached(
+                "UPDATE change SET status = CASE WHEN status IN (3, 4) THEN status WHEN status = 6 THEN 4 ELSE 0 END,
+                    leaf = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?2, leaf),
+                    position = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?3, position),
+                    code = CASE WHEN status = 3 THEN code END, text = CASE WHEN status = 3 THEN text END
+                 WHERE n = ?1",
+            )?
+            .execute((n, leaf.cast_signed(), position))?;
+        Ok(())
     }
 
     /// Parks an own entry. What is accepted stays accepted: a station does not take back.

@@ -93,9 +93,18 @@ pub(crate) struct Came<'a> {
 /// Stores a change.
 pub(crate) fn put_change(tx: &Tx<'_>, change: &NewChange<'_>) -> Result<(), StoreError> {
     let place = change.came.map(|came| came.place);
+    // The entry's bytes are kept where they cannot be made again out of the row.
+    let whole = change.came.filter(|came| {
+        let again = change.document.name().map(|document| {
+            let (at, opens) = (change.at, change.opens.cloned());
+            give::made_again(change.record, document, change.bytes.to_vec(), at, change.settles, opens)
+        });
+        again.as_deref() != Some(came.bytes)
+    });
     tx.prepare_cached(
-        "INSERT INTO change (entry, record, document, change_hash, deps, bytes, opens, settles, book, at, status, leaf, position)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "INSERT INTO change (entry, record, document, change_hash, deps, bytes, opens, settles, book, at, status, leaf, position,
+                             received, whole)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?
     .execute((
         change.entry.as_bytes(),
@@ -111,15 +120,9 @@ pub(crate) fn put_change(tx: &Tx<'_>, change: &NewChange<'_>) -> Result<(), Stor
         change.status.code(),
         place.map(|(leaf, _)| leaf.cast_signed()),
         place.map(|(_, position)| position),
+        change.came.map(|came| came.received.0),
+        whole.map(|came| came.bytes),
     ))?;
-    let Some(came) = change.came else { return Ok(()) };
-    let again = change.document.name().map(|document| {
-        let (at, opens) = (change.at, change.opens.cloned());
-        give::made_again(change.record, document, change.bytes.to_vec(), at, change.settles, opens)
-    });
-    let whole = (again.as_deref() != Some(came.bytes)).then_some(came.bytes);
-    tx.prepare_cached("UPDATE change SET received = ?2, whole = ?3 WHERE n = ?1")?
-        .execute((tx.last_insert_rowid(), came.received.0, whole))?;
     Ok(())
 }
 
@@ -173,15 +176,28 @@ pub(crate) struct Opening {
     pub(crate) at: UnixMillis,
 }
 
+type Found = (Vec<u8>, [u8; 16], i64);
+
 /// The record's opening entry; the station's when there is one, else the own that waits, else one that was parked.
 pub(crate) fn opening(tx: &Tx<'_>, record: RecordId) -> Result<Option<Opening>, StoreError> {
-    let row: Option<(Vec<u8>, [u8; 16], i64)> = tx
-        .prepare_cached(
-            "SELECT opens, book, at FROM change WHERE record = ?1 AND opens IS NOT NULL AND status <> 6
-             ORDER BY CASE status WHEN 0 THEN 0 WHEN 4 THEN 0 WHEN 1 THEN 1 ELSE 2 END, n LIMIT 1",
-        )?
-        .query_row([record.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
+    // Few rows: sorted here, they need no sorter there.
+    let mut rows = tx.prepare_cached(
+        "SELECT opens, book, at, status, n FROM change WHERE record = ?1 AND opens IS NOT NULL AND status <> 6",
+    )?;
+    let mut rows = rows.query([record.as_bytes()])?;
+    let mut best: Option<((u8, i64), Found)> = None;
+    while let Some(row) = rows.next()? {
+        let rank = match Status::from_code(row.get(3)?) {
+            Some(Status::Accepted | Status::Arrived) => 0,
+            Some(Status::Pending) => 1,
+            _ => 2,
+        };
+        let key = (rank, row.get(4)?);
+        if best.as_ref().is_none_or(|(before, _)| key < *before) {
+            best = Some((key, (row.get(0)?, row.get(1)?, row.get(2)?)));
+        }
+    }
+    let row = best.map(|(_, row)| row);
     let Some((opens, book, at)) = row else { return Ok(None) };
     Ok(Some(Opening {
         opens: codec::from_bytes("opening", &opens)?,
@@ -226,31 +242,21 @@ pub(crate) fn changes(tx: &Tx<'_>, record: RecordId, document: DocumentName) -> 
         "SELECT n, entry, change_hash, deps, bytes, settles, status FROM change
          WHERE record = ?1 AND document = ?2 AND folded = 0 ORDER BY n",
     )?;
-    let rows = rows.query_map((record.as_bytes(), code_of(document.into())), |row| {
-        Ok((
-            ChangeRow {
-                n: row.get(0)?,
-                entry: Hash::from_bytes(row.get(1)?),
-                hash: row.get::<_, Option<[u8; 32]>>(2)?.map(Hash::from_bytes),
-                deps: Vec::new(),
-                bytes: row.get(4)?,
-                settles: row.get(5)?,
-                status: Status::Answered,
-            },
-            row.get::<_, Vec<u8>>(3)?,
-            row.get::<_, i64>(6)?,
-        ))
-    })?;
-    rows.map(|row| {
-        let (row, deps, status) = row?;
-        let status = Status::from_code(status).ok_or_else(|| StoreError::Damaged(format!("a change has status {status}")))?;
-        Ok(ChangeRow {
-            deps: split(&deps)?,
-            status,
-            ..row
-        })
-    })
-    .collect()
+    let mut rows = rows.query((record.as_bytes(), code_of(document.into())))?;
+    let mut changes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let status = row.get(6)?;
+        changes.push(ChangeRow {
+            n: row.get(0)?,
+            entry: Hash::from_bytes(row.get(1)?),
+            hash: row.get::<_, Option<[u8; 32]>>(2)?.map(Hash::from_bytes),
+            deps: split(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?)?,
+            bytes: row.get(4)?,
+            settles: row.get(5)?,
+            status: Status::from_code(status).ok_or_else(|| StoreError::Damaged(format!("a change has status {status}")))?,
+        });
+    }
+    Ok(changes)
 }
 
 /// The acts of a record that count: accepted in the ledger's order, then pending ones.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use beatbook_protocol::codec;
-use beatbook_protocol::id::{IncarnationId, RecordId};
+use beatbook_protocol::id::IncarnationId;
 use beatbook_protocol::kind::file_digest;
 use beatbook_protocol::ledger::{Checkpoint, Position, merkle};
 use beatbook_protocol::parcel::{AnswerContent, SealingPublicKey};
@@ -77,18 +77,25 @@ pub(super) fn apply(
 ) -> Result<Applied, SyncError> {
     let kinds = core.office().kinds.digest();
     let mut applied = core.write(|records| apply_in(core, records, book, (reply, said), now))?;
-    let conflicted = |record: RecordId| core.read(|tx| sync_state::is_conflicted(tx, record));
-    for record in applied.changed.difference(&applied.conflicted_before) {
-        if conflicted(*record)? {
-            applied.events.push(SyncEvent::Conflict { record: *record });
-        }
-    }
+    let conflicts = core.read(|tx| new_conflicts(tx, &applied))?;
+    applied.events.extend(conflicts);
     if core.office().kinds.digest() != kinds {
         applied.events.push(SyncEvent::KindsChanged);
     }
     applied.tell_changed();
     core.scrub();
     Ok(applied)
+}
+
+/// Records in conflict that were not before.
+fn new_conflicts(tx: &Tx<'_>, applied: &Applied) -> Result<Vec<SyncEvent>, StoreError> {
+    let mut found = Vec::new();
+    for record in applied.changed.difference(&applied.conflicted_before) {
+        if sync_state::is_conflicted(tx, *record)? {
+            found.push(SyncEvent::Conflict { record: *record });
+        }
+    }
+    Ok(found)
 }
 
 /// The answer to a parcel, believed.

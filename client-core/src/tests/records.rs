@@ -3,10 +3,12 @@
 use beatbook_protocol::document::{Edit, FieldPath, Said};
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::RecordId;
+use beatbook_protocol::wire::Verdict;
 
-use super::{MORNING, Phone, Station, visit};
+use super::{MORNING, Phone, Station, outbox, visit};
 use crate::error::CoreError;
 use crate::query::{CameBackWhy, Filter};
+use crate::store::records::Records;
 use crate::store::write::ActOrder;
 
 /// Two phones that hold the same visit.
@@ -255,4 +257,28 @@ fn a_long_document_goes_on_through_its_snapshot() {
         assert!(phone.core.history(record).unwrap().len() >= 150);
     }
     assert_eq!(li.core.accepted_entries().unwrap(), wang.core.accepted_entries().unwrap());
+}
+
+#[test]
+fn the_stations_yes_leaves_a_row_as_folding_anew_does() {
+    let mut station = Station::new("yes");
+    let mut li = station.phone("Li", &["officer"]);
+    let household = li.household("中关村大街27号");
+    station.sync(&mut li);
+    let record = li.core.begin("visit", &visit(household)).unwrap();
+    li.core.edit(record, &Edit::new().field("duration_min", 5), None).unwrap();
+    li.act(record, "submit").unwrap();
+    let sent = outbox(&li.core);
+    let yes = |entry: usize| {
+        let settle = |records: &mut Records<'_>| records.settle_own(&sent[entry].0, 100, 0, &Verdict::Accepted);
+        li.core.write(settle).unwrap();
+        li.core.record(record).unwrap().row
+    };
+    // No document is opened for these.
+    let mut row = yes(0);
+    assert_eq!(row.waiting, 2);
+    row = yes(1);
+    assert_eq!(row.waiting, 1, "the act waits");
+    // Said once more it is no news, and the record is folded anew.
+    assert_eq!(yes(0), row);
 }

@@ -53,7 +53,21 @@ pub const MEDIA_TYPE: &str = "application/vnd.beatbook.v1+cbor-zstd";
 /// # Errors
 /// When it is larger than a message may be, or cannot be compressed.
 pub fn pack<T: Encode<()>>(message: &T) -> Result<Vec<u8>, CodecError> {
-    let packed = codec::compress(&codec::to_bytes(message))?;
+    packed(&codec::to_bytes(message))
+}
+
+/// The same with a message that is let go as soon as its bytes are there: a large one does not stand in memory three times.
+///
+/// # Errors
+/// As [`pack`].
+pub fn pack_whole<T: Encode<()>>(message: T) -> Result<Vec<u8>, CodecError> {
+    let bytes = codec::to_bytes(&message);
+    drop(message);
+    packed(&bytes)
+}
+
+fn packed(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
+    let packed = codec::compress(bytes)?;
     if packed.len() > EXCHANGE_WIRE_BYTES_MAX {
         return Err(CodecError::TooLong {
             what: "message",

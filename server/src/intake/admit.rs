@@ -140,6 +140,11 @@ impl<'a> Admission<'a> {
                 set_aside(look, page, fault)?;
             }
         }
+        for lane in &self.lanes {
+            if let Some(reading) = &lane.reading {
+                tx.put_words(lane.record, reading)?;
+            }
+        }
         Ok(Some(self.answers(&leaves)))
     }
 

@@ -116,12 +116,13 @@ fn count_again(tx: &WriteTx<'_>, kinds: &Kinds, place: &Place, old: RecordState)
             Entry::Registry(_) | Entry::Recovered(_) | Entry::Other(_) => continue,
         }
         state.leaf = row.leaf;
-        tx.put_record(state, kinds.in_review(kind, state))?;
+        tx.put_version(state)?;
     }
     let Some(mut state) = folded else {
         return Err(damaged("nothing is left of it but its private document".into()));
     };
     // Whoever judges by how he met the record must look again.
     state.leaf = place.leaf;
+    tx.put_version(&state)?;
     Ok(tx.put_record(&state, kinds.in_review(kind, &state))?)
 }

@@ -34,6 +34,7 @@ use beatbook_protocol::time::UnixMillis;
 use crate::error::StationError;
 use crate::kinds::Kinds;
 use crate::store::{DestroyedRow, WriteTx};
+use records::InHand;
 
 /// An entry of a leaf, for folding.
 #[derive(Debug)]
@@ -86,21 +87,31 @@ pub(crate) fn fold_leaf(
         .map_err(|fault| StationError::Damaged(format!("leaf {number}: {fault}")))?;
     pages::fold(tx, number, leaf, &header)?;
     let mut touched = BTreeSet::new();
+    let mut hand = InHand::default();
+    let mut author = None;
     for folded in entries {
         let bytes = match &folded.matter {
             Matter::Bytes(bytes) => bytes,
             Matter::Destroyed(row) => {
+                hand.put_down(tx, kinds)?;
                 destroyed::fold_entry(tx, folded.verdict, row)?;
                 continue;
             }
         };
         // What could not be read was refused as such and moves nothing.
         let Ok(entry) = Entry::parse(bytes) else { continue };
+        if !hand.goes_on(folded.verdict, &entry) {
+            hand.put_down(tx, kinds)?;
+        }
         if let (0, Entry::Registry(event)) = (folded.verdict, &entry) {
             registry::fold(tx, event, (number, folded.position), leaf.received)?;
+            // The station's own book is enrolled by the first entry of its first page.
+            author = None;
         }
-        // The station's own book is enrolled by the first entry of its first page.
-        let user = tx.book(header.book)?.map_or(UserId::from_bytes([0; 16]), |book| book.user);
+        let user = match author {
+            Some(user) => user,
+            None => *author.insert(tx.book(header.book)?.map_or(UserId::from_bytes([0; 16]), |book| book.user)),
+        };
         let place = Place {
             leaf: number,
             position: folded.position,
@@ -112,11 +123,12 @@ pub(crate) fn fold_leaf(
         let moved = match (folded.verdict, &entry) {
             (0, Entry::Registry(RegistryEvent::Destruction(event))) => destroyed::fold(tx, kinds, &place, event)?,
             (0 | 4, Entry::Recovered(inner)) => recovered::fold(tx, kinds, &place, folded.verdict, inner)?,
-            _ => records::fold(tx, kinds, &place, folded.verdict, &entry)?,
+            _ => records::fold(tx, kinds, &place, (folded.verdict, &entry), &mut hand)?,
         };
         touched.extend(moved);
         recovered::returned(tx, &place, folded)?;
     }
+    hand.put_down(tx, kinds)?;
     digests::fold(tx, number, &touched)?;
     Ok(touched)
 }

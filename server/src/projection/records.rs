@@ -14,16 +14,46 @@ const ACCEPTED: u32 = 0;
 const REFUSED: u32 = 2;
 const OFFERED: u32 = 4;
 
-/// Folds an entry; returns the record when something of it moved.
+/// The record whose changes are being folded: its row is put when something else comes, so that a record which was written in several
+/// changes one after another is looked up and put once. Its versions are put with each of them.
+#[derive(Debug, Default)]
+pub(crate) struct InHand(Option<RecordState>);
+
+impl InHand {
+    /// Whether an entry is an accepted change of the record in hand.
+    pub(crate) fn goes_on(&self, verdict: u32, entry: &Entry) -> bool {
+        match (&self.0, entry) {
+            (Some(state), Entry::Change(change)) => verdict == ACCEPTED && state.id == change.record,
+            _ => false,
+        }
+    }
+
+    /// Puts its row. Called before anything else may look at it.
+    pub(crate) fn put_down(&mut self, tx: &WriteTx<'_>, kinds: &Kinds) -> Result<(), StationError> {
+        match self.0.take() {
+            Some(state) => put(tx, kinds, &state),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Folds an entry; returns the record when something of it moved. What is in hand is put down before, unless the entry goes on with it.
 pub(crate) fn fold(
     tx: &WriteTx<'_>,
     kinds: &Kinds,
     place: &Place,
-    verdict: u32,
-    entry: &Entry,
+    (verdict, entry): (u32, &Entry),
+    hand: &mut InHand,
 ) -> Result<Option<RecordId>, StationError> {
     match (verdict, entry) {
-        (ACCEPTED, Entry::Change(change)) => take_change(tx, kinds, place, change).map(Some),
+        (ACCEPTED, Entry::Change(change)) => {
+            let known = match hand.0.take() {
+                Some(state) => Some(state),
+                None => tx.record(change.record)?,
+            };
+            hand.0 = Some(take_change(tx, kinds, place, (known, change))?);
+            Ok(Some(change.record))
+        }
         (REFUSED, Entry::Change(change)) => {
             if let (Some(document), Ok(envelope)) = (change.document.name(), guard::envelope(&change.change)) {
                 tx.put_refused(change.record, document, &envelope.hash, place.book)?;
@@ -36,12 +66,22 @@ pub(crate) fn fold(
     }
 }
 
-fn take_change(tx: &WriteTx<'_>, kinds: &Kinds, place: &Place, change: &ChangeEntry) -> Result<RecordId, StationError> {
+fn put(tx: &WriteTx<'_>, kinds: &Kinds, state: &RecordState) -> Result<(), StationError> {
+    let kind = kinds.kind_of(state)?;
+    Ok(tx.put_record(state, kinds.in_review(kind, state))?)
+}
+
+/// Takes a change into its record's state, whose row is the caller's to put.
+fn take_change(
+    tx: &WriteTx<'_>,
+    kinds: &Kinds,
+    place: &Place,
+    (known, change): (Option<RecordState>, &ChangeEntry),
+) -> Result<RecordState, StationError> {
     let damaged = |why: &str| StationError::Damaged(format!("leaf {}, entry {}: {why}", place.leaf, place.position));
     let envelope = guard::envelope(&change.change).map_err(|fault| damaged(&fault.to_string()))?;
     let document = change.document.name().ok_or_else(|| damaged("an unknown document"))?;
     let author = change.on_behalf.unwrap_or(place.user);
-    let known = tx.record(change.record)?;
     let opened = known.is_none();
     let mut state = match (known, &change.opens) {
         (Some(state), _) => state,
@@ -57,10 +97,9 @@ fn take_change(tx: &WriteTx<'_>, kinds: &Kinds, place: &Place, change: &ChangeEn
         }
         (None, None) => return Err(damaged("a change of a record that nobody opened")),
     };
-    let kind = kinds.get(&state.opening.opens.kind, state.opening.opens.version)?;
     state.take_change(document, envelope.hash, &envelope.deps, change.at, place.received);
     state.leaf = place.leaf;
-    tx.put_record(&state, kinds.in_review(kind, &state))?;
+    tx.put_version(&state)?;
     if opened {
         tx.put_record_state(state.id, place.leaf, place.position, &state.state)?;
     }
@@ -74,7 +113,7 @@ fn take_change(tx: &WriteTx<'_>, kinds: &Kinds, place: &Place, change: &ChangeEn
         author,
     )?;
     tx.put_actor(envelope.actor, place.book)?;
-    Ok(change.record)
+    Ok(state)
 }
 
 fn take_act(tx: &WriteTx<'_>, kinds: &Kinds, place: &Place, act: &ActEntry, offered: bool) -> Result<RecordId, StationError> {
@@ -90,7 +129,8 @@ fn take_act(tx: &WriteTx<'_>, kinds: &Kinds, place: &Place, act: &ActEntry, offe
     merges::fold(tx, kind, act, &effect)?;
     state.take_act(&effect, place.entry, &act.heads, act.at, place.received);
     state.leaf = place.leaf;
-    tx.put_record(&state, kinds.in_review(kind, &state))?;
+    tx.put_version(&state)?;
+    put(tx, kinds, &state)?;
     if state.state != met {
         tx.put_record_state(state.id, place.leaf, place.position, &state.state)?;
     }

@@ -4,7 +4,8 @@
 use beatbook_protocol::entry::{RecoveredEntry, identity};
 use beatbook_protocol::id::{RecordId, UserId};
 
-use super::{Folded, Place, records};
+use super::records::{self, InHand};
+use super::{Folded, Place};
 use crate::error::StationError;
 use crate::kinds::Kinds;
 use crate::store::{RecoveredRow, WriteTx};
@@ -42,7 +43,10 @@ pub(crate) fn fold(
         user: tx.book(recovered.book)?.map_or(UserId::from_bytes([0; 16]), |book| book.user),
         ..*place
     };
-    records::fold(tx, kinds, &place, verdict, &inner)
+    let mut hand = InHand::default();
+    let moved = records::fold(tx, kinds, &place, (verdict, &inner), &mut hand)?;
+    hand.put_down(tx, kinds)?;
+    Ok(moved)
 }
 
 /// Takes the mark off what came in a page of its author.

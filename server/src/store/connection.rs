@@ -22,6 +22,10 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/010_unlock.sql"),
 ];
 
+/// Kilobytes of pages that a reader keeps: lists and feeds touch few pages more than once, and the system caches the rest for all of them.
+/// As many readers as calls at work keep as much each.
+const READER_CACHE_KB: i64 = 1_000;
+
 /// How long one writer waits for another process's (a backup command beside the server).
 const BUSY_MS: u64 = 10_000;
 
@@ -49,6 +53,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     prepare(&conn)?;
+    conn.pragma_update(None, "cache_size", -READER_CACHE_KB)?;
     conn.pragma_update(None, "query_only", true)?;
     Ok(conn)
 }
@@ -62,7 +67,7 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
     conn.pragma_update(None, "trusted_schema", false)?;
     // What is deleted is overwritten, so that it cannot be read out of free pages of a copied file.
     conn.pragma_update(None, "secure_delete", true)?;
-    // 4 MB a connection: lists and feeds touch few pages, and the system caches the rest.
+    // 4 MB for the writer; see READER_CACHE_KB for the others.
     conn.pragma_update(None, "cache_size", -4_000)?;
     conn.set_prepared_statement_cache_capacity(128);
     Ok(())

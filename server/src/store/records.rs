@@ -200,6 +200,12 @@ impl WriteTx<'_> {
                 review,
             ],
         )?;
+        Ok(())
+    }
+
+    /// Notes the version that a record has now, so that it can be told what moved since.
+    pub(crate) fn put_version(&self, state: &RecordState) -> Result<(), StoreError> {
+        let version = state.version();
         self.run(
             "INSERT INTO record_version (record, version, leaf, heads) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
             params![state.id.as_bytes(), version.as_bytes(), int(state.leaf), concat(&state.heads)],
@@ -237,12 +243,13 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Puts what a record's facts say for lists and search.
+    /// Puts what a record's facts say for lists. Its words are put by [`Self::put_words`], after all else of the step: a statement that may
+    /// have to be undone by itself makes the search index write to the file what it has gathered so far.
     pub(crate) fn put_reading(&self, record: RecordId, reading: &ReadingRow) -> Result<(), StoreError> {
         let key = record.as_bytes();
         let count = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
-        let number: Option<i64> = self.one(
-            "UPDATE record SET title = ?2, pending = ?3, conflicts = ?4, findings = ?5 WHERE id = ?1 RETURNING number",
+        self.run(
+            "UPDATE record SET title = ?2, pending = ?3, conflicts = ?4, findings = ?5 WHERE id = ?1",
             params![
                 key,
                 reading.title,
@@ -250,7 +257,6 @@ impl WriteTx<'_> {
                 count(reading.conflicts.len()),
                 count(reading.findings.len())
             ],
-            |row| row.get(0),
         )?;
         self.put_links(record, reading)?;
         self.run("DELETE FROM conflict WHERE record = ?1", [key])?;
@@ -272,15 +278,20 @@ impl WriteTx<'_> {
                 ],
             )?;
         }
-        self.put_files(record, &reading.files)?;
-        if let Some(number) = number {
-            for (table, words) in [("search", &reading.words), ("search_open", &reading.open_words)] {
-                self.run(&format!("DELETE FROM {table} WHERE rowid = ?1"), [number])?;
-                self.run(
-                    &format!("INSERT INTO {table} (rowid, body) VALUES (?1, ?2)"),
-                    params![number, words],
-                )?;
-            }
+        self.put_files(record, &reading.files)
+    }
+
+    /// Puts the words by which search finds a record.
+    pub(crate) fn put_words(&self, record: RecordId, reading: &ReadingRow) -> Result<(), StoreError> {
+        let Some(number) = self.number_of(record)?.map(int) else {
+            return Ok(());
+        };
+        for (table, words) in [("search", &reading.words), ("search_open", &reading.open_words)] {
+            self.run(&format!("DELETE FROM {table} WHERE rowid = ?1"), [number])?;
+            self.run(
+                &format!("INSERT INTO {table} (rowid, body) VALUES (?1, ?2)"),
+                params![number, words],
+            )?;
         }
         Ok(())
     }

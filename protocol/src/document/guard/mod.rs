@@ -35,6 +35,7 @@ pub use fault::GuardFault;
 pub use trial::{Proven, Trial};
 
 use super::body::Document;
+use super::view::View;
 use crate::id::{ActorId, Hash};
 
 /// A change that came from elsewhere.
@@ -86,6 +87,8 @@ pub struct GuardReport {
     pub outcomes: Vec<Outcome>,
     /// The document with the admitted changes in it.
     pub document: Document,
+    /// What it says, where the proof has read it: none when nothing was admitted.
+    pub view: Option<View>,
 }
 
 /// Judges changes for a document and takes in those that are sound. One bad change never takes an unrelated good one with it. The
@@ -107,5 +110,8 @@ pub fn check(document: &Document, incoming: &[Incoming<'_>], unknown: Unknown) -
     for (hash, fault) in proven.failed {
         order.withdraw(hash, fault);
     }
-    order.report(proven.document, None)
+    GuardReport {
+        view: proven.view,
+        ..order.report(proven.document, None)
+    }
 }

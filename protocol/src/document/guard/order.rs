@@ -130,6 +130,7 @@ impl Order {
         GuardReport {
             outcomes: self.outcomes.into_iter().flatten().collect(),
             document,
+            view: None,
         }
     }
 
