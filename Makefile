@@ -30,7 +30,7 @@ LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libbeatbook_ffi.dylib,libbeat
 JSON_FLAG := $(if $(JSON),--json)
 
 .PHONY: help demo test test-rust test-swift python node check format-check lint docs bench bench-capture bench-sync bench-hostile bench-bulk bench-load \
-	bench-server bench-ffi surface check-phones size fuzz sim sbom supply needs
+	bench-server bench-ffi surface check-phones size test-plain fuzz sim sbom supply needs
 .NOTPARALLEL:
 
 help:
@@ -41,7 +41,8 @@ help:
 	@echo "make bench   what it costs: [RECORDS=n] [DELAY_MS=n] [JSON=1]"
 	@echo "make bench-ffi  what the core's surface costs through Kotlin"
 	@echo "make check-phones  the core's surface as the compilers for Android and iOS see it, without their toolchains"
-	@echo "make size    what the core's surface adds to an app, by its parts"
+	@echo "make size    what the core's surface adds to an app, by its parts: [PLAIN=1] without SQLCipher"
+	@echo "make test-plain  a build without SQLCipher refuses keys"
 	@echo "make surface writes down what the core's surface is, when it changed"
 	@echo "make fuzz    any bytes at all, with a nightly compiler and cargo-fuzz: [TARGET=guard] [SECONDS_EACH=60]"
 	@echo "make sbom    what of others is in it, as CycloneDX: [SBOM=file]"
@@ -102,13 +103,18 @@ bench-ffi: needs bench-server
 	@BEATBOOK_SERVER="$(abspath $(BUILT))/release/beatbook-server" \
 		mvn -q -B -ntp -f ffi/kotlin/pom.xml -Dbeatbook.generated="$(abspath $(BUILT))/ffi/kotlin" -Pbench test-compile exec:exec
 
-# Not part of `test`: the standard libraries of two more targets, and all that is below the surface, twice.
+# Not part of `test`: the standard libraries of three more targets, and all that is below the surface, three times.
 check-phones: needs
 	@.ci/check-phones
 
-# Not part of `test`: it links everything as one, a quarter of an hour.
+# Not part of `test`: it links everything as one, a quarter of an hour. PLAIN=1 without SQLCipher.
 size: needs
-	@ffi/size
+	@ffi/size $(if $(PLAIN),plain)
+
+# Not part of `test`: a build without SQLCipher is another SQLite, and all that is built on it once more. Nothing in it needs to be fast.
+test-plain: needs
+	cargo test $(LOCKED) --config 'profile.dev.package."*".opt-level=0' --config profile.dev.opt-level=0 --config profile.dev.debug=false \
+		-p beatbook-client-core --no-default-features --lib --target-dir "$(BUILT)/plain" plain::
 
 # Writes down what the surface is: with a change of it, in the same commit as a line of CHANGELOG.
 surface: needs

@@ -75,7 +75,7 @@ impl Core {
     /// Opens a user's file, or begins it. A damaged file is moved aside and reported, and a new one is begun.
     ///
     /// # Errors
-    /// When the key is wrong, a newer app wrote the file, it is being destroyed, or the disk gives an error.
+    /// When the key is wrong or this build has no cipher, a newer app wrote the file, it is being destroyed, or the disk gives an error.
     pub fn open(path: &Path, options: OpenOptions, platform: Platform) -> Result<Opened, CoreError> {
         let told = |error| core_error(path, error);
         // What is being destroyed is not begun anew in the same place: the destroying would go on with that.
@@ -254,6 +254,7 @@ fn core_error(path: &Path, error: StoreError) -> CoreError {
             why,
         },
         StoreError::Newer(_) => CoreError::UpgradeRequired,
+        StoreError::NoCodec => CoreError::NoCipher,
         StoreError::Files(error) => CoreError::Internal(error.to_string()),
         StoreError::Document(error) => CoreError::Internal(error.to_string()),
         StoreError::Sqlite(error) => CoreError::Internal(error.to_string()),

@@ -76,6 +76,12 @@ pub enum CoreError {
     /// The file needs another key.
     #[error("the key does not open this file")]
     WrongKey,
+    /// A key was given, and this build was made without SQLCipher: take one that was made with it. Nothing was written.
+    #[error(
+        "this build has no SQLCipher and keeps no encrypted files: take one that was built with the feature `sqlcipher` (the default), or open a file \
+         that is to stay plain without a key"
+    )]
+    NoCipher,
     /// A newer app wrote this file: update the app.
     #[error("the file was written by a newer version of the app; update it")]
     UpgradeRequired,

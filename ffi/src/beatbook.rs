@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use beatbook_client_core::drive;
 use beatbook_client_core::emergency::EmergencyNote;
-use beatbook_client_core::lock::{LockError, OpenUser, Phone};
+use beatbook_client_core::lock::{LocalUser, LockError, OpenUser, Phone};
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;
 use crate::platform::{Connectivity, Lent, Platform};
 use crate::session::{LeaseView, Session};
 use crate::station;
+use crate::values::parsed;
 use crate::work::{blocking, to_its_end};
 
 /// The record books on this phone, locked.
@@ -61,6 +62,19 @@ pub struct LockState {
     pub notes_waiting: u64,
     /// Whether hardware or system keep keys apart from the app's files.
     pub keeps_keys_apart: bool,
+}
+
+/// An emergency note that the station has not. It is sealed: not even this phone reads it.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct NoteWaiting {
+    /// Its name, for `note_taken`.
+    pub note: String,
+    /// When it was written, in milliseconds since 1970 by this phone's clock.
+    pub at: i64,
+    /// Whether the station would not have it: then only a custodian can take it.
+    pub is_refused: bool,
+    /// Its file: hand it to a custodian of the unit under any name; he opens it without the station.
+    pub file: Vec<u8>,
 }
 
 /// What is left of a user whose book the station ended.
@@ -201,6 +215,37 @@ impl Beatbook {
         .await
     }
 
+    /// The emergency notes of a user that wait, oldest first; also of one whose book the station ended: then only a custodian can take them.
+    ///
+    /// # Errors
+    /// `InvalidInput` at `user`.
+    pub async fn notes_waiting(&self, user: String) -> Result<Vec<NoteWaiting>, BeatbookError> {
+        let phone = Arc::clone(&self.phone);
+        blocking(move || {
+            let mut notes = Vec::new();
+            for waiting in phone.notes_waiting(&here_or_parted(&phone, &user)?)? {
+                notes.push(NoteWaiting {
+                    note: waiting.note.to_string(),
+                    at: waiting.at.0,
+                    is_refused: waiting.is_refused,
+                    file: std::fs::read(&waiting.path)?,
+                });
+            }
+            Ok(notes)
+        })
+        .await
+    }
+
+    /// Takes a note away, once a custodian has a copy of its file. One that the station may still take stays. Tells whether it went.
+    ///
+    /// # Errors
+    /// `InvalidInput` at `user` or `note`.
+    pub async fn note_taken(&self, user: String, note: String) -> Result<bool, BeatbookError> {
+        let name = parsed("note", &note)?;
+        let phone = Arc::clone(&self.phone);
+        blocking(move || Ok(phone.note_taken(&here_or_parted(&phone, &user)?, &name)?)).await
+    }
+
     /// What is left of users whose books the station ended: show it once.
     ///
     /// # Errors
@@ -230,12 +275,26 @@ impl Beatbook {
     pub async fn dismiss_parted(&self, user: String) -> Result<bool, BeatbookError> {
         let phone = Arc::clone(&self.phone);
         blocking(move || {
-            let parted = phone.parted_users()?.into_iter().map(|parted| parted.user);
-            let found = parted.into_iter().find(|parted| parted.to_string() == user);
-            let user = found.ok_or(BeatbookError::InvalidInput { field: "user".into() })?;
+            let user = parted_user(&phone, &user)?;
             Ok(phone.dismiss(&user)?)
         })
         .await
+    }
+}
+
+/// A user whose book the station ended.
+fn parted_user(phone: &Phone, name: &str) -> Result<LocalUser, BeatbookError> {
+    let mut parted = phone.parted_users()?.into_iter().map(|parted| parted.user);
+    let found = parted.find(|parted| parted.to_string() == name);
+    found.ok_or(BeatbookError::InvalidInput { field: "user".into() })
+}
+
+/// A user, or what is left of him.
+fn here_or_parted(phone: &Phone, name: &str) -> Result<LocalUser, BeatbookError> {
+    match phone.user(name) {
+        Ok(user) => Ok(user),
+        Err(LockError::NoSuchUser) => parted_user(phone, name),
+        Err(fault) => Err(fault.into()),
     }
 }
 

@@ -88,6 +88,10 @@ impl From<CoreError> for BeatbookError {
             CoreError::StorageDamaged { path, .. } => Self::StorageDamaged {
                 kept_at: path.display().to_string(),
             },
+            // The fault of whoever built the app: the report says what to build.
+            CoreError::NoCipher => Self::Internal {
+                report: error.to_string(),
+            },
             CoreError::Internal(report) => Self::Internal { report },
         }
     }
@@ -258,6 +262,12 @@ mod tests {
             ),
             (CoreError::NotEnrolled, BeatbookError::SignInAgain),
             (CoreError::WrongKey, BeatbookError::Locked),
+            (
+                CoreError::NoCipher,
+                BeatbookError::Internal {
+                    report: CoreError::NoCipher.to_string(),
+                },
+            ),
             (CoreError::UpgradeRequired, BeatbookError::UpgradeRequired),
             (CoreError::StorageFull, BeatbookError::StorageFull),
             (

@@ -19,7 +19,9 @@ use super::vault::{DeviceVault, VaultError};
 use super::ward::Ward;
 use super::wrap::{FileKey, PinCost};
 use super::{TRIES_MAX, vault};
+use crate::error::CoreError;
 use crate::platform::{Platform, SharedPlatform};
+use crate::store::has_codec;
 
 /// Ending of a user's folder that is not yet whole: nobody has written in it.
 const MAKING: &str = ".making";
@@ -144,6 +146,10 @@ impl Phone {
     /// # Errors
     /// When the label or the PIN cannot be taken, or the disk or the keystore fails; then there is no such user.
     pub fn add_user(&self, label: &str, new_pin: &str) -> Result<OpenUser, LockError> {
+        // His book could not be opened: he is not begun, so that nothing of him is left in the list of users.
+        if !has_codec().map_err(|fault| CoreError::Internal(fault.to_string()))? {
+            return Err(CoreError::NoCipher.into());
+        }
         pin::check(new_pin)?;
         let label = pin::check_label(label, new_pin)?;
         let name: String = self.platform.bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -25,6 +25,9 @@ pub(crate) enum StoreError {
     /// Written by a newer app.
     #[error("the file has schema {0}, newer than this app")]
     Newer(u32),
+    /// A key was given, and the SQLite of this build would leave the file plain.
+    #[error("a key was given to a build without SQLCipher")]
+    NoCodec,
     /// The file system, beside the database.
     #[error("the file system: {0}")]
     Files(std::io::Error),
@@ -168,6 +171,17 @@ impl Store {
 /// A panic elsewhere left the connection between transactions, where it is as good as before.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the SQLite that was linked can encrypt: a plain one takes `PRAGMA key` without a word, and writes everybody's records in the clear. It is
+/// asked itself, since what features Cargo put together says nothing of a library that was linked in its place.
+pub(crate) fn has_codec() -> Result<bool, StoreError> {
+    let asked = Connection::open_in_memory()?.query_row("PRAGMA cipher_version", [], |row| row.get::<_, String>(0));
+    match asked {
+        Ok(version) => Ok(!version.is_empty()),
+        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn connect(path: &Path, key: Option<&[u8; 32]>, flags: OpenFlags) -> Result<Connection, StoreError> {

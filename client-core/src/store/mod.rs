@@ -54,5 +54,5 @@ pub(crate) mod write;
 /// since, or will be: it holds up no later word.
 pub(crate) const AHEAD_MS_MAX: i64 = 24 * 60 * 60 * 1000;
 
-pub(crate) use connection::{Store, StoreError, Tx};
+pub(crate) use connection::{Store, StoreError, Tx, has_codec};
 pub(crate) use recovery::{Outcome, beside, open_or_set_aside, suspect};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::time::UnixMillis;
 
-use super::connection::{Store, StoreError, Tx};
+use super::connection::{Store, StoreError, Tx, has_codec};
 
 /// What a file's key mark is a hash of; the key itself is 256 random bits and cannot be guessed from it.
 const KEY_MARK: &[u8] = b"beatbook/keymark/1\0";
@@ -40,6 +40,10 @@ pub(crate) fn open_or_set_aside<T>(
     now: UnixMillis,
     first: impl Fn(&Tx<'_>) -> Result<T, StoreError>,
 ) -> Result<Outcome<T>, StoreError> {
+    // Before anything is written, a mark or an empty file.
+    if key.is_some() && !has_codec()? {
+        return Err(StoreError::NoCodec);
+    }
     let is_marked = match key_seen(path, key)? {
         KeySeen::Wrong => return Ok(Outcome::WrongKey),
         KeySeen::NewFile => {

@@ -9,6 +9,8 @@ mod faults;
 mod left;
 mod lists;
 mod members;
+#[cfg(not(feature = "sqlcipher"))]
+mod plain;
 mod records;
 mod refusals;
 mod restored;

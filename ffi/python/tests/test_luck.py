@@ -82,6 +82,41 @@ def test_a_locked_session_gives_nothing_and_takes_an_emergency_note(handset: Han
     asyncio.run(run())
 
 
+def test_a_note_that_no_station_takes_goes_to_a_custodian_also_from_a_phone_that_was_put_out_of_use(
+    handset: Handset, station: Station
+) -> None:
+    async def run() -> None:
+        session = await handset.enrolled(station, "托付一")
+        await session.lock()
+        book = await handset.open()
+        user = (await book.users())[0].user
+        await book.note(user, "楼道有人呼救", None)
+        [note] = await book.notes_waiting(user)
+        assert not note.is_refused and "楼道".encode() not in note.file
+        assert not await book.note_taken(user, note.note), "the station may still take it"
+        for name, one, field in ((user, "no name", "note"), ("0123", note.note, "user")):
+            with pytest.raises(BeatbookError.InvalidInput) as wrong:
+                await book.note_taken(name, one)
+            assert wrong.value.field == field
+        # Where the core puts a note that the station would not have.
+        [kept] = handset.folder.rglob("*.note")
+        (kept.parent / "refused").mkdir()
+        kept.rename(kept.parent / "refused" / kept.name)
+        own = next(one["book"] for one in station.call("GET", "/api/v1/phones")["phones"] if one["user_name"] == "托付一")
+        station.call("POST", f"/api/v1/books/{own}/end", {"why": "lost"})
+        session = await book.unlock(user, PIN)
+        assert (await beatbook.sync_now(session.sync())).parted
+        assert [(one.user, one.why) for one in await book.parted()] == [(user, "lost")] and await book.users() == []
+        [left] = await book.notes_waiting(user)
+        assert left.is_refused and (left.note, left.file, left.at) == (note.note, note.file, note.at)
+        assert not await book.dismiss_parted(user), "nobody has the note yet"
+        assert await book.note_taken(user, left.note) and not await book.note_taken(user, left.note)
+        assert await book.notes_waiting(user) == [] and await book.dismiss_parted(user)
+        assert await book.parted() == []
+
+    asyncio.run(run())
+
+
 def test_a_listener_that_throws_is_told_of_the_next_change_and_after_cancel_of_none(
     handset: Handset, station: Station
 ) -> None:

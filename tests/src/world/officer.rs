@@ -296,6 +296,7 @@ pub fn is_an_answer(error: &CoreError, is_full: bool) -> bool {
         | CoreError::NotEnrolled
         | CoreError::Ended
         | CoreError::WrongKey
+        | CoreError::NoCipher
         | CoreError::UpgradeRequired
         | CoreError::StorageDamaged { .. }
         | CoreError::Internal(_) => false,
