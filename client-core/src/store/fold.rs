@@ -203,8 +203,7 @@ impl Records<'_> {
         let conflicts = shown.view.conflicts.len() + shown.private.as_ref().map_or(0, |view| view.conflicts.len());
         let about = kind.and_then(|kind| about(kind, &shown.view.facts));
         let fields = serde_json::to_string(&shown.view.facts.fields).map_err(|error| StoreError::Damaged(error.to_string()))?;
-        let mut upsert = self.tx.prepare_cached(UPSERT)?;
-        let values = rusqlite::named_params! {
+        self.tx.prepare_cached(UPSERT)?.execute(rusqlite::named_params! {
             ":record": record.as_bytes(),
             ":kind": opening.opens.kind,
             ":version": opening.opens.version,
@@ -227,22 +226,26 @@ impl Records<'_> {
             ":conflicts": i64::try_from(conflicts).unwrap_or(i64::MAX),
             ":came_back": came_back,
             ":unreadable": shown.unreadable,
-        };
-        let (n, words) = upsert.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        })?;
         let documents = [Some(&shown.view.facts), shown.private.as_ref().map(|view| &view.facts)];
         blobs::put_files(self.tx, record, documents)?;
         merges::put(self.tx, record, shown.course.merged_into.filter(|target| *target != record))?;
         if let Some(kind) = kind {
             let private = shown.private.as_ref().map(|view| &view.facts);
             let text = search_text(kind, &title, &shown.view.facts, private.unwrap_or(&Facts::default()));
-            self.index((n, words), &text)?;
+            self.index(record, &text)?;
         }
         Ok(())
     }
 
     /// Puts the record's words into the search, under the record's number, when they changed.
-    fn index(&self, (n, before): (i64, Option<[u8; 32]>), text: &str) -> Result<(), StoreError> {
+    fn index(&self, record: RecordId, text: &str) -> Result<(), StoreError> {
         let hash = Hash::of(&[WORDS, text.as_bytes()]);
+        // Not by RETURNING: a statement that may have to be undone by itself makes the index write out what it has gathered so far.
+        let (n, before): (i64, Option<[u8; 32]>) = self
+            .tx
+            .prepare_cached("SELECT n, words_hash FROM record WHERE record = ?1")?
+            .query_row([record.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if before == Some(*hash.as_bytes()) {
             return Ok(());
         }
@@ -277,8 +280,7 @@ ON CONFLICT (record) DO UPDATE SET
   facts = excluded.facts, heads = excluded.heads, private_heads = excluded.private_heads, pinned = excluded.pinned, offered = excluded.offered,
   last_act = excluded.last_act, shown_version = excluded.shown_version, waiting = excluded.waiting,
   refused = excluded.refused, conflicts = excluded.conflicts, came_back = excluded.came_back,
-  unreadable = excluded.unreadable
-RETURNING n, words_hash";
+  unreadable = excluded.unreadable";
 
 /// The record that this one is about: what its first reference field names.
 fn about(kind: &CheckedKind, facts: &Facts) -> Option<RecordId> {
