@@ -20,7 +20,7 @@ use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::ended::{self, EndedRow};
 use crate::store::sync_state::{self, OwnBook};
-use crate::store::{StoreError, outbox, pages};
+use crate::store::{StoreError, outbox, pages, sending};
 use crate::sync::{APP, Budget, KeyVault, SyncError, WaitReason, read_refusal, restored_to, seal};
 use crate::transport::{Outcome, OutgoingRequest};
 
@@ -295,9 +295,9 @@ impl<'c> Parting<'c> {
         seal(self.core, &self.book, signer.as_ref(), now)?;
         let bytes_max = Budget::default().bytes_up_max;
         let (pages, life, cursor) = self.core.read_past_end(|tx| {
-            let mut pages = pages::to_send_after(tx, self.passed, EXCHANGE_PAGES_MAX, bytes_max)?;
+            let mut pages = sending::to_send_after(tx, self.passed, EXCHANGE_PAGES_MAX, bytes_max)?;
             if pages.is_empty() {
-                pages = pages::to_send_again(tx, &self.unconfirmed, EXCHANGE_PAGES_MAX, bytes_max)?;
+                pages = sending::to_send_again(tx, &self.unconfirmed, EXCHANGE_PAGES_MAX, bytes_max)?;
             }
             Ok((pages, pages::incarnation(tx)?, sync_state::exchanged(tx)?.cursor))
         })?;

@@ -46,6 +46,7 @@ pub(crate) mod returns;
 mod rights;
 pub(crate) mod rows;
 pub(crate) mod scope;
+pub(crate) mod sending;
 pub(crate) mod sync_state;
 pub(crate) mod views;
 pub(crate) mod write;

@@ -12,7 +12,7 @@ use super::{Budget, SyncError};
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::store::sync_state::{self, Exchanged, OwnBook};
-use crate::store::{StoreError, Tx, digests, give, lock, outbox, pages, parcels};
+use crate::store::{StoreError, Tx, digests, give, lock, outbox, pages, parcels, sending};
 
 /// What the phone calls its version.
 pub(crate) const APP: &str = concat!("beatbook/", env!("CARGO_PKG_VERSION"));
@@ -106,7 +106,7 @@ fn written(
     let Some((incarnation, next)) = pages::incarnation(tx)? else {
         return Ok(None);
     };
-    let pages = pages::to_send(tx, wish.pages_max, wish.budget.bytes_up_max)?;
+    let pages = sending::to_send(tx, wish.pages_max, wish.budget.bytes_up_max)?;
     // What happened elsewhere is learnt after the last sealed page is sent: the station holds the cursor against the author.
     let wants_feed = pages.len() >= pages::sealed(tx)?;
     let is_filled = exchanged.cursor.as_ref().is_some_and(|cursor| cursor.fill.is_none());

@@ -9,7 +9,7 @@ use super::ParcelError;
 use crate::blobs::Pieces;
 use crate::core::Core;
 use crate::error::CoreError;
-use crate::store::{blobs, pages, parcels, sync_state};
+use crate::store::{blobs, pages, parcels, sending, sync_state};
 use crate::sync::{APP, KeyVault, SyncError, seal};
 
 /// A parcel's file.
@@ -57,7 +57,7 @@ pub fn make(core: &Core, vault: &dyn KeyVault, blob_bytes_max: u64) -> Result<Ve
     let mut pieces = Pieces::waiting(core, blob_bytes_max)?;
     loop {
         let (incarnation, pages) = core.read(|tx| {
-            let pages = pages::to_send_after(tx, sent, EXCHANGE_PAGES_MAX, PARCEL_ENTRY_BYTES)?;
+            let pages = sending::to_send_after(tx, sent, EXCHANGE_PAGES_MAX, PARCEL_ENTRY_BYTES)?;
             Ok((pages::incarnation(tx)?, pages))
         })?;
         sent += pages.len();
