@@ -338,7 +338,8 @@ fn the_last_word_is_told_until_the_station_has_it_and_the_note_stays_for_the_app
     let (phone, mut ending) = told("lost");
     assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
     let (core, database) = core_of(phone);
-    let word = word_of(&core, UnixMillis(1_700_000_100_000), |request| ending.exchange(request));
+    let now = UnixMillis(1_700_000_100_000);
+    let word = word_of(&core, now, |request| ending.exchange(request));
     let mut farewell = shred(core, word, &KeysInFile).unwrap();
     let request = farewell.request().unwrap();
     assert!(!farewell.clone().dismiss().unwrap(), "the station does not have it yet");
