@@ -191,11 +191,12 @@ impl Model {
     fn see_queue(&self, name: &str, own: &BTreeMap<Hash, Own>, look: &PhoneLook) -> Result<(), Broken> {
         let (to_be_sent, parked) = (look.to_be_sent()?, look.descendants()?);
         for (entry, Own { stage, .. }) in own {
-            // After a restore a colleague may have given it back before its author's page returns.
             let may_be_sent = match stage {
                 Stage::Waiting => true,
-                Stage::Acknowledged => self.is_restored,
-                Stage::Refused | Stage::DealtWith => parked.contains(entry),
+                // Its page has no answer yet: a copy of this phone brought it, or, after a restore, a colleague who holds it.
+                Stage::Acknowledged => self.is_restored || self.accepted.contains_key(entry),
+                // A page of which a part was accepted goes up whole to a restored station.
+                Stage::Refused | Stage::DealtWith => self.is_restored || parked.contains(entry),
                 Stage::NotTakenBack => false,
             };
             let will_be_sent = to_be_sent.contains(entry);
