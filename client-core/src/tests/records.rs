@@ -267,7 +267,7 @@ fn the_stations_yes_leaves_a_row_as_folding_anew_does() {
     station.sync(&mut li);
     let record = li.core.begin("visit", &visit(household)).unwrap();
     li.core.edit(record, &Edit::new().field("duration_min", 5), None).unwrap();
-    li.act(record, "submit").unwrap();
+    li.act(record, "finish").unwrap();
     let sent = outbox(&li.core);
     let yes = |entry: usize| {
         let settle = |records: &mut Records<'_>| records.settle_own(&sent[entry].0, 100, 0, &Verdict::Accepted);
