@@ -19,8 +19,6 @@ fi
 
 # As Package.swift has them.
 export IPHONEOS_DEPLOYMENT_TARGET=15.0 MACOSX_DEPLOYMENT_TARGET=12.0
-# Only as much of OpenSSL as SQLCipher uses. After a change of this file begin in an empty folder: OpenSSL's build script does not see it.
-export OPENSSL_SRC_PERL=$PWD/ffi/openssl-small
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 built=$(cd "${CARGO_TARGET_DIR:-target}" && pwd -P)
 for target in "${targets[@]}"; do

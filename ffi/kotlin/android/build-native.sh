@@ -20,10 +20,7 @@ out=$built/ffi/android/jniLibs
 rm -rf "$out"
 
 # Phones with pages of 16 KB (Android 15) do not load a library that is aligned to less; Google Play asks for it.
-# Addresses that the loader fills in are packed: a megabyte less. Phones since Android 6 read this form, the newer RELR only from 9 on.
-export RUSTFLAGS="${RUSTFLAGS:-} -Clink-arg=-Wl,-z,max-page-size=16384 -Clink-arg=-Wl,--pack-dyn-relocs=android"
-# Only as much of OpenSSL as SQLCipher uses. After a change of this file begin in an empty folder: OpenSSL's build script does not see it.
-export OPENSSL_SRC_PERL=$PWD/ffi/openssl-small
+export RUSTFLAGS="${RUSTFLAGS:-} -Clink-arg=-Wl,-z,max-page-size=16384"
 # As a cdylib alone: beside the Rust library that the tests take Cargo leaves LTO out.
 cargo ndk --platform 26 --target arm64-v8a --target armeabi-v7a --target x86_64 --output-dir "$out" \
   rustc --locked --profile phone -p beatbook-ffi --lib --crate-type cdylib --target-dir "$built/android"
