@@ -154,7 +154,7 @@ impl<'c> Parting<'c> {
         Self { left_notes, ..self }
     }
 
-    /// Whether the station was waited for as long as this phone waits for it: then it asks once more, and parts with what it could not hand in.
+    /// Whether the station was waited for as long as this phone waits for it: then it tries once more, and parts with what it could not hand in.
     #[must_use]
     pub fn has_waited_enough(&self, now: UnixMillis) -> bool {
         // A clock that was set back does not prolong the wait by more than once that time. Without the key waiting longer brings nothing in.
@@ -359,10 +359,12 @@ impl<'c> Parting<'c> {
 
     fn retry(&mut self, now: UnixMillis, why: WaitReason) {
         self.failures += 1;
-        self.state = if self.has_waited_enough(now) {
-            State::Ready
-        } else if self.failures >= FAILURES_MAX {
-            State::Later(why)
+        self.state = if self.failures >= FAILURES_MAX {
+            if self.has_waited_enough(now) {
+                State::Ready
+            } else {
+                State::Later(why)
+            }
         } else {
             let wait = (BACKOFF_MS << (self.failures - 1).min(16)).min(BACKOFF_MS_MAX);
             State::Waiting {

@@ -127,13 +127,16 @@ fn last_word(phone: &Phone, ending: &mut Ending) -> LastWord {
     word_of(&phone.core, phone.now(), |request| ending.exchange(request))
 }
 
-fn word_of(core: &Core, now: UnixMillis, mut network: impl FnMut(&OutgoingRequest) -> Outcome) -> LastWord {
+fn word_of(core: &Core, mut now: UnixMillis, mut network: impl FnMut(&OutgoingRequest) -> Outcome) -> LastWord {
     let mut parting = Parting::open(core, &StoreVault(core)).unwrap().unwrap();
-    while let PartingStep::Send(request) = parting.next(now).unwrap() {
-        parting.receive(now, network(&request)).unwrap();
+    loop {
+        match parting.next(now).unwrap() {
+            PartingStep::Send(request) => parting.receive(now, network(&request)).unwrap(),
+            PartingStep::Wait { until, .. } => now = until,
+            PartingStep::Ready => return parting.last_word(now).unwrap(),
+            PartingStep::Later(why) => panic!("something still waits: {why:?}"),
+        }
     }
-    assert_eq!(parting.next(now).unwrap(), PartingStep::Ready);
-    parting.last_word(now).unwrap()
 }
 
 /// A phone that wrote an evening and then heard that it was put out of use.

@@ -11,6 +11,7 @@ use super::{Broken, broken};
 const PHONES_MAX: usize = 6;
 
 impl World {
+    /// A phone without a book asks for one with its code; it gets a code first if it has none, and another where that was used up.
     pub(super) fn enrol(&mut self, at: usize) -> Result<(), Broken> {
         let Self {
             draw,
@@ -47,6 +48,7 @@ impl World {
         Ok(())
     }
 
+    /// A new phone of the same person, or of another one, with nothing in it but the code it will enrol with.
     pub(super) fn enrol_one_more(&mut self, at: usize) -> Result<(), Broken> {
         if self.phones.len() >= PHONES_MAX || !self.station.is_open() {
             return Ok(());
@@ -69,6 +71,7 @@ impl World {
         Ok(())
     }
 
+    /// A second phone begins with all files of the first, its book among them: one of both has to notice.
     pub(super) fn clone_phone(&mut self, at: usize) -> Result<(), Broken> {
         let number = self.phones.len();
         let first = self.phones.get(at).ok_or_else(|| broken("no such phone"))?;

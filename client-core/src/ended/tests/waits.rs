@@ -41,7 +41,16 @@ fn a_lost_phone_without_a_network_parts_after_a_day_and_one_in_good_hands_waits(
 fn a_lost_phone_that_finds_the_network_after_days_hands_in_first() {
     let (phone, mut ending) = told("lost");
     phone.pass(3 * DAY_MS);
-    assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
+    // The station is busy at first: that is not yet the end of its day.
+    let mut is_busy = true;
+    let step = handed_in(&phone, |request| {
+        if std::mem::take(&mut is_busy) {
+            return refuse(&Refusal::new(&RefusalCode::TryLater, "later"));
+        }
+        ending.exchange(request)
+    });
+    assert_eq!(step, PartingStep::Ready);
+    assert!(!ending.held.is_empty(), "what it wrote was handed in");
     let said = last_word(&phone, &mut ending).note;
     assert_eq!((said.held_entries, said.lost_entries), (300, 0));
 }
