@@ -54,7 +54,7 @@ pub(crate) fn answer(
         wipe: Some(WipeOrder::sign(book.book, &end.why, end.at, &station.origin, key)),
         held: Some(Held::sign(sorted.held, sorted.refused, book.book, &station.origin, key)),
         checkpoint: restored.as_ref().map(|restored| restored.checkpoint.clone()),
-        consistency: restored.and_then(|restored| restored.consistency),
+        consistency: restored.map(|restored| restored.consistency),
         ..ExchangeResponse::plain(now, cursor)
     })
 }
@@ -62,11 +62,11 @@ pub(crate) fn answer(
 /// What tells a phone that the ledger lives another life than it has seen.
 struct Restored {
     checkpoint: String,
-    consistency: Option<Vec<Hash>>,
+    consistency: Vec<Hash>,
 }
 
-/// Where the phone stands: its cursor stays what it is. Where the station was restored since, it is told so, and hands in what that lost of
-/// its pages too.
+/// Where the phone stands: its cursor stays what it is. Where the station was restored since, it is told so, with what may show it what both
+/// lives share, and hands in what was lost of its pages too.
 fn place(station: &Station, tx: &ReadTx<'_>, cursor: Option<Cursor>) -> Result<(Cursor, Option<Restored>), StationError> {
     let Some(cursor) = cursor else {
         let position = ledger::position_at(tx, 0)?;
@@ -75,11 +75,10 @@ fn place(station: &Station, tx: &ReadTx<'_>, cursor: Option<Cursor>) -> Result<(
     let shared = match ledger::place_of(tx, &cursor.position)? {
         _ if cursor.position.epoch == tx.epoch()?.epoch => return Ok((cursor, None)),
         OldPosition::Strange => return Ok((cursor, None)),
-        OldPosition::Beginning(size) => Some(size),
-        OldPosition::Lost(_) => None,
+        OldPosition::Beginning(size) | OldPosition::Lost(size) => size,
     };
     let (position, checkpoint) = ledger::sign(tx, &station.keys, &station.origin)?;
-    let consistency = shared.map(|size| ledger::consistency(tx, size, position.size)).transpose()?;
+    let consistency = ledger::consistency(tx, shared, position.size)?;
     Ok((cursor, Some(Restored { checkpoint, consistency })))
 }
 
