@@ -64,7 +64,7 @@ pub(crate) fn refresh(tx: &WriteTx<'_>, kinds: &Kinds, record: RecordId) -> Resu
     let opener = author_roles(tx, state.opening.user, record, state.opening.opens.unit)?;
     let reading = reading::read(kinds.kind_of(&state)?, &state, &documents, &opener)?;
     tx.put_reading(record, &reading)?;
-    Ok(tx.put_words(record, &reading)?)
+    Ok(tx.put_words([(record, &reading)])?)
 }
 
 /// Hash over the canonical dump.

@@ -140,11 +140,11 @@ impl<'a> Admission<'a> {
                 set_aside(look, page, fault)?;
             }
         }
-        for lane in &self.lanes {
-            if let Some(reading) = &lane.reading {
-                tx.put_words(lane.record, reading)?;
-            }
-        }
+        let readings = self
+            .lanes
+            .iter()
+            .filter_map(|lane| Some((lane.record, lane.reading.as_ref()?)));
+        tx.put_words(readings)?;
         Ok(Some(self.answers(&leaves)))
     }
 

@@ -26,6 +26,10 @@ const MIGRATIONS: [&str; 10] = [
 /// As many readers as calls at work keep as much each.
 const READER_CACHE_KB: i64 = 1_000;
 
+/// Kilobytes of pages that the writer keeps. What a batch changes beyond that goes to the log before its commit, which costs less than the
+/// memory of a small machine.
+const WRITER_CACHE_KB: i64 = 2_000;
+
 /// How long one writer waits for another process's (a backup command beside the server).
 const BUSY_MS: u64 = 10_000;
 
@@ -67,8 +71,8 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
     conn.pragma_update(None, "trusted_schema", false)?;
     // What is deleted is overwritten, so that it cannot be read out of free pages of a copied file.
     conn.pragma_update(None, "secure_delete", true)?;
-    // 4 MB for the writer; see READER_CACHE_KB for the others.
-    conn.pragma_update(None, "cache_size", -4_000)?;
+    // For the writer; see READER_CACHE_KB for the others.
+    conn.pragma_update(None, "cache_size", -WRITER_CACHE_KB)?;
     conn.set_prepared_statement_cache_capacity(128);
     Ok(())
 }

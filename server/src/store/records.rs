@@ -281,17 +281,22 @@ impl WriteTx<'_> {
         self.put_files(record, &reading.files)
     }
 
-    /// Puts the words by which search finds a record.
-    pub(crate) fn put_words(&self, record: RecordId, reading: &ReadingRow) -> Result<(), StoreError> {
-        let Some(number) = self.number_of(record)?.map(int) else {
-            return Ok(());
-        };
-        for (table, words) in [("search", &reading.words), ("search_open", &reading.open_words)] {
-            self.run(&format!("DELETE FROM {table} WHERE rowid = ?1"), [number])?;
-            self.run(
-                &format!("INSERT INTO {table} (rowid, body) VALUES (?1, ?2)"),
-                params![number, words],
-            )?;
+    /// Puts the words by which search finds these records.
+    pub(crate) fn put_words<'r>(&self, readings: impl IntoIterator<Item = (RecordId, &'r ReadingRow)>) -> Result<(), StoreError> {
+        let mut numbered = Vec::new();
+        for (record, reading) in readings {
+            numbered.extend(self.number_of(record)?.map(|number| (int(number), reading)));
+        }
+        // The index writes out what it has gathered whenever a number is below the last one, and merges what it wrote so.
+        numbered.sort_by_key(|(number, _)| *number);
+        for (number, reading) in numbered {
+            for (table, words) in [("search", &reading.words), ("search_open", &reading.open_words)] {
+                self.run(&format!("DELETE FROM {table} WHERE rowid = ?1"), [number])?;
+                self.run(
+                    &format!("INSERT INTO {table} (rowid, body) VALUES (?1, ?2)"),
+                    params![number, words],
+                )?;
+            }
         }
         Ok(())
     }
