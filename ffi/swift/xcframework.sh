@@ -19,6 +19,8 @@ fi
 
 # As Package.swift has them.
 export IPHONEOS_DEPLOYMENT_TARGET=15.0 MACOSX_DEPLOYMENT_TARGET=12.0
+# After a change of what it says begin in an empty folder: OpenSSL's build script does not see it.
+. ffi/small
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 built=$(cd "${CARGO_TARGET_DIR:-target}" && pwd -P)
 for target in "${targets[@]}"; do

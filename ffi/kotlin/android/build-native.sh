@@ -20,7 +20,10 @@ out=$built/ffi/android/jniLibs
 rm -rf "$out"
 
 # Phones with pages of 16 KB (Android 15) do not load a library that is aligned to less; Google Play asks for it.
-export RUSTFLAGS="${RUSTFLAGS:-} -Clink-arg=-Wl,-z,max-page-size=16384"
+# Addresses that the loader fills in are packed: a megabyte less. Phones since Android 6 read this form, the newer RELR only from 9 on.
+export RUSTFLAGS="${RUSTFLAGS:-} -Clink-arg=-Wl,-z,max-page-size=16384 -Clink-arg=-Wl,--pack-dyn-relocs=android"
+# After a change of what it says begin in an empty folder: OpenSSL's build script does not see it.
+. ffi/small
 # As a cdylib alone: beside the Rust library that the tests take Cargo leaves LTO out.
 cargo ndk --platform 26 --target arm64-v8a --target armeabi-v7a --target x86_64 --output-dir "$out" \
   rustc --locked --profile phone -p beatbook-ffi --lib --crate-type cdylib --target-dir "$built/android"
