@@ -11,6 +11,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use beatbook_protocol::wire::MEDIA_TYPE;
 use tracing::Instrument;
 
 use super::app::Shared;
@@ -56,11 +57,16 @@ pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: N
     response
 }
 
-/// What every answer says to browsers and caches, whatever it holds.
+/// What answers say to caches and browsers, whatever they hold.
 fn dress(headers: &mut HeaderMap) {
+    // Replies hold what people wrote about people: no cache on the way may keep them.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A message to a phone has a form of its own, which no browser shows or runs. What these are told would be half of what a phone pays for
+    // when there is nothing to do.
+    if headers.get(header::CONTENT_TYPE).is_some_and(|form| form == MEDIA_TYPE) {
+        return;
+    }
     for (name, value) in [
-        // Replies hold what people wrote about people: no cache on the way may keep them.
-        (header::CACHE_CONTROL, "no-store"),
         // Two years of TLS alone; browsers take it from answers over TLS alone (RFC 6797, 7.2).
         (header::STRICT_TRANSPORT_SECURITY, "max-age=63072000"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -1,9 +1,13 @@
-//! A line that carries little at a time: what was written in good faith stays in good faith, however many requests it takes.
+//! A line that carries little at a time: what was written in good faith stays in good faith, however many requests it takes, and where there is
+//! nothing to do it costs next to nothing.
+
+use std::time::Duration;
 
 use beatbook_client_core::drive;
 use beatbook_client_core::sync::Budget;
 use beatbook_client_core::transport::HttpTransport;
 use beatbook_protocol::document::Edit;
+use beatbook_tests::proxy::Road;
 use serde_json::json;
 
 use crate::post::{Post, act, household, state, visit, write};
@@ -41,4 +45,21 @@ async fn a_late_edit_is_allowed_in_the_last_of_many_requests_too() {
     let page = post.page(record).await;
     assert_eq!(page["official"]["fields"]["duration_min"], 20);
     assert_eq!(page["pending"][0]["value"], 45);
+}
+
+#[tokio::test]
+async fn nothing_to_do_costs_one_request_and_less_than_700_bytes_both_ways() {
+    let post = Post::open("idle");
+    let [mut phone] = post.phones().await;
+    household(&phone, 101);
+    phone.sync().await.unwrap();
+    // What it has confirmed by now is noted at the station; from here on there is nothing.
+    phone.sync().await.unwrap();
+    let address = post.station.url().trim_start_matches("http://").parse().unwrap();
+    let road = Road::to(address, Duration::ZERO).await.unwrap();
+    phone.call(&road.url());
+    let report = phone.sync().await.unwrap();
+    assert_eq!((report.requests, report.complete), (1, true));
+    let traffic = road.traffic();
+    assert!(traffic.up > 0 && traffic.up + traffic.down < 700, "{traffic:?}");
 }
