@@ -104,6 +104,15 @@ pub(crate) fn begun_book(tx: &Tx<'_>) -> Result<Option<BegunBook>, StoreError> {
     Ok(book)
 }
 
+/// The station refused the code of an enrolment that has begun: what begins next has another book.
+pub(crate) fn refuse_begun(tx: &Tx<'_>, book: BookId) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE own_book SET code = '' WHERE state = 'begun' AND book = ?1",
+        [book.as_bytes()],
+    )?;
+    Ok(())
+}
+
 /// Keeps an enrolment request before it is sent. One that had begun with the same book gives way; of another book stays, left.
 pub(crate) fn begin_book(tx: &Tx<'_>, begun: &BegunBook, now: UnixMillis) -> Result<(), StoreError> {
     tx.execute(

@@ -120,7 +120,8 @@ pub struct Enrolment {
 }
 
 impl Enrolment {
-    /// Begins with a one-time code, or goes on with what was begun: the key stays the same until an enrolment has come about.
+    /// Begins with a one-time code, or goes on with what was begun: the key stays the same until an enrolment has come about, or the station
+    /// has refused the code.
     ///
     /// # Errors
     /// When the key or the request cannot be kept.
@@ -156,7 +157,7 @@ impl Enrolment {
             return Ok(Self { begun });
         }
         let now = core.platform().clock.wall();
-        let (book, key_handle, signer) = match before {
+        let (book, key_handle, signer) = match before.filter(|begun| !begun.code.is_empty()) {
             Some(before) => {
                 let signer = vault.load(&before.key_handle)?;
                 (before.book, before.key_handle, signer)
@@ -213,11 +214,18 @@ impl Enrolment {
     /// Takes in what came of the request; after that this file has its book, and writing and syncing may begin.
     ///
     /// # Errors
-    /// When the station refused, or no believable answer came; the request is still kept then.
+    /// When the station refused, or no believable answer came; the request is still kept then, unless its code was refused.
     pub fn finish(self, core: &Core, outcome: Outcome) -> Result<Enrolled, EnrolError> {
         let packed = match outcome {
             Outcome::Reply(packed) => packed,
-            Outcome::Refused { status, bytes } => return Err(refused(status, &bytes)),
+            Outcome::Refused { status, bytes } => {
+                let fault = refused(status, &bytes);
+                if matches!(fault, EnrolError::Code(_)) {
+                    // An answer may have been lost, and this book ended since: under its name the station would take no code at all.
+                    core.write(|records| sync_state::refuse_begun(records.tx(), self.begun.book))?;
+                }
+                return Err(fault);
+            }
             Outcome::Failed(TransportFault::Untrusted(why)) => return Err(EnrolError::Untrusted(why)),
             Outcome::Failed(fault) => return Err(EnrolError::Network(fault)),
         };

@@ -402,10 +402,10 @@ impl<'c> SyncMachine<'c> {
 mod tests {
     use beatbook_protocol::id::Hash;
     use beatbook_protocol::page::{BookPublicKey, KeyError};
-    use beatbook_protocol::wire::Verdict;
+    use beatbook_protocol::wire::{EnrolRequest, Verdict};
 
     use super::super::testing::{Phone, Station, opened, refuse};
-    use super::super::{Enrolment, StoreVault, WaitingBecause, status};
+    use super::super::{EnrolError, Enrolment, StoreVault, WaitingBecause, status};
     use super::*;
     use crate::store::outbox;
 
@@ -967,6 +967,30 @@ mod tests {
         assert_eq!(second.request(), first.request());
         let enrolled = second.finish(&phone.core, station.enrol(&first.request())).unwrap();
         assert_eq!(enrolled.station, "Test");
+        phone.write(10);
+        assert!(phone.sync(&mut station).unwrap().complete);
+    }
+
+    #[test]
+    fn a_phone_whose_code_was_refused_begins_another_book() {
+        let mut station = Station::new();
+        let phone = Phone::new();
+        let begin = |code: &str| Enrolment::begin(&phone.core, &StoreVault(&phone.core), code, "test").unwrap();
+        let book = |enrolment: &Enrolment| {
+            let bytes = wire::unpack(&enrolment.request().body).unwrap();
+            wire::read::<EnrolRequest>("enrolment request", &bytes).unwrap().book
+        };
+        // Its answer is lost, and the chief ends that book before the phone has heard of it.
+        let lost = begin("code");
+        lost.clone().finish(&phone.core, failed()).unwrap_err();
+        let again = begin("code-2");
+        assert_eq!(book(&again), book(&lost));
+        let outcome = refuse(&Refusal::new(&RefusalCode::EnrolmentCode, "used"));
+        assert!(matches!(again.finish(&phone.core, outcome), Err(EnrolError::Code(_))));
+        let anew = begin("code-2");
+        assert_ne!(book(&anew), book(&lost));
+        let outcome = station.enrol(&anew.request());
+        assert_eq!(anew.clone().finish(&phone.core, outcome).unwrap().book, book(&anew));
         phone.write(10);
         assert!(phone.sync(&mut station).unwrap().complete);
     }
