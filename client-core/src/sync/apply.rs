@@ -207,6 +207,10 @@ fn apply_in(
         give::release(tx)?;
     }
     take_answers(core, records, &reply.answers, now, &mut applied)?;
+    if applied.accepted > 0 {
+        // What lacked something in this reply may have lacked what was accepted beside it.
+        outbox::release(tx)?;
+    }
     draft_all(core, tx, book, now)?;
     if fills {
         agree::take_left(records, reply.left.as_deref().unwrap_or_default(), &mut applied)?;

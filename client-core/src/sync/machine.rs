@@ -645,6 +645,26 @@ mod tests {
     }
 
     #[test]
+    fn what_needed_something_that_was_accepted_beside_it_goes_again_at_once() {
+        let mut station = Station::new();
+        let phone = Phone::enrolled(&mut station);
+        let (waits, other) = (phone.write(10), phone.write(10));
+        station.verdicts.insert(waits, Verdict::Needs { changes: vec![other] });
+        let mut is_first = true;
+        let report = phone.sync_by(|request| {
+            let outcome = station.exchange(request);
+            // Now it has what was lacking.
+            if std::mem::take(&mut is_first) {
+                station.verdicts.clear();
+            }
+            outcome
+        });
+        let report = report.unwrap();
+        assert_eq!((report.requests, report.accepted, report.complete), (2, 2, true));
+        assert_eq!(station.accepted(), [other, waits]);
+    }
+
+    #[test]
     fn what_needs_something_is_tried_again_after_a_while_even_without_news() {
         let mut station = Station::new();
         let phone = Phone::enrolled(&mut station);
