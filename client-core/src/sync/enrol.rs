@@ -370,3 +370,6 @@ fn refused(status: u16, bytes: &[u8]) -> EnrolError {
         | RefusalCode::Other(_) => EnrolError::Refused { code, text },
     }
 }
+
+#[cfg(test)]
+mod tests;
