@@ -113,13 +113,10 @@ impl Ending {
 /// Hands in everything; waits cost no time.
 fn handed_in(phone: &Phone, mut network: impl FnMut(&OutgoingRequest) -> Outcome) -> PartingStep {
     let mut parting = Parting::open(&phone.core, &StoreVault(&phone.core)).unwrap().unwrap();
-    loop {
-        match parting.next(phone.now()).unwrap() {
-            PartingStep::Send(request) => parting.receive(phone.now(), network(&request)).unwrap(),
-            PartingStep::Wait { until, .. } => phone.pass(until.since(phone.now())),
-            step @ (PartingStep::Ready | PartingStep::Later(_)) => return step,
-        }
-    }
+    let mut now = phone.now();
+    let step = driven(&mut parting, &mut now, &mut network);
+    phone.pass(now.since(phone.now()));
+    step
 }
 
 /// What it says last, once the station has been asked whether it still has what it had.
@@ -129,12 +126,19 @@ fn last_word(phone: &Phone, ending: &mut Ending) -> LastWord {
 
 fn word_of(core: &Core, mut now: UnixMillis, mut network: impl FnMut(&OutgoingRequest) -> Outcome) -> LastWord {
     let mut parting = Parting::open(core, &StoreVault(core)).unwrap().unwrap();
+    match driven(&mut parting, &mut now, &mut network) {
+        PartingStep::Ready => parting.last_word(now).unwrap(),
+        step => panic!("something still waits: {step:?}"),
+    }
+}
+
+/// Goes on until it waits for nothing or can do no more; `now` is then the hour of that.
+fn driven(parting: &mut Parting<'_>, now: &mut UnixMillis, network: &mut impl FnMut(&OutgoingRequest) -> Outcome) -> PartingStep {
     loop {
-        match parting.next(now).unwrap() {
-            PartingStep::Send(request) => parting.receive(now, network(&request)).unwrap(),
-            PartingStep::Wait { until, .. } => now = until,
-            PartingStep::Ready => return parting.last_word(now).unwrap(),
-            PartingStep::Later(why) => panic!("something still waits: {why:?}"),
+        match parting.next(*now).unwrap() {
+            PartingStep::Send(request) => parting.receive(*now, network(&request)).unwrap(),
+            PartingStep::Wait { until, .. } => *now = until,
+            step @ (PartingStep::Ready | PartingStep::Later(_)) => return step,
         }
     }
 }

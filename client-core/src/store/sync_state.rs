@@ -105,9 +105,9 @@ pub(crate) fn begun_book(tx: &Tx<'_>) -> Result<Option<BegunBook>, StoreError> {
 }
 
 /// The station refused the code of an enrolment that has begun: what begins next has another book.
-pub(crate) fn refuse_begun(tx: &Tx<'_>, book: BookId) -> Result<(), StoreError> {
+pub(crate) fn leave_begun(tx: &Tx<'_>, book: BookId) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE own_book SET code = '' WHERE state = 'begun' AND book = ?1",
+        "UPDATE own_book SET state = 'left' WHERE state = 'begun' AND book = ?1",
         [book.as_bytes()],
     )?;
     Ok(())

@@ -157,7 +157,7 @@ impl Enrolment {
             return Ok(Self { begun });
         }
         let now = core.platform().clock.wall();
-        let (book, key_handle, signer) = match before.filter(|begun| !begun.code.is_empty()) {
+        let (book, key_handle, signer) = match before {
             Some(before) => {
                 let signer = vault.load(&before.key_handle)?;
                 (before.book, before.key_handle, signer)
@@ -222,7 +222,7 @@ impl Enrolment {
                 let fault = refused(status, &bytes);
                 if matches!(fault, EnrolError::Code(_)) {
                     // An answer may have been lost, and this book ended since: under its name the station would take no code at all.
-                    core.write(|records| sync_state::refuse_begun(records.tx(), self.begun.book))?;
+                    core.write(|records| sync_state::leave_begun(records.tx(), self.begun.book))?;
                 }
                 return Err(fault);
             }

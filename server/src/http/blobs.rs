@@ -17,7 +17,7 @@ use super::app::{App, Shared};
 use super::decode::{Named, is_media_type, read_body};
 use super::fault::Fault;
 use super::pace::{BodyPace, TooSlow};
-use super::sync::Refused;
+use super::sync::{Refused, message};
 use crate::blobs::{self, Bearer, Checksum, Progress, Writing};
 
 const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
@@ -184,9 +184,7 @@ pub(crate) async fn standing(State(app): State<Shared>, request: Request) -> Res
         })
         .map_err(|_| Fault::Internal)
     };
-    answer(&app, done.await, |packed| {
-        ([(header::CONTENT_TYPE, MEDIA_TYPE)], packed).into_response()
-    })
+    answer(&app, done.await, |packed| message(StatusCode::OK, packed))
 }
 
 /// Whose phone calls.

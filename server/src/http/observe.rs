@@ -11,13 +11,12 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use beatbook_protocol::wire::MEDIA_TYPE;
 use tracing::Instrument;
 
 use super::app::Shared;
 use super::fault::Fault;
 use super::metrics::{Finished, Metrics, UNKNOWN_ROUTE};
-use super::sync::Refused;
+use super::sync::{Refused, ToPhone};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -49,21 +48,22 @@ pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: N
     span.in_scope(|| {
         tracing::info!(%method, route, status, bytes_up, bytes_down, ms = millis(took), "answered");
     });
+    let is_to_phone = response.extensions().get::<ToPhone>().is_some();
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
     }
-    dress(headers);
+    dress(headers, is_to_phone);
     response
 }
 
 /// What answers say to caches and browsers, whatever they hold.
-fn dress(headers: &mut HeaderMap) {
+fn dress(headers: &mut HeaderMap, is_to_phone: bool) {
     // Replies hold what people wrote about people: no cache on the way may keep them.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // A message to a phone has a form of its own, which no browser shows or runs. What these are told would be half of what a phone pays for
     // when there is nothing to do.
-    if headers.get(header::CONTENT_TYPE).is_some_and(|form| form == MEDIA_TYPE) {
+    if is_to_phone {
         return;
     }
     for (name, value) in [

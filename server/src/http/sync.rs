@@ -23,6 +23,17 @@ const ENROL_BYTES_MAX: usize = 16 * 1024;
 /// Characters of an answered challenge in base64.
 const SIGNATURE_CHARS_MAX: usize = 4 * 1024;
 
+/// What a response bears that is a message to a phone, so that it is not known by its media type: whoever uploads a photo chooses that one's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ToPhone;
+
+/// A packed message to a phone.
+pub(super) fn message(status: StatusCode, packed: Vec<u8>) -> Response {
+    let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], packed).into_response();
+    response.extensions_mut().insert(ToPhone);
+    response
+}
+
 /// A reply that refuses.
 #[derive(Debug)]
 pub(crate) struct Refused(pub(crate) Refusal);
@@ -31,7 +42,7 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = wire::pack(&self.0).unwrap_or_default();
-        let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
+        let mut response = message(status, body);
         if let Some(ms) = self.0.retry_after_ms {
             response.headers_mut().insert(header::RETRY_AFTER, ms.div_ceil(1000).into());
         }
@@ -181,7 +192,7 @@ fn of_codec(error: &CodecError) -> Refusal {
 
 pub(super) fn answer(app: &App, reply: Result<Vec<u8>, Refusal>) -> Response {
     match reply {
-        Ok(packed) => ([(header::CONTENT_TYPE, MEDIA_TYPE)], packed).into_response(),
+        Ok(packed) => message(StatusCode::OK, packed),
         Err(refusal) => {
             app.metrics.refused(&refusal.code());
             tracing::info!(code = refusal.code, "refused");

@@ -162,3 +162,32 @@ fn a_record_cannot_be_opened_by_a_change_that_says_nothing() {
     assert_eq!([code(&verdicts[0]), code(&verdicts[1])], ["malformed", "descendant"]);
     assert_eq!(verdicts[2], Verdict::Accepted);
 }
+
+#[test]
+fn the_words_of_a_batch_go_into_the_search_index_at_once() {
+    let world = World::new();
+    let mut phone = world.phone("李警官", "officer");
+    let mut records: Vec<RecordId> = (0..40).map(|_| world.record_id()).collect();
+    // Numbers are given in the order of arrival, which is not that of the names.
+    records.sort_unstable_by(|one, other| other.cmp(one));
+    let entries = records
+        .iter()
+        .map(|record| phone.write(*record, Some(world.unit), visit().note("notes", "楼道堆放杂物")))
+        .collect();
+    assert!(
+        world
+            .verdicts(&mut phone, entries)
+            .iter()
+            .all(|verdict| *verdict == Verdict::Accepted)
+    );
+    let file = rusqlite::Connection::open(world.data().join("station.db")).unwrap();
+    for table in ["search", "search_open"] {
+        // FTS5 keeps the number of the part in an id's upper bits, and no part under the ids up to 10.
+        let said = format!("SELECT count(DISTINCT id >> 37) FROM {table}_data WHERE id > 10");
+        let parts: i64 = file.query_row(&said, [], |row| row.get(0)).unwrap();
+        assert_eq!(
+            parts, 1,
+            "{table}: each part that is written out apart is merged again and again"
+        );
+    }
+}

@@ -157,19 +157,9 @@ fn search_finds_two_chinese_characters_and_the_start_of_an_english_word() {
     let record = world.submitted_visit(&mut phone);
     let edit = phone.write(record, None, Edit::new().note("notes", "楼道堆放杂物 needs clearing"));
     world.verdicts(&mut phone, vec![edit]);
-    for (words, hits) in [
-        ("杂物", 1),
-        ("clea", 1),
-        ("杂 物", 1),
-        ("物杂", 0),
-        ("", 0),
-        ("\"", 0),
-        ("例行", 0),
-    ] {
+    for (words, hits) in [("杂物", 1), ("clea", 1), ("杂 物", 1), ("物杂", 0), ("", 0), ("\"", 0)] {
         let found = world.station.search(&world.chief, words, 10).unwrap();
-        if words != "例行" {
-            assert_eq!(found.len(), hits, "{words}");
-        }
+        assert_eq!(found.len(), hits, "{words}");
     }
     let snippet = world
         .station

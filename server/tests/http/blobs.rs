@@ -8,7 +8,7 @@ use beatbook_protocol::document::Edit;
 use beatbook_protocol::facts::FileRef;
 use beatbook_protocol::id::Hash;
 use beatbook_protocol::limits::{BLOB_BYTES_MAX, BLOBS_ASKED_MAX};
-use beatbook_protocol::wire::{self, StandingRequest, StandingResponse, WIRE_VERSION};
+use beatbook_protocol::wire::{self, MEDIA_TYPE, StandingRequest, StandingResponse, WIRE_VERSION};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -332,6 +332,23 @@ async fn a_blob_is_given_only_with_a_record_that_names_it_and_by_ranges() {
     assert_eq!((outside.status, outside.header("content-range")), (416, "bytes */100000"));
     let person = desk.get(&format!("/api/v1/blobs/{name}")).await;
     assert_eq!((person.status, person.bytes()), (200, &*content));
+}
+
+#[tokio::test]
+async fn a_blob_that_calls_itself_a_message_to_phones_is_dressed_for_browsers_all_the_same() {
+    let desk = Desk::new();
+    let mut phone = Phone::enrolled(&desk, "officer").await;
+    let content = recording(13, 2_000);
+    let name = upload(&desk, &phone, &content).await;
+    let named = FileRef {
+        media_type: MEDIA_TYPE.into(),
+        ..file(content.len(), None)
+    };
+    phone.submitted_visit_with(&desk, Edit::new().file(name, named)).await;
+    let reply = desk.get(&format!("/api/v1/blobs/{name}")).await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, MEDIA_TYPE));
+    assert_eq!(reply.header("x-frame-options"), "DENY");
+    assert_eq!(reply.header("referrer-policy"), "no-referrer");
 }
 
 #[tokio::test]
