@@ -119,9 +119,6 @@ pub(super) fn apply_parcel(core: &Core, parcel: &ParcelAnswer<'_>, now: UnixMill
             backed_up,
         } = parcel;
         let mut applied = Applied::default();
-        if ours.iter().any(|answer| answer.leaf.is_some()) {
-            outbox::release(tx)?;
-        }
         take_answers(core, records, ours, now, &mut applied)?;
         keep_receipt(tx, &content.receipt, &content.answers, &[], now)?;
         if !content.checkpoint.is_empty() {
@@ -202,15 +199,13 @@ fn apply_in(
         ..Applied::default()
     };
     let has_news = (moves && !reply.feed.is_empty()) || (fills && reply.fill.is_some());
-    if has_news || reply.answers.iter().any(|answer| answer.leaf.is_some()) {
+    if has_news {
         outbox::release(tx)?;
+    }
+    if has_news || has_leaf(&reply.answers) {
         give::release(tx)?;
     }
     take_answers(core, records, &reply.answers, now, &mut applied)?;
-    if applied.accepted > 0 {
-        // What lacked something in this reply may have lacked what was accepted beside it.
-        outbox::release(tx)?;
-    }
     draft_all(core, tx, book, now)?;
     if fills {
         agree::take_left(records, reply.left.as_deref().unwrap_or_default(), &mut applied)?;
@@ -245,6 +240,12 @@ fn apply_in(
     Ok(applied)
 }
 
+/// Whether something has come into the ledger.
+fn has_leaf(answers: &[PageAnswer]) -> bool {
+    answers.iter().any(|answer| answer.leaf.is_some())
+}
+
+/// Settles what the answers say. What was held for want of something is let go when something came into the ledger.
 fn take_answers(
     core: &Core,
     records: &mut Records<'_>,
@@ -253,6 +254,9 @@ fn take_answers(
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
     let tx = records.tx();
+    if has_leaf(answers) {
+        outbox::release(tx)?;
+    }
     for answer in answers {
         if let Some(fault) = &answer.fault {
             let next = IncarnationId::from_parts(now, core.platform().bytes());
@@ -270,6 +274,10 @@ fn take_answers(
             agree::take_refusal(records, settled.record, &settled.verdict)?;
             applied.count(settled);
         }
+    }
+    if applied.accepted > 0 {
+        // What lacks something by these answers may lack what was accepted beside it.
+        outbox::release(tx)?;
     }
     Ok(())
 }

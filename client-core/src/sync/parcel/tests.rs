@@ -100,6 +100,19 @@ fn what_waits_goes_along_in_a_parcel_and_its_verdicts_come_home() {
 }
 
 #[test]
+fn what_lacked_something_that_came_in_the_same_parcel_goes_into_the_next() {
+    let (mut station, carrier, author) = post();
+    let (waits, other) = (author.write(10), author.write(10));
+    station.verdicts.insert(waits, Verdict::Needs { changes: vec![other] });
+    let made = packed(&author);
+    assert_eq!(round(&author, &carrier, &mut station, &made[0]).accepted, 1);
+    station.verdicts.clear();
+    let made = packed(&author);
+    assert_eq!(round(&author, &carrier, &mut station, &made[0]).accepted, 1);
+    assert_eq!(station.accepted(), [other, waits]);
+}
+
+#[test]
 fn an_author_who_synced_meanwhile_loses_nothing_and_doubles_nothing() {
     let (mut station, carrier, author) = post();
     let entries = [author.write(10), author.write(20)];
