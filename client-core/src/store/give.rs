@@ -14,9 +14,28 @@ use super::outbox::held_for;
 use super::records::Records;
 use super::{StoreError, Tx};
 
+/// Which entries are given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Of records on which own entries wait: the station has to have them first, else it would know no such record.
+    UnderOwn,
+    /// All.
+    All,
+}
+
 /// Entries to give back now, as much as a request takes.
-pub(crate) fn batch(tx: &Tx<'_>, bytes_max: usize, now: UnixMillis) -> Result<Vec<(Hash, GivenEntry)>, StoreError> {
-    let mut next = tx.prepare_cached("SELECT entry FROM give WHERE held_until <= ?1 ORDER BY leaf, position, entry LIMIT ?2")?;
+pub(crate) fn batch(tx: &Tx<'_>, which: Which, bytes_max: usize, now: UnixMillis) -> Result<Vec<(Hash, GivenEntry)>, StoreError> {
+    let under_own = match which {
+        Which::UnderOwn => {
+            "AND EXISTS (SELECT 1 FROM (SELECT entry, record FROM change UNION ALL SELECT entry, record FROM act) AS e
+                         WHERE e.entry = give.entry AND (EXISTS (SELECT 1 FROM change AS c WHERE c.record = e.record AND c.status = 1)
+                                                      OR EXISTS (SELECT 1 FROM act AS a WHERE a.record = e.record AND a.status = 1)))"
+        }
+        Which::All => "",
+    };
+    let mut next = tx.prepare_cached(&format!(
+        "SELECT entry FROM give WHERE held_until <= ?1 {under_own} ORDER BY leaf, position, entry LIMIT ?2"
+    ))?;
     let max = i64::try_from(GIVEN_MAX).unwrap_or(i64::MAX);
     let mut next = next.query((now.0, max))?;
     let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -121,18 +140,19 @@ impl Records<'_> {
     }
 
     /// Takes in the station's verdict on what was given back. What it took in comes by the feed; what it would not have is kept, and
-    /// shown no longer. Returns the record of what it would not have.
+    /// shown no longer: told with its record, and with the code and the text why.
     pub(crate) fn settle_given(
         &mut self,
         entry: &Hash,
         verdict: &Verdict,
         now: UnixMillis,
-    ) -> Result<Option<RecordId>, StoreError> {
+    ) -> Result<Option<(RecordId, String, String)>, StoreError> {
         match verdict {
             Verdict::Accepted | Verdict::Duplicate | Verdict::Offered => self.gave(entry)?,
-            Verdict::Refused { code, text, .. } => {
-                self.gave(entry)?;
-                return self.set_lost(entry, code, text);
+            Verdict::Refused { code, text, .. } => return self.not_taken(entry, code, text),
+            // It saw a change that the station would not have back: no waiting helps.
+            Verdict::Needs { changes } if self.will_not_have(entry, changes)? => {
+                return self.not_taken(entry, "lost", "it is built on what the station would not have back");
             }
             Verdict::Needs { .. } | Verdict::Other(_) => {
                 let tries: Option<u32> = self
@@ -146,6 +166,28 @@ impl Records<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn not_taken(&mut self, entry: &Hash, code: &str, text: &str) -> Result<Option<(RecordId, String, String)>, StoreError> {
+        self.gave(entry)?;
+        let record = self.set_lost(entry, code, text)?;
+        Ok(record.map(|record| (record, code.to_owned(), text.to_owned())))
+    }
+
+    /// Whether one of these changes of the entry's record was refused, or is lost.
+    fn will_not_have(&self, entry: &Hash, changes: &[Hash]) -> Result<bool, StoreError> {
+        let Some(record) = record_of(self.tx, entry)? else {
+            return Ok(false);
+        };
+        let mut set_aside = self.tx.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM change WHERE record = ?1 AND change_hash = ?2 AND status IN (2, 5, 6))",
+        )?;
+        for change in changes {
+            if set_aside.query_row((record.as_bytes(), change.as_bytes()), |row| row.get(0))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// It needs not be given back (any more).

@@ -118,15 +118,14 @@ pub(super) fn take_given(
     now: UnixMillis,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
-    let Some(runs) = &reply.given else { return Ok(()) };
+    let runs = reply.given.as_deref().unwrap_or_default();
     for (position, entry) in (0_u32..).zip(&said.given) {
-        let Some(verdict) = verdict_of(runs, position) else { break };
+        // Without a verdict it waits a while: what stands behind it is not to wait for that.
+        let verdict = verdict_of(runs, position).unwrap_or(Verdict::Needs { changes: Vec::new() });
         applied.moved = true;
         let of = give::record_of(records.tx(), entry)?;
         take_refusal(records, of, &verdict)?;
-        if let Some(record) = records.settle_given(entry, &verdict, now)?
-            && let Verdict::Refused { code, text, .. } = verdict
-        {
+        if let Some((record, code, text)) = records.settle_given(entry, &verdict, now)? {
             let entry = *entry;
             applied.events.push(SyncEvent::NotTakenBack {
                 record,

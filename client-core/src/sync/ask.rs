@@ -8,11 +8,13 @@ use beatbook_protocol::page::Signer;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{self, ExchangeRequest, GivenEntry, KeyShare};
 
+use super::load::Load;
 use super::{Budget, SyncError};
 use crate::core::Core;
 use crate::error::CoreError;
+use crate::store::give::{self, Which};
 use crate::store::sync_state::{self, Exchanged, OwnBook};
-use crate::store::{StoreError, Tx, digests, give, lock, outbox, pages, parcels, sending};
+use crate::store::{StoreError, Tx, digests, lock, outbox, pages, parcels, sending};
 
 /// What the phone calls its version.
 pub(crate) const APP: &str = concat!("beatbook/", env!("CARGO_PKG_VERSION"));
@@ -22,8 +24,8 @@ const GIVEN_BYTES: usize = 1024 * 1024;
 /// What the machine wants of the next request, beside what waits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wish {
-    /// Pages at most.
-    pub(super) pages_max: usize,
+    /// What the line has carried.
+    pub(super) load: Load,
     /// What the sync may use.
     pub(super) budget: Budget,
     /// Whether to find the records that differ.
@@ -89,7 +91,7 @@ pub(super) fn ask(
                     said,
                 });
             }
-            Err(_) if pages > 1 => wish.pages_max = pages / 2,
+            Err(_) if pages > 1 => wish.load.pages = pages / 2,
             Err(fault) => return Err(CoreError::Internal(fault.to_string()).into()),
         }
     }
@@ -106,10 +108,21 @@ fn written(
     let Some((incarnation, next)) = pages::incarnation(tx)? else {
         return Ok(None);
     };
-    let pages = sending::to_send(tx, wish.pages_max, wish.budget.bytes_up_max)?;
+    let is_filled = exchanged.cursor.as_ref().is_some_and(|cursor| cursor.fill.is_none());
+    // What is shown of a history that the station does not know is no witness for what is given back.
+    let may_give = !wish.shows_witness;
+    let mut given = if may_give {
+        give::batch(tx, Which::UnderOwn, GIVEN_BYTES, now)?
+    } else {
+        Vec::new()
+    };
+    let pages = if given.is_empty() {
+        sending::to_send(tx, wish.load.pages, wish.budget.bytes_up_max)?
+    } else {
+        Vec::new()
+    };
     // What happened elsewhere is learnt after the last sealed page is sent: the station holds the cursor against the author.
     let wants_feed = pages.len() >= pages::sealed(tx)?;
-    let is_filled = exchanged.cursor.as_ref().is_some_and(|cursor| cursor.fill.is_none());
     let compares = wish.compares && wants_feed && is_filled;
     let mut said = Said {
         digest: if is_filled { Some(digests::total(tx)?) } else { None },
@@ -120,12 +133,9 @@ fn written(
     if wants_feed && is_filled {
         said.wanted = digests::wanted(tx, WANTED_MAX)?;
     }
-    let gives = wish.gives && pages.is_empty() && is_filled;
-    let given = if gives {
-        give::batch(tx, GIVEN_BYTES, now)?
-    } else {
-        Vec::new()
-    };
+    if wish.gives && may_give && is_filled && given.is_empty() && pages.is_empty() {
+        given = give::batch(tx, Which::All, GIVEN_BYTES, now)?;
+    }
     let witness = if wish.shows_witness {
         exchanged.checkpoint.clone()
     } else if given.is_empty() {
@@ -140,7 +150,11 @@ fn written(
         owes: outbox::owes(tx, pages.len())?,
         pages,
         app: APP.to_owned(),
-        feed_bytes_max: if wants_feed { wish.budget.feed_bytes_max } else { Some(0) },
+        feed_bytes_max: if wants_feed {
+            wish.load.feed_bytes(wish.budget.feed_bytes_max)
+        } else {
+            Some(0)
+        },
         digest: said.digest,
         given: (!entries.is_empty()).then_some(entries),
         next: Some(next),

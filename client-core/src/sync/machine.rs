@@ -5,13 +5,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use beatbook_protocol::codec::{CodecError, to_bytes};
 use beatbook_protocol::id::IncarnationId;
-use beatbook_protocol::limits::EXCHANGE_PAGES_MAX;
 use beatbook_protocol::page::Signer;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{self, Challenged, ExchangeResponse, Refusal, RefusalCode, exchange_message};
 
 use super::apply::{self, Applied};
 use super::ask::{self, Asked, Said, Wish};
+use super::load::Load;
 use super::rounds::Next;
 use super::verify::{self, Known, Standing, read_refusal};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
@@ -59,7 +59,7 @@ pub struct SyncMachine<'c> {
     budget: Budget,
     state: State,
     failures: u32,
-    pages_max: usize,
+    load: Load,
     answered: u32,
     resealed: u32,
     next: Next,
@@ -105,7 +105,7 @@ impl<'c> SyncMachine<'c> {
             budget,
             state,
             failures: 0,
-            pages_max: EXCHANGE_PAGES_MAX,
+            load: Load::whole(),
             answered: 0,
             resealed: 0,
             next: Next::begin(digests::is_due(&agreement, core.platform().clock.wall())),
@@ -174,8 +174,7 @@ impl<'c> SyncMachine<'c> {
                 self.finish(now, Some(SyncFault::Untrusted(why))).map(|()| Vec::new())
             }
             Outcome::Failed(fault) => {
-                // A line that breaks may carry less at a time.
-                self.pages_max = (asked.pages / 2).max(1);
+                self.load.broke(asked.pages);
                 self.retry(now, WaitReason::Network(fault), None).map(|()| Vec::new())
             }
         };
@@ -192,14 +191,14 @@ impl<'c> SyncMachine<'c> {
             self.core.write(|records| records.count_all())?;
         }
         let mut wish = Wish {
-            pages_max: self.pages_max,
+            load: self.load,
             budget: self.budget,
             compares,
             gives: self.next.has_caught_up,
             shows_witness: self.next.shows_witness,
         };
         let asked = ask::ask(self.core, &self.book, self.signer.as_ref(), &mut wish, now)?;
-        self.pages_max = wish.pages_max;
+        self.load = wish.load;
         Ok(asked)
     }
 
@@ -227,7 +226,7 @@ impl<'c> SyncMachine<'c> {
         apply::check_answers(self.core, &reply.answers)?;
         self.answered += 1;
         self.next.shows_witness = false;
-        self.pages_max = self.pages_max.saturating_mul(2).min(EXCHANGE_PAGES_MAX);
+        self.load.held();
         let applied = match standing {
             Standing::GoesOn => apply::apply(self.core, &self.book, &reply, said, now)?,
             Standing::Restored { epoch, common } => {
@@ -314,7 +313,7 @@ impl<'c> SyncMachine<'c> {
             },
             RefusalCode::TryLater | RefusalCode::Internal => self.retry(now, WaitReason::Station(refusal.text), asked_ms),
             RefusalCode::TooLarge if asked.pages > 1 => {
-                self.pages_max = asked.pages / 2;
+                self.load.pages = asked.pages / 2;
                 self.state = State::Ready;
                 Ok(())
             }

@@ -14,6 +14,7 @@ mod applied;
 mod apply;
 mod ask;
 mod enrol;
+mod load;
 mod machine;
 pub mod parcel;
 mod report;

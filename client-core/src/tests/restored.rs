@@ -1,7 +1,8 @@
 //! Old copies of a phone's file, and stations that were restored from an old backup.
 
 use beatbook_protocol::document::Edit;
-use beatbook_protocol::wire::{Refusal, RefusalCode};
+use beatbook_protocol::id::Hash;
+use beatbook_protocol::wire::{Refusal, RefusalCode, Verdict};
 
 use super::agreement::{address, count, heard, refused, shown, written};
 use crate::sync::testing::{Phone, Station, opened, refuse};
@@ -155,4 +156,67 @@ fn a_station_that_does_not_know_its_own_history_is_shown_its_signature_once() {
     });
     assert!(outcome.is_err());
     assert_eq!(witnesses, [None, signed]);
+}
+
+#[test]
+fn what_own_work_is_built_on_is_given_back_before_that_work_goes_up() {
+    let mut station = Station::new();
+    let (_, records) = written(&mut station, 3);
+    let phone = Phone::enrolled(&mut station);
+    phone.sync(&mut station).unwrap();
+    phone.core.edit(records[1], &address("by me"), None).unwrap();
+    phone.sync(&mut station).unwrap();
+    station.restore(0, true);
+    station.write("after");
+    let (report, asked) = heard(&phone, &mut station);
+    let before = asked.iter().position(|request| !request.pages.is_empty()).unwrap();
+    let given: Vec<usize> = asked[..before]
+        .iter()
+        .filter_map(|asked| asked.given.as_ref())
+        .map(Vec::len)
+        .collect();
+    assert_eq!(given, [1], "the record that it edited, and no other: {report:?}");
+    assert!(report.complete && status(&phone.core).unwrap().synced, "{report:?}");
+}
+
+#[test]
+fn what_others_built_on_work_that_is_refused_after_a_restore_is_set_aside() {
+    let mut station = Station::new();
+    let (writer, records) = written(&mut station, 1);
+    let phone = Phone::enrolled(&mut station);
+    phone.sync(&mut station).unwrap();
+    let kept = station.size();
+    phone.core.edit(records[0], &address("by me"), None).unwrap();
+    phone.sync(&mut station).unwrap();
+    let mine = *station.accepted().last().unwrap();
+    station.turn_to(&writer);
+    writer.sync(&mut station).unwrap();
+    writer
+        .core
+        .edit(records[0], &Edit::new().note("notes", "on top of it"), None)
+        .unwrap();
+    writer.sync(&mut station).unwrap();
+    station.turn_to(&phone);
+    let on_top = *station.accepted().last().unwrap();
+    phone.sync(&mut station).unwrap();
+    let change: [u8; 32] = phone
+        .core
+        .read(|tx| {
+            Ok(
+                tx.query_row("SELECT change_hash FROM change WHERE entry = ?1", [mine.as_bytes()], |row| {
+                    row.get(0)
+                })?,
+            )
+        })
+        .unwrap();
+    station.restore(kept, true);
+    station.write("after");
+    station.verdicts.insert(mine, refused());
+    let changes = vec![Hash::from_bytes(change)];
+    station.verdicts.insert(on_top, Verdict::Needs { changes });
+    let (report, _) = heard(&phone, &mut station);
+    let told = status(&phone.core).unwrap();
+    assert_eq!((told.to_give_back, told.synced), (0, true), "{report:?}");
+    let set_aside = |event: &SyncEvent| matches!(event, SyncEvent::NotTakenBack { entry, .. } if *entry == on_top);
+    assert!(report.events.iter().any(set_aside), "{report:?}");
 }

@@ -127,6 +127,17 @@ impl Station {
         own.differing(theirs).into_iter().map(of).collect()
     }
 
+    /// Where a reply's feed ends that begins there.
+    pub(super) fn end_of_feed(&self, start: usize, bytes_max: Option<u32>) -> usize {
+        let most = (start + self.leaves_in_reply).min(self.leaves.len());
+        let Some(max) = bytes_max.filter(|max| *max > 0) else {
+            return most;
+        };
+        let bytes = |leaf: usize| self.leaves[leaf].entries.iter().map(Vec::len).sum::<usize>();
+        let fits = |end: &usize| (start..*end).map(bytes).sum::<usize>() <= max as usize;
+        (start + 1..=most).take_while(fits).last().unwrap_or(most.min(start + 1))
+    }
+
     /// Records that are wanted; and of a fill, the next ones.
     pub(super) fn fill(&self, request: &ExchangeRequest, is_first: bool) -> (Vec<FeedLeaf>, Option<Fill>) {
         let all: Vec<RecordId> = self.holdings().into_keys().collect();

@@ -7,13 +7,23 @@ use beatbook_protocol::wire::{
     self, DeliverRequest, DeliverResponse, PageAnswer, Receipt, Refusal, RefusalCode, SealingOffer, WIRE_VERSION,
 };
 
+use super::Phone;
 use super::station::{Station, refuse};
+use crate::store::sync_state;
+use crate::sync::{KeyVault as _, StoreVault};
 use crate::transport::{Outcome, OutgoingRequest};
 
 impl Station {
     pub(super) fn offer(&self) -> Option<SealingOffer> {
         let offer = SealingOffer::sign(&self.sealing.public_key(), "beatbook/test", &self.key);
         self.tells_sealing_key.then_some(offer)
+    }
+
+    /// From now on it hears this phone, which was enrolled before another: it knows one book at a time.
+    pub(crate) fn turn_to(&mut self, phone: &Phone) {
+        let own = phone.core.read(sync_state::own_book).unwrap().unwrap();
+        let key = StoreVault(&phone.core).load(&own.key_handle).unwrap().public_key();
+        self.book = Some((own.book, key));
     }
 
     /// The key of the book that is enrolled here.

@@ -195,7 +195,7 @@ impl Station {
                 .map_or(0, |from| usize::try_from(from.size).unwrap())
                 .min(self.leaves.len()),
         };
-        let end = (start + self.leaves_in_reply).min(self.leaves.len());
+        let end = self.end_of_feed(start, request.feed_bytes_max);
         let feed: Vec<FeedLeaf> = (start..end).filter_map(|leaf| self.feed(leaf, request.incarnation)).collect();
         let (fill, token) = self.fill(&request, is_first);
         let cursor = self.position(end);

@@ -84,6 +84,26 @@ fn a_wait_that_was_stored_under_a_clock_that_was_ahead_silences_nobody() {
 }
 
 #[test]
+fn a_line_that_breaks_after_so_many_bytes_still_brings_all() {
+    let mut station = Station::new();
+    for leaf in 0..60_u64 {
+        // Nothing that packs.
+        let text: String = (0..400)
+            .map(|n| Hash::of(&[&leaf.to_be_bytes(), &[n as u8; 2]]).to_string())
+            .collect();
+        station.write(&text);
+    }
+    let phone = Phone::enrolled(&mut station);
+    let report = phone.sync_by(|request| match station.exchange(request) {
+        Outcome::Reply(bytes) if bytes.len() > 100_000 => failed(),
+        outcome => outcome,
+    });
+    let report = report.unwrap();
+    assert_eq!((report.feed_entries, report.complete), (60, true), "{report:?}");
+    assert!(status(&phone.core).unwrap().synced);
+}
+
+#[test]
 fn refusals_say_what_to_do_and_keep_everything() {
     let mut station = Station::new();
     let phone = Phone::enrolled(&mut station);
