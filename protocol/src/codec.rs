@@ -155,15 +155,15 @@ fn item(d: &mut Decoder<'_>, depth: usize) -> Result<(), CodecError> {
         }
         Type::Bytes => {
             let length = d.bytes().map_err(malformed)?.len();
-            shortest_length(at, length, d.position() - at - length)
+            shortest_length(at, length as u64, d.position() - at - length)
         }
         Type::String => {
             let length = d.str().map_err(malformed)?.len();
-            shortest_length(at, length, d.position() - at - length)
+            shortest_length(at, length as u64, d.position() - at - length)
         }
         Type::Array => {
             let count = d.array().map_err(malformed)?.unwrap_or(0);
-            shortest_length(at, usize::try_from(count).unwrap_or(usize::MAX), d.position() - at)?;
+            shortest_length(at, count, d.position() - at)?;
             (0..count).try_for_each(|_| item(d, depth + 1))
         }
         Type::Map => map(d, at, depth),
@@ -191,7 +191,7 @@ fn map(d: &mut Decoder<'_>, at: usize, depth: usize) -> Result<(), CodecError> {
             fault: fault.to_string(),
         })?
         .unwrap_or(0);
-    shortest_length(at, usize::try_from(count).unwrap_or(usize::MAX), d.position() - at)?;
+    shortest_length(at, count, d.position() - at)?;
     let mut before: Option<&[u8]> = None;
     for _ in 0..count {
         let key_at = d.position();
@@ -211,10 +211,11 @@ fn map(d: &mut Decoder<'_>, at: usize, depth: usize) -> Result<(), CodecError> {
 
 fn shortest(at: usize, number: i128, head: usize) -> Result<(), CodecError> {
     let magnitude = if number < 0 { -1 - number } else { number };
-    shortest_length(at, usize::try_from(magnitude).unwrap_or(usize::MAX), head)
+    shortest_length(at, u64::try_from(magnitude).unwrap_or(u64::MAX), head)
 }
 
-fn shortest_length(at: usize, number: usize, head: usize) -> Result<(), CodecError> {
+// In 64 bits on phones of 32 bits too: a number of theirs may be longer than any length.
+fn shortest_length(at: usize, number: u64, head: usize) -> Result<(), CodecError> {
     let expected = match number {
         0..24 => 1,
         24..0x100 => 2,

@@ -3,6 +3,7 @@
 mod calls;
 mod due;
 mod forms;
+mod han;
 pub(crate) mod segment;
 mod types;
 

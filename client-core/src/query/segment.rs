@@ -4,8 +4,10 @@
 
 use std::fmt::Write;
 
-use pinyin::ToPinyin;
+use super::han;
 
+/// The first letter of each Chinese character's reading, by its place; 0 where it has none.
+static INITIALS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/initials.bin"));
 /// Stands between fields, so that no phrase reaches over their border. A private-use character: nobody types it.
 pub(crate) const BARRIER: char = '\u{e000}';
 
@@ -98,15 +100,12 @@ fn narrow(character: char) -> char {
 }
 
 fn is_han(character: char) -> bool {
-    matches!(character,
-        '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}' | '\u{3007}')
+    han::place(character).is_some()
 }
 
 fn initial(character: char) -> Option<char> {
-    character
-        .to_pinyin()
-        .and_then(|pinyin| pinyin.plain().chars().next())
-        .filter(char::is_ascii_lowercase)
+    let letter = *INITIALS.get(han::place(character)?)?;
+    (letter != 0).then(|| char::from(letter))
 }
 
 #[cfg(test)]
@@ -126,6 +125,9 @@ mod tests {
     fn initials_stand_in_pairs_and_do_not_reach_over_gaps() {
         assert_eq!(initials("中关村"), "zg gc");
         assert_eq!(initials("中"), "");
+        // The first and the last character of several blocks, and one without a reading.
+        assert_eq!(initials("〇㐀一龥"), "lq qy yy");
+        assert_eq!(initials("中\u{20000}\u{323af}关"), format!("zh {BARRIER}"));
         assert_eq!(initials("中关1号楼"), format!("zg {BARRIER} hl"));
     }
 

@@ -1,19 +1,26 @@
 //! The last rounds of a sync: comparing what both ends hold, asking for what differs, giving back what a restored station lost. Counts
 //! them, so that two ends that cannot agree stop asking each other.
 
+use beatbook_protocol::digest::SetDigest;
+
 use super::SyncEvent;
 use super::apply::Applied;
 use super::ask::Said;
 
-/// How often a sync compares all records with the station's.
+/// How often in a row a sync compares all records with the station's while nothing here moves.
 const ROUNDS_MAX: u32 = 3;
+/// How often at all: each reply names as many buckets as it has room for, at least one.
+const ROUNDS_ALL_MAX: u32 = 1_024;
 
 /// What the next request is for, beside what waits.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Next {
-    /// Whether to find the records that differ, and how often that was done.
+    /// Whether to find the records that differ, how often that was done in a row for nothing, and how often at all.
     compares: bool,
     rounds: u32,
+    rounds_all: u32,
+    /// What was held here at the last comparison.
+    compared: Option<SetDigest>,
     /// Whether to count the digests anew from the entries before.
     recounts: bool,
     /// Whether the phone had caught up by the last reply.
@@ -48,15 +55,18 @@ impl Next {
     pub(super) fn go_on(&mut self, applied: &mut Applied, said: &Said) -> bool {
         if said.compares {
             self.compares = false;
-            // Where one round did not help, the sums may be wrong.
-            self.recounts = true;
-            self.rounds += 1;
+            self.rounds_all += 1;
+            let has_moved = self.compared != said.digest;
+            self.compared = said.digest;
+            self.rounds = if has_moved { 1 } else { self.rounds + 1 };
+            // Where a round did not help, the sums may be wrong.
+            self.recounts = !has_moved || self.rounds_all == 1;
         }
         let differs = applied.differs;
         if differs.wants || differs.gives {
             return true;
         }
-        if differs.digests && self.rounds >= ROUNDS_MAX {
+        if differs.digests && (self.rounds >= ROUNDS_MAX || self.rounds_all >= ROUNDS_ALL_MAX) {
             applied.events.push(SyncEvent::DigestsDiffer);
             self.compares = false;
             return false;

@@ -173,6 +173,24 @@ fn a_record_that_was_damaged_here_is_found_by_a_comparison_and_sent_whole() {
 }
 
 #[test]
+fn a_comparison_goes_on_for_as_long_as_it_mends_something() {
+    let mut station = Station::new();
+    let (phone, records) = written(&mut station, 8);
+    let sql = "DELETE FROM change; DELETE FROM outbox WHERE 0";
+    phone
+        .core
+        .write(|records| Ok::<_, crate::error::Fault>(records.tx().execute_batch(sql)?))
+        .unwrap();
+    station.buckets_in_reply = 1;
+    verify(&phone.core).unwrap();
+    let report = phone.sync(&mut station).unwrap();
+    assert!(!report.events.contains(&SyncEvent::DigestsDiffer), "{report:?}");
+    assert!(status(&phone.core).unwrap().synced, "{report:?}");
+    assert!(report.requests > 6, "a bucket a round: {report:?}");
+    assert_eq!(shown(&phone, records[7]), Value::from("7"));
+}
+
+#[test]
 fn all_records_are_compared_once_a_week() {
     let mut station = Station::new();
     let (phone, _) = written(&mut station, 2);

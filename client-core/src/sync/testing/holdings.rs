@@ -124,7 +124,11 @@ impl Station {
                 })
                 .collect(),
         };
-        own.differing(theirs).into_iter().map(of).collect()
+        own.differing(theirs)
+            .into_iter()
+            .take(self.buckets_in_reply)
+            .map(of)
+            .collect()
     }
 
     /// Where a reply's feed ends that begins there.

@@ -48,6 +48,7 @@ pub(crate) struct Station {
     /// Code of a fault that the next page has.
     pub(crate) fault: Option<&'static str>,
     pub(crate) leaves_in_reply: usize,
+    pub(crate) buckets_in_reply: usize,
     pub(crate) backed_up_to: Option<u64>,
     /// Records that left the scope, with the ledger's size before.
     pub(super) left: BTreeMap<RecordId, u64>,
@@ -86,6 +87,7 @@ impl Station {
             verdicts: BTreeMap::new(),
             fault: None,
             leaves_in_reply: 1000,
+            buckets_in_reply: usize::MAX,
             backed_up_to: None,
             left: BTreeMap::new(),
             destroyed: BTreeSet::new(),
