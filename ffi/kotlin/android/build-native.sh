@@ -24,6 +24,7 @@ rm -rf "$out"
 export RUSTFLAGS="${RUSTFLAGS:-} -Clink-arg=-Wl,-z,max-page-size=16384 -Clink-arg=-Wl,--pack-dyn-relocs=android"
 # After a change of what it says begin in an empty folder: OpenSSL's build script does not see it.
 . ffi/small
+export RUSTFLAGS="$RUSTFLAGS $small_link"
 # As a cdylib alone: beside the Rust library that the tests take Cargo leaves LTO out.
 cargo ndk --platform 26 --target arm64-v8a --target armeabi-v7a --target x86_64 --output-dir "$out" \
   rustc --locked --profile phone -p beatbook-ffi --lib --crate-type cdylib --target-dir "$built/android"
