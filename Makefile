@@ -139,7 +139,7 @@ bench-server: needs
 
 sim: needs
 	@cargo run $(LOCKED) --quiet --release -p beatbook-tests --bin sim -- \
-		$(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM)) $(if $(JOBS),--jobs $(JOBS))
+		$(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM) --keep tests/seeds/kept.txt) $(if $(JOBS),--jobs $(JOBS))
 
 # The bill of materials: every crate of Cargo.lock, with licence and checksum.
 SBOM ?= $(or $(CARGO_TARGET_DIR),target)/beatbook.cdx.json

@@ -121,6 +121,14 @@ impl ActEntry {
             .find(|(key, _)| key == name)
             .map(|(_, value)| value)
     }
+
+    /// Bytes of what its author says by it, comment and values together: what [`ACT_BYTES_MAX`](crate::limits::ACT_BYTES_MAX) bounds.
+    #[must_use]
+    pub fn said_bytes(&self) -> usize {
+        let values = self.values.iter().flatten();
+        let values = values.map(|(name, value)| name.len() + value.as_text().map_or(8, str::len));
+        self.comment.as_ref().map_or(0, String::len) + values.sum::<usize>()
+    }
 }
 
 /// Which document of a record, as it travels.
@@ -213,7 +221,11 @@ impl Entry {
             return Err(too_long(ENTRY_BYTES_MAX));
         }
         if let Self::Act(act) = &entry {
-            let ascending = act.heads.is_sorted_by(|a, b| a < b) && act.heads.len() <= HEADS_MAX;
+            let heads = [Some(&act.heads), act.private_heads.as_ref()];
+            let ascending = heads
+                .into_iter()
+                .flatten()
+                .all(|heads| heads.is_sorted_by(|a, b| a < b) && heads.len() <= HEADS_MAX);
             let named_once = act.values.as_ref().is_none_or(|values| values.is_sorted_by(|a, b| a.0 < b.0));
             if !ascending || !named_once {
                 return Err(CodecError::Malformed {

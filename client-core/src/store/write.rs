@@ -278,7 +278,8 @@ impl Records<'_> {
     }
 
     fn put_act(&mut self, me: &Identity, act: ActEntry) -> Result<Hash, Fault> {
-        if act.heads.len() > HEADS_MAX {
+        let private_heads = act.private_heads.as_ref().map_or(0, Vec::len);
+        if act.heads.len().max(private_heads) > HEADS_MAX {
             let why = "too many people have written at once; edit one field first, which joins their work".into();
             return Err(CoreError::InvalidInput {
                 field: "record".into(),
@@ -289,10 +290,16 @@ impl Records<'_> {
         let record = act.record;
         let entry = Entry::Act(act.clone());
         let bytes = entry.to_bytes();
-        if act.comment.as_ref().map_or(0, String::len) > ACT_BYTES_MAX {
+        if act.said_bytes() > ACT_BYTES_MAX {
+            let comment = act.comment.as_ref().map_or(0, String::len);
             return Err(CoreError::InvalidInput {
-                field: "comment".into(),
-                why: "it is too long".into(),
+                field: if comment * 2 >= act.said_bytes() {
+                    "comment"
+                } else {
+                    "values"
+                }
+                .into(),
+                why: format!("comment and values together are longer than {ACT_BYTES_MAX} bytes: say less"),
             }
             .into());
         }

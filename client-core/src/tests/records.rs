@@ -178,6 +178,29 @@ fn what_hinders_an_act_is_said_and_nothing_is_written() {
 }
 
 #[test]
+fn an_act_that_says_more_than_the_station_takes_is_turned_away_here() {
+    let mut station = Station::new("long");
+    let li = station.phone("Li", &["officer"]);
+    let record = li.household("成府路1号");
+    let said = |comment: usize, value: usize| ActOrder {
+        code: "comment".into(),
+        comment: Some("x".repeat(comment)),
+        values: vec![("extra".into(), Value::from("x".repeat(value)))],
+        version: li.core.record(record).unwrap().row.version,
+    };
+    let waiting = li.core.record(record).unwrap().row.waiting;
+    for (order, told) in [(said(5_000, 4_000), "comment"), (said(4_000, 5_000), "values")] {
+        let refused = li.core.act(record, &order);
+        assert!(
+            matches!(&refused, Err(CoreError::InvalidInput { field, .. }) if field == told),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(li.core.record(record).unwrap().row.waiting, waiting);
+    li.core.act(record, &said(4_000, 4_000)).unwrap();
+}
+
+#[test]
 fn what_came_back_says_who_sent_it_and_why() {
     let (mut station, mut li, _, record) = shared_visit("back");
     li.act(record, "finish").unwrap();

@@ -70,8 +70,9 @@ fn step_actor(kind: &str, name: DocumentName, version: u32) -> ActorId {
     ActorId::from_bytes(bytes)
 }
 
-/// Every container is of version 1 so far. A kind that adds a list or a note in a later version names that version here, never in
-/// step 1: the first change's bytes are what every record of the kind depends on.
+/// One step with all containers of the kind's version. Another version with other lists or notes has another first change: records stay under the
+/// version that they were opened in, so that no document meets both. Should a record ever be raised to a later version, what that adds
+/// has to be a step of its own, since the first change's bytes are what all others depend on.
 fn steps(kind: &Kind, name: DocumentName) -> Vec<Step> {
     let codes = |field_type| {
         let mut codes: Vec<String> = kind

@@ -47,7 +47,7 @@ pub struct Label {
     pub en: String,
 }
 
-/// How long something is kept, counted from the record's last act.
+/// How long something is kept, counted from the last news of the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {

@@ -1,11 +1,14 @@
 //! `make sim`: runs worlds by their seeds, in parallel, and says how fast; or one seed again, telling its story.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use beatbook_tests::bench::cpu_s;
-use beatbook_tests::world::many::{self, Many};
+use beatbook_tests::world::many::{self, Failure, Many};
 use clap::Parser;
 
 /// The simulation; see docs/simulation.md.
@@ -20,6 +23,9 @@ struct Arguments {
     /// One seed, with its story.
     #[arg(long)]
     seed: Option<u64>,
+    /// Where seeds that fail are kept, a line each.
+    #[arg(long)]
+    keep: Option<PathBuf>,
     /// Worlds at a time; as many as there are cores when unset.
     #[arg(long)]
     jobs: Option<usize>,
@@ -49,6 +55,12 @@ fn main() -> ExitCode {
     for failure in &ended.failures {
         eprintln!("{failure}\n");
     }
+    if let Some(file) = arguments.keep.filter(|_| !ended.failures.is_empty()) {
+        match keep(&file, &ended.failures) {
+            Ok(()) => eprintln!("kept in {}", file.display()),
+            Err(fault) => eprintln!("they could not be kept in {}: {fault}", file.display()),
+        }
+    }
     let rate = f64::from(u32::try_from(seeds).unwrap_or(u32::MAX)) / seconds;
     println!(
         "{seeds} seeds from {from}: {} failed; {} entries captured, {} acknowledged, {} refused; {} seeds run twice and compared",
@@ -71,4 +83,13 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Adds the seeds to the file in which `make test` finds those that failed once.
+fn keep(file: &Path, failures: &[Failure]) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).open(file)?;
+    for Failure { seed, why, .. } in failures {
+        writeln!(file, "{seed} {}", why.replace('\n', " "))?;
+    }
+    Ok(())
 }

@@ -22,7 +22,7 @@ use beatbook_protocol::page::{BookKey, SealedPage, Signer as _, Tip};
 use beatbook_protocol::parcel::{Answer, Parcel, SealingKey};
 use beatbook_protocol::wire::{
     self, Challenged, Cursor, DeliverRequest, DeliverResponse, EnrolRequest, EnrolResponse, ExchangeRequest, ExchangeResponse,
-    Refusal,
+    NotesRequest, Refusal, StandingRequest, UnlockRequest, WipedRequest,
 };
 pub use corpus::{Corpus, corpus};
 use sha2::{Digest as _, Sha256};
@@ -156,6 +156,10 @@ fn messages(bytes: &[u8]) {
     reads::<ExchangeResponse>(bytes);
     reads::<DeliverRequest>(bytes);
     reads::<DeliverResponse>(bytes);
+    reads::<WipedRequest>(bytes);
+    reads::<UnlockRequest>(bytes);
+    reads::<NotesRequest>(bytes);
+    reads::<StandingRequest>(bytes);
     reads::<Challenged>(bytes);
     reads::<Cursor>(bytes);
     reads::<Refusal>(bytes);

@@ -60,7 +60,7 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("REPLY_BYTES", In(&["a_long_feed_comes_in_pieces_that_each_stand_alone"])),
         ("CBOR_DEPTH_MAX", Here(|| codec::check(&nested(CBOR_DEPTH_MAX)).is_ok(), || codec::check(&nested(CBOR_DEPTH_MAX + 1)).is_err())),
         ("ACT_BYTES_MAX", In(&[ "every_hostile_request_gets_a_clear_answer_and_the_station_goes_on", "an_act_is_checked_with_its_comment_values_and_rules", ])),
-        ("HEADS_MAX", Here(|| act(HEADS_MAX), || !act(HEADS_MAX + 1))),
+        ("HEADS_MAX", Here(|| act(HEADS_MAX, 1) && act(1, HEADS_MAX), || !act(HEADS_MAX + 1, 1) && !act(1, HEADS_MAX + 1))),
         ("KIND_BYTES_MAX", In(&["what_is_no_kind_file_is_refused_at_its_line"])),
         ("EXPRESSION_CHARS_MAX", In(&["expressions_are_refused_with_the_row_at_fault"])),
         ("EXPRESSION_LOOPS_MAX", In(&["expressions_are_refused_with_the_row_at_fault"])),
@@ -348,18 +348,18 @@ fn recovered(bytes: usize) -> bool {
 }
 
 /// Whether an act with so many heads is an entry.
-fn act(heads: usize) -> bool {
+/// Whether an act with so many heads of `facts` and of `private` is one.
+fn act(facts: usize, private: usize) -> bool {
+    let heads = |count: usize| -> Vec<Hash> { (0..count).map(|number| Hash::from_bytes([u8::try_from(number).unwrap(); 32])).collect() };
     let act = Entry::Act(ActEntry {
         record: RecordId::from_bytes([1; 16]),
         code: "comment".into(),
-        heads: (0..heads)
-            .map(|number| Hash::from_bytes([u8::try_from(number).unwrap(); 32]))
-            .collect(),
+        heads: heads(facts),
         last_act: None,
         at: UnixMillis(1),
         comment: Some("x".into()),
         values: None,
-        private_heads: None,
+        private_heads: Some(heads(private)),
         on_behalf: None,
         nonce: None,
     });
