@@ -1,11 +1,12 @@
 //! The phone as an app opens it: its users, each one's way in, and what may be done while all is locked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use beatbook_client_core::drive;
 use beatbook_client_core::emergency::EmergencyNote;
 use beatbook_client_core::lock::{LocalUser, LockError, OpenUser, Phone};
+use beatbook_client_core::protocol::place::Place;
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;
@@ -21,6 +22,7 @@ pub struct Beatbook {
     phone: Arc<Phone>,
     connectivity: Option<Arc<dyn Connectivity>>,
     device: String,
+    folder: PathBuf,
 }
 
 impl std::fmt::Debug for Beatbook {
@@ -113,6 +115,7 @@ impl Beatbook {
                 phone: Arc::new(phone),
                 connectivity: platform.connectivity,
                 device: config.device,
+                folder: config.folder.into(),
             }))
         })
         .await
@@ -206,6 +209,10 @@ impl Beatbook {
     /// # Errors
     /// `InvalidInput` at `text` or `place`, `SignInAgain` when he was never enrolled, `StorageFull` when too many wait.
     pub async fn note(&self, user: String, text: String, place: Option<String>) -> Result<(), BeatbookError> {
+        // What is wrong with a place the core says of the note as a whole.
+        if place.as_deref().is_some_and(|place| Place::parse(place).is_err()) {
+            return Err(BeatbookError::at("place"));
+        }
         let phone = Arc::clone(&self.phone);
         blocking(move || {
             let user = phone.user(&user)?;
@@ -310,7 +317,12 @@ fn believed<T>(said: Result<T, LockError>) -> Result<Option<T>, BeatbookError> {
 impl Beatbook {
     fn session(&self, open: OpenUser) -> Arc<Session> {
         Arc::new(Session {
-            desk: Desk::new(Arc::clone(&self.phone), self.connectivity.clone(), self.device.clone(), open),
+            desk: Desk::new(
+                Arc::clone(&self.phone),
+                self.connectivity.clone(),
+                (self.device.clone(), &self.folder),
+                open,
+            ),
         })
     }
 }

@@ -38,7 +38,7 @@ impl Conflicts {
     pub async fn settle(&self, record: String, place: String, value: FieldValue, version: String) -> Result<(), BeatbookError> {
         let (record, place) = (crate::values::record(&record)?, path(&place)?);
         self.desk
-            .work(move |core| {
+            .capture(move |core| {
                 core.settle(record, &place, &value.into(), Some(&version))?;
                 Ok(())
             })

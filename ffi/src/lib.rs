@@ -6,18 +6,20 @@
 //!     └─ add_user / unlock ─► Session ─► patrols, records, photos, conflicts, sync, exchange_file
 //!                                │ (all of them work at one `desk`: the open book)
 //!  platform: KeyVault, Signer, Connectivity ◄── implemented by the app
-//!  listeners ◄── observe: told of what changed, in order, never while anything is locked
+//!  listeners ◄── observe: told of what changed, in order, on a thread of their own, never while anything is locked
 //! ```
 //!
 //! Calls that touch a file or the network are asynchronous and work on threads of our own: none holds up a screen. Every call returns a result,
 //! and a panic below comes out as [`BeatbookError::Internal`]: nothing here takes the app down with it.
 
 mod beatbook;
+mod blot;
 mod conflicts;
 mod desk;
 mod error;
 mod exchange_file;
 mod forms;
+mod listeners;
 mod logs;
 mod observe;
 mod patrols;
@@ -27,6 +29,8 @@ mod records;
 mod session;
 mod station;
 mod sync;
+#[cfg(test)]
+mod testing;
 mod values;
 mod views;
 mod work;

@@ -9,16 +9,13 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::blot::blotted;
 use crate::error::BeatbookError;
 use crate::observe::ListenerError;
 use crate::work::{Awake, caught, resting};
 
 /// Lines that wait for a slow sink; what comes beyond is dropped, and counted in the next line.
 const WAITING_MAX: usize = 1024;
-/// Digits in a row from which on a number may be somebody's (a telephone, an identity card).
-const DIGITS_MAX: usize = 7;
-/// Characters in a row, of those that keys and tokens are written in, from which on it may be one.
-const TOKEN_CHARS_MAX: usize = 24;
 
 /// How grave a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, uniffi::Enum)]
@@ -80,30 +77,6 @@ pub fn set_log_sink(sink: Arc<dyn LogSink>, level: LogLevel) -> Result<(), Beatb
 #[uniffi::export]
 pub fn redact(text: String) -> Result<String, BeatbookError> {
     caught(|| Ok(blotted(&text)))
-}
-
-pub(crate) fn blotted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut word = String::new();
-    for c in text.chars().chain(std::iter::once('\n')) {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '=' | '.' | ':' | '@' | ',' | ';') {
-            word.push(c);
-            continue;
-        }
-        out.push_str(if is_telling(&word) { "▮▮▮" } else { &word });
-        word.clear();
-        out.push(c);
-    }
-    out.pop();
-    out
-}
-
-/// Whether a word may be a secret, a number of a person, or a place.
-fn is_telling(word: &str) -> bool {
-    let digits = word.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
-    let run = word.split(['.', ':', '@', ',', ';']).map(str::len).max().unwrap_or(0);
-    let is_mixed = word.contains(|c: char| c.is_ascii_digit()) && word.contains(|c: char| c.is_ascii_alphabetic());
-    word.starts_with("geo:") || digits >= DIGITS_MAX || (run >= TOKEN_CHARS_MAX && is_mixed) || run >= 2 * TOKEN_CHARS_MAX
 }
 
 struct Lines {
@@ -173,24 +146,5 @@ impl Visit for Words {
             "message" => write!(self.0, "{space}{value:?}"),
             name => write!(self.0, "{space}{name}={value:?}"),
         };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_looks_like_a_secret_or_a_number_is_blotted_out_and_the_rest_stays() {
-        for (text, shown) in [
-            ("call 13812345678 now", "call ▮▮▮ now"),
-            ("身份证 110101199003074258。", "身份证 ▮▮▮。"),
-            ("token=bb_3f9a8c77e1d24b5591aa03c4d1e0f7aa!", "▮▮▮!"),
-            ("at geo:39.97,116.44;u=12 now", "at ▮▮▮ now"),
-            ("synced 12 entries in 3 requests", "synced 12 entries in 3 requests"),
-            ("the station asks for another version", "the station asks for another version"),
-        ] {
-            assert_eq!(blotted(text), shown, "{text}");
-        }
     }
 }

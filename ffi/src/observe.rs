@@ -2,16 +2,16 @@
 //! next change like any other; one that is slow hears of fewer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use beatbook_client_core::Core;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;
-use crate::work::{blocking, by_itself, caught, resting};
+use crate::listeners::Line;
+use crate::work::{by_itself, caught, resting};
 
 /// Changes that come together become one.
 const GATHER: Duration = Duration::from_millis(30);
@@ -44,34 +44,31 @@ impl From<uniffi::UnexpectedUniFFICallbackError> for ListenerError {
 /// A listener at work. It is told until this is cancelled, the session is locked, or all holds on this are let go.
 #[derive(Debug, uniffi::Object)]
 pub struct Subscription {
-    is_over: Arc<AtomicBool>,
+    line: Arc<Line>,
     task: AbortHandle,
 }
 
 #[uniffi::export]
 impl Subscription {
-    /// Ends it: no call to the listener begins after this returns.
+    /// Ends it: no call to the listener begins after this returns. It waits for one that has only just begun, half a second at
+    /// most; called by the listener itself it does not.
     ///
     /// # Errors
     /// None today.
     pub fn cancel(&self) -> Result<(), BeatbookError> {
         caught(|| {
-            self.end();
+            self.task.abort();
+            self.line.end_and_wait();
             Ok(())
         })
     }
 }
 
-impl Subscription {
-    fn end(&self) {
-        self.is_over.store(true, Ordering::SeqCst);
-        self.task.abort();
-    }
-}
-
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.end();
+        // Nobody was promised anything of this moment, which may be a collector's: it waits for nothing.
+        self.line.end();
+        self.task.abort();
     }
 }
 
@@ -81,24 +78,25 @@ pub(crate) fn observe<T: PartialEq + Clone + Send + 'static>(
     look: impl Fn(&Core) -> Result<T, BeatbookError> + Send + Sync + 'static,
     tell: impl Fn(T) -> Result<(), ListenerError> + Send + Sync + 'static,
 ) -> Result<Arc<Subscription>, BeatbookError> {
-    let is_over = Arc::new(AtomicBool::new(false));
+    let line = Line::new(desk.closing.subscribe());
     let watcher = Watcher {
         desk: Arc::clone(desk),
         look: Arc::new(look),
         tell: Arc::new(tell),
-        is_over: Arc::clone(&is_over),
-        shown: Arc::new(Mutex::new(None)),
+        line: Arc::clone(&line),
+        shown: None,
     };
-    let task = by_itself(watcher.watch(desk.changes(), desk.closing.subscribe()))?;
-    Ok(Arc::new(Subscription { is_over, task }))
+    let task = by_itself(watcher.watch(desk.changes(), desk.back.subscribe(), desk.closing.subscribe()))?;
+    Ok(Arc::new(Subscription { line, task }))
 }
 
 struct Watcher<T, L, F> {
     desk: Arc<Desk>,
     look: Arc<L>,
     tell: Arc<F>,
-    is_over: Arc<AtomicBool>,
-    shown: Arc<Mutex<Option<T>>>,
+    line: Arc<Line>,
+    /// What the listener was told last.
+    shown: Option<T>,
 }
 
 impl<T, L, F> Watcher<T, L, F>
@@ -107,10 +105,16 @@ where
     L: Fn(&Core) -> Result<T, BeatbookError> + Send + Sync + 'static,
     F: Fn(T) -> Result<(), ListenerError> + Send + Sync + 'static,
 {
-    async fn watch(self, mut changes: watch::Receiver<()>, mut closing: watch::Receiver<bool>) -> Result<(), BeatbookError> {
+    async fn watch(
+        mut self,
+        mut changes: watch::Receiver<()>,
+        mut back: watch::Receiver<()>,
+        mut closing: watch::Receiver<bool>,
+    ) -> Result<(), BeatbookError> {
         let mut resting = resting();
         loop {
             changes.mark_unchanged();
+            back.mark_unchanged();
             if let Err(fault) = self.turn().await {
                 match fault {
                     BeatbookError::Locked if *closing.borrow() => return Ok(()),
@@ -119,6 +123,7 @@ where
             }
             tokio::select! {
                 heard = changes.changed() => if heard.is_err() { return Ok(()) },
+                _ = back.changed() => {},
                 _ = closing.wait_for(|closing| *closing) => return Ok(()),
                 _ = resting.wait_for(|resting| *resting) => return Ok(()),
             }
@@ -127,23 +132,151 @@ where
     }
 
     /// Looks, and tells what is new. The book is not held while the listener is told.
-    async fn turn(&self) -> Result<(), BeatbookError> {
+    async fn turn(&mut self) -> Result<(), BeatbookError> {
         let look = Arc::clone(&self.look);
         let found = self.desk.work(move |core| look(core)).await?;
-        let mut shown = Arc::clone(&self.shown).lock_owned().await;
-        if shown.as_ref() == Some(&found) {
+        if self.shown.as_ref() == Some(&found) {
             return Ok(());
         }
-        let (tell, is_over) = (Arc::clone(&self.tell), Arc::clone(&self.is_over));
-        blocking(move || {
-            if !is_over.load(Ordering::SeqCst) {
-                *shown = Some(found.clone());
-                if let Err(fault) = tell(found) {
-                    tracing::warn!(%fault, "a listener threw");
-                }
+        let (tell, told) = (Arc::clone(&self.tell), found.clone());
+        let call = move || {
+            if let Err(fault) = tell(told) {
+                tracing::warn!(%fault, "a listener threw");
             }
+        };
+        if self.line.call(call).await? {
+            self.shown = Some(found);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::testing::{Handset, alone, block_on};
+
+    /// More than a listener needs when nothing hangs.
+    const SOON: Duration = Duration::from_secs(20);
+
+    /// A look that shows something else each time.
+    fn counting() -> impl Fn(&Core) -> Result<u32, BeatbookError> + Send + Sync + 'static {
+        let looks = AtomicU32::new(0);
+        move |_| Ok(looks.fetch_add(1, Ordering::SeqCst))
+    }
+
+    #[test]
+    fn more_listeners_than_there_are_threads_may_call_back_at_once() {
+        let _one = alone();
+        let handset = Handset::new();
+        let (told, heard) = mpsc::channel();
+        let subscriptions: Vec<_> = (0..12)
+            .map(|number| {
+                let (told, desk) = (told.clone(), Arc::clone(&handset.desk));
+                let tell = move |shown: u32| {
+                    // Long enough that all of them are in their calls at once, where each has a thread.
+                    std::thread::sleep(Duration::from_millis(50));
+                    block_on(desk.work(|_| Ok(()))).unwrap();
+                    told.send((number, shown)).unwrap();
+                    Ok(())
+                };
+                observe(&handset.desk, counting(), tell).unwrap()
+            })
+            .collect();
+        for _ in 0..12 {
+            heard.recv_timeout(SOON).unwrap();
+        }
+        handset.write();
+        for _ in 0..12 {
+            assert!(heard.recv_timeout(SOON).unwrap().1 > 0, "told of the change");
+        }
+        for subscription in subscriptions {
+            subscription.cancel().unwrap();
+        }
+        handset.lock();
+    }
+
+    #[test]
+    fn what_was_looked_at_before_a_lock_is_not_told_after_it() {
+        let _one = alone();
+        let handset = Handset::new();
+        let (looking, looked) = mpsc::channel();
+        let (told, heard) = mpsc::channel();
+        let look = move |_: &Core| {
+            looking.send(()).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+            Ok(7)
+        };
+        let tell = move |shown: i32| {
+            told.send(shown).unwrap();
             Ok(())
-        })
-        .await
+        };
+        let _subscription = observe(&handset.desk, look, tell).unwrap();
+        looked.recv_timeout(SOON).unwrap();
+        handset.lock();
+        assert!(heard.recv_timeout(Duration::from_millis(500)).is_err());
+    }
+
+    #[test]
+    fn after_a_cancel_nothing_is_told_and_a_listener_may_cancel_itself() {
+        let _one = alone();
+        let handset = Handset::new();
+        let (told, heard) = mpsc::channel();
+        let (hand_over, own) = mpsc::channel::<Arc<Subscription>>();
+        let own = std::sync::Mutex::new(own);
+        let tell = move |shown: u32| {
+            own.lock().unwrap().recv().unwrap().cancel().unwrap();
+            told.send(shown).unwrap();
+            Ok(())
+        };
+        let subscription = observe(&handset.desk, counting(), tell).unwrap();
+        hand_over.send(Arc::clone(&subscription)).unwrap();
+        assert_eq!(heard.recv_timeout(SOON), Ok(0));
+        handset.write();
+        assert!(heard.recv_timeout(Duration::from_millis(500)).is_err());
+        handset.lock();
+    }
+
+    #[test]
+    fn a_listener_that_threw_or_panicked_is_told_of_the_next_change() {
+        let _one = alone();
+        let handset = Handset::new();
+        let (told, heard) = mpsc::channel();
+        let tell = move |shown: u32| {
+            told.send(shown).unwrap();
+            assert!(shown > 0, "the first time it panics");
+            Err(ListenerError::Thrown {
+                report: "not today".into(),
+            })
+        };
+        let _subscription = observe(&handset.desk, counting(), tell).unwrap();
+        for _ in 0..3 {
+            heard.recv_timeout(SOON).unwrap();
+            handset.write();
+        }
+        handset.lock();
+    }
+
+    #[test]
+    fn a_listener_goes_on_after_a_parting_that_did_not_come_about() {
+        use beatbook_client_core::drive::UserParted;
+        let _one = alone();
+        let handset = Handset::new();
+        let (told, heard) = mpsc::channel();
+        let tell = move |shown: u32| {
+            told.send(shown).unwrap();
+            Ok(())
+        };
+        let _subscription = observe(&handset.desk, counting(), tell).unwrap();
+        heard.recv_timeout(SOON).unwrap();
+        let not = handset.desk.part(|open| async { Ok(UserParted::Not(Box::new(open))) });
+        block_on(not).unwrap();
+        heard.recv_timeout(SOON).unwrap();
+        handset.write();
+        heard.recv_timeout(SOON).unwrap();
+        handset.lock();
     }
 }

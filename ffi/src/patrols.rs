@@ -119,7 +119,7 @@ impl Patrols {
     /// `InvalidInput` at `patrol` when one goes on, or at a value.
     pub async fn start(&self, edit: RecordEdit) -> Result<String, BeatbookError> {
         self.desk
-            .work(move |core| {
+            .capture(move |core| {
                 let edit = edit.into_core(|| core.new_item())?;
                 Ok(core.patrol_start(&edit)?.to_string())
             })
@@ -163,7 +163,7 @@ impl Patrols {
             PauseReason::AppKilled => GapReason::AppKilled,
             PauseReason::BatterySaver => GapReason::BatterySaver,
         };
-        self.desk.work(move |core| Ok(core.patrol_pause(reason)?)).await
+        self.desk.capture(move |core| Ok(core.patrol_pause(reason)?)).await
     }
 
     /// The officer goes on after a pause.
@@ -171,7 +171,7 @@ impl Patrols {
     /// # Errors
     /// `InvalidInput` at `patrol` when none goes on.
     pub async fn resume(&self) -> Result<(), BeatbookError> {
-        self.desk.work(|core| Ok(core.patrol_resume()?)).await
+        self.desk.capture(|core| Ok(core.patrol_resume()?)).await
     }
 
     /// Ends the patrol with its last values. Gives the record's name.
@@ -180,7 +180,7 @@ impl Patrols {
     /// `InvalidInput`; the patrol goes on then.
     pub async fn finish(&self, edit: RecordEdit) -> Result<String, BeatbookError> {
         self.desk
-            .work(move |core| {
+            .capture(move |core| {
                 let edit = edit.into_core(|| core.new_item())?;
                 Ok(core.patrol_finish(&edit)?.0.to_string())
             })

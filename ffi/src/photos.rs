@@ -1,6 +1,6 @@
 //! Photos and recordings: attached by path or bytes, encrypted at rest, small pictures first.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ use crate::values::parsed;
 
 /// Bytes of a file that is handed over whole, in memory.
 const WHOLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of it that are copied at a time.
+const COPIED_BYTES: usize = 64 * 1024;
 
 /// The photos and recordings of an open book.
 #[derive(Debug, uniffi::Object)]
@@ -89,7 +91,7 @@ impl Photos {
     ) -> Result<Attached, BeatbookError> {
         let record = crate::values::record(&record)?;
         self.desk
-            .work(move |core| {
+            .capture(move |core| {
                 let attachment = Attachment {
                     field: &field,
                     media_type: &media_type,
@@ -137,12 +139,15 @@ impl Photos {
     /// `InvalidInput` when the record does not name the file.
     pub async fn thumbnail(&self, record: String, file: String) -> Result<Option<Vec<u8>>, BeatbookError> {
         let (record, file) = (crate::values::record(&record)?, parsed::<Hash>("file", &file)?);
+        let desk = Arc::clone(&self.desk);
         self.desk
             .work(move |core| {
                 let files = core.record_files(record)?.files;
                 let found = files.into_iter().find(|view| view.hash == file);
                 let view = found.ok_or(BeatbookError::InvalidInput { field: "file".into() })?;
-                view.file.thumbnail.map_or(Ok(None), |small| whole(core, &small))
+                view.file
+                    .thumbnail
+                    .map_or(Ok(None), |small| whole(core, &small, desk.folder()))
             })
             .await
     }
@@ -150,33 +155,32 @@ impl Photos {
     /// The content of a file, whole; none when it is not on this phone. For long recordings `export` takes less memory.
     ///
     /// # Errors
-    /// `InvalidInput` at `file` when it is larger than 64 MiB.
+    /// `InvalidInput` at `file` when it is larger than 64 MiB, `StorageDamaged` when it is not what was kept.
     pub async fn content(&self, file: String) -> Result<Option<Vec<u8>>, BeatbookError> {
         let file: Hash = parsed("file", &file)?;
-        self.desk.work(move |core| whole(core, &file)).await
+        let desk = Arc::clone(&self.desk);
+        self.desk.work(move |core| whole(core, &file, desk.folder())).await
     }
 
     /// Writes the content of a file to a new file, decrypted: it leaves what Beatbook protects. Gives its length.
     ///
     /// # Errors
-    /// `InvalidInput` at `file` when it is not on this phone, at `path` when there is something or it cannot be written.
+    /// `InvalidInput` at `file` when it is not on this phone, at `path` when there is something or it cannot be written;
+    /// `StorageFull`; `StorageDamaged` when its content is not what was kept: then nothing is left at `path`.
     pub async fn export(&self, file: String, path: String) -> Result<u64, BeatbookError> {
         let file: Hash = parsed("file", &file)?;
+        let desk = Arc::clone(&self.desk);
         self.desk
             .work(move |core| {
-                let missing = || BeatbookError::InvalidInput { field: "file".into() };
-                let wrong = |_| BeatbookError::InvalidInput { field: "path".into() };
-                let mut content = core.blob(&file)?.ok_or_else(missing)?;
-                let mut out = std::fs::File::create_new(&path).map_err(wrong)?;
-                let written = std::io::copy(&mut content, &mut out).and_then(|bytes| out.sync_all().map(|()| bytes));
-                written.map_err(|fault| {
+                let mut content = core.blob(&file)?.ok_or_else(|| BeatbookError::at("file"))?;
+                let mut out = std::fs::File::create_new(&path).map_err(|fault| unwritable(&fault))?;
+                let copied = copied(&mut content, &mut out, desk.folder());
+                let written = copied.and_then(|bytes| out.sync_all().map(|()| bytes).map_err(|fault| unwritable(&fault)));
+                if written.is_err() {
                     // Half a photo must not be taken for one.
                     let _ = std::fs::remove_file(&path);
-                    match fault.kind() {
-                        ErrorKind::StorageFull => BeatbookError::StorageFull,
-                        _ => wrong(fault),
-                    }
-                })
+                }
+                written
             })
             .await
     }
@@ -187,7 +191,7 @@ impl Photos {
     /// `InvalidInput` when no record here names it.
     pub async fn want(&self, file: String) -> Result<(), BeatbookError> {
         let file: Hash = parsed("file", &file)?;
-        self.desk.work(move |core| Ok(core.want_blob(&file)?)).await
+        self.desk.capture(move |core| Ok(core.want_blob(&file)?)).await
     }
 
     /// Makes room: takes content that the station has off this phone until at most so many bytes are kept. Gives how many went.
@@ -199,16 +203,101 @@ impl Photos {
     }
 }
 
-fn whole(core: &Core, file: &Hash) -> Result<Option<Vec<u8>>, BeatbookError> {
+fn whole(core: &Core, file: &Hash, kept_at: &Path) -> Result<Option<Vec<u8>>, BeatbookError> {
     let Some(mut content) = core.blob(file)? else {
         return Ok(None);
     };
     if content.bytes() > WHOLE_BYTES_MAX {
-        return Err(BeatbookError::InvalidInput { field: "file".into() });
+        return Err(BeatbookError::at("file"));
     }
     let mut bytes = Vec::new();
-    std::io::copy(&mut content, &mut bytes).map_err(|fault| BeatbookError::Internal {
-        report: format!("a photo cannot be read: {fault}"),
-    })?;
+    copied(&mut content, &mut bytes, kept_at)?;
     Ok(Some(bytes))
+}
+
+/// Copies content out, and keeps apart which side failed: what lies here, or where it is to go. Gives its length.
+fn copied(content: &mut impl io::Read, out: &mut impl io::Write, kept_at: &Path) -> Result<u64, BeatbookError> {
+    let (mut buffer, mut bytes) = (vec![0; COPIED_BYTES], 0);
+    loop {
+        let read = match content.read(&mut buffer) {
+            Ok(read) => read,
+            Err(fault) if fault.kind() == ErrorKind::Interrupted => continue,
+            Err(fault) => return Err(unreadable(&fault, kept_at)),
+        };
+        let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
+            return Ok(bytes);
+        };
+        out.write_all(piece).map_err(|fault| unwritable(&fault))?;
+        bytes += piece.len() as u64;
+    }
+}
+
+/// What is said of content that lies here and cannot be read.
+fn unreadable(fault: &io::Error, kept_at: &Path) -> BeatbookError {
+    match fault.kind() {
+        // The core's word for bytes that are not those it sealed.
+        ErrorKind::InvalidData => BeatbookError::StorageDamaged {
+            kept_at: kept_at.display().to_string(),
+        },
+        _ => BeatbookError::Internal {
+            report: format!("a photo cannot be read: {fault}"),
+        },
+    }
+}
+
+/// What is said of a place that cannot be written to.
+fn unwritable(fault: &io::Error) -> BeatbookError {
+    match fault.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => BeatbookError::StorageFull,
+        _ => BeatbookError::at("path"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What fails at each touch.
+    struct Failing(ErrorKind);
+
+    impl io::Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+    }
+
+    impl io::Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn content_is_copied_whole() {
+        let (content, mut out) = (vec![7; COPIED_BYTES + 1], Vec::new());
+        assert_eq!(copied(&mut &content[..], &mut out, Path::new("/x")), Ok(content.len() as u64));
+        assert_eq!(out, content);
+    }
+
+    #[test]
+    fn what_is_damaged_here_and_what_cannot_be_written_there_are_told_apart() {
+        let at = Path::new("/x/books/1");
+        let read = |kind| copied(&mut Failing(kind), &mut Vec::new(), at).unwrap_err();
+        let damaged = BeatbookError::StorageDamaged {
+            kept_at: "/x/books/1".into(),
+        };
+        assert_eq!(read(ErrorKind::InvalidData), damaged);
+        assert!(matches!(read(ErrorKind::PermissionDenied), BeatbookError::Internal { .. }));
+        let written = |kind| copied(&mut &b"photo"[..], &mut Failing(kind), at).unwrap_err();
+        for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+            assert_eq!(written(kind), BeatbookError::StorageFull);
+            assert_eq!(unwritable(&kind.into()), BeatbookError::StorageFull);
+        }
+        assert_eq!(written(ErrorKind::PermissionDenied), BeatbookError::at("path"));
+        assert_eq!(unwritable(&ErrorKind::AlreadyExists.into()), BeatbookError::at("path"));
+    }
 }

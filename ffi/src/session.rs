@@ -14,7 +14,7 @@ use crate::photos::Photos;
 use crate::records::Records;
 use crate::station::{self, EnrolOrder, StationPlace};
 use crate::sync::StationSync;
-use crate::work::{blocking, caught, to_its_end};
+use crate::work::{caught, to_its_end};
 
 /// One user who is in. Everything it gave is closed once it is locked.
 #[derive(Debug, uniffi::Object)]
@@ -199,18 +199,13 @@ impl Session {
             .await
     }
 
-    /// Locks: ends syncs and listeners, waits for work that was begun, and closes the book. What waits is kept.
+    /// Locks: ends syncs and listeners, waits for work that was begun, and closes the book. What waits is kept. No call of a
+    /// listener begins after this; one that takes long may still be running.
     ///
     /// # Errors
     /// When the time could not be written down; it is locked all the same.
     pub async fn lock(&self) -> Result<(), BeatbookError> {
         let desk = Arc::clone(&self.desk);
-        to_its_end(async move {
-            match desk.take().await {
-                Some(open) => blocking(move || Ok(desk.phone.lock(open)?)).await,
-                None => Ok(()),
-            }
-        })
-        .await
+        to_its_end(async move { desk.lock().await }).await
     }
 }

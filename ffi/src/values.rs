@@ -200,7 +200,7 @@ pub(crate) fn record(text: &str) -> Result<RecordId, BeatbookError> {
     parsed("record", text)
 }
 
-/// A place in a record.
+/// A place in a record, which calls take as `place`.
 pub(crate) fn path(text: &str) -> Result<FieldPath, BeatbookError> {
-    parsed("path", text)
+    parsed("place", text)
 }

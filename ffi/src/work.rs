@@ -12,7 +12,7 @@ use crate::error::BeatbookError;
 
 /// Threads for work on files at a time. Writers wait for each other anyway, and argon2 takes 64 MiB each.
 const BLOCKING_THREADS_MAX: usize = 8;
-/// Threads that wait for the network and wake listeners.
+/// Threads that wait for the network and for changes. Listeners are called on a thread of their own (`listeners`).
 const WORKER_THREADS: usize = 2;
 
 static RUNTIME: LazyLock<Result<Runtime, String>> = LazyLock::new(|| {
@@ -70,7 +70,7 @@ pub(crate) fn resting() -> watch::Receiver<bool> {
     RESTING.subscribe()
 }
 
-fn threads() -> Result<Handle, BeatbookError> {
+pub(crate) fn threads() -> Result<Handle, BeatbookError> {
     match &*RUNTIME {
         Ok(runtime) => Ok(runtime.handle().clone()),
         Err(report) => Err(BeatbookError::Internal { report: report.clone() }),
@@ -117,7 +117,7 @@ pub(crate) fn by_itself(
 }
 
 /// What is said of work that was given up: by the app, or with the process.
-const GIVEN_UP: BeatbookError = BeatbookError::TryLater { after_ms: 0 };
+pub(crate) const GIVEN_UP: BeatbookError = BeatbookError::TryLater { after_ms: 0 };
 
 struct EndsWithThis(AbortHandle);
 

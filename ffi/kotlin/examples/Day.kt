@@ -40,8 +40,10 @@ suspend fun enter(given: Map<String, String>): Session {
     val platform = Platform(softwareVault(File(folder, "vault").path), null, null)
     val book = Beatbook.open(Config(File(folder, "books").path, "Kotlin"), platform)
     val (name, pin) = given.getValue("name") to given.getValue("pin")
-    book.users().find { it.label == name }?.let { return book.unlock(it.user, pin) }
-    val session = book.addUser(name, pin)
+    val known = book.users().find { it.label == name }
+    val session = if (known == null) book.addUser(name, pin) else book.unlock(known.user, pin)
+    // He may be known and not enrolled: the run before ended between the two.
+    if (session.state().isEnrolled) return session
     val enrolled = session.enrol(EnrolOrder(given.getValue("invitation"), given["station"], given["trust"]))
     println("enrolled at ${enrolled.station} as ${enrolled.userName}")
     // The first sync also lets the station help this user in, should he forget his PIN.

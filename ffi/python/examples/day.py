@@ -33,10 +33,14 @@ async def enter(arguments: argparse.Namespace) -> beatbook.Session:
     )
     config = beatbook.Config(folder=str(Path(arguments.folder) / "books"), device="Python")
     book = await beatbook.Beatbook.open(config, platform)
-    for user in await book.users():
-        if user.label == arguments.name:
-            return await book.unlock(user.user, arguments.pin)
-    session = await book.add_user(arguments.name, arguments.pin)
+    known = [user for user in await book.users() if user.label == arguments.name]
+    if known:
+        session = await book.unlock(known[0].user, arguments.pin)
+    else:
+        session = await book.add_user(arguments.name, arguments.pin)
+    # He may be known and not enrolled: the run before ended between the two.
+    if (await session.state()).is_enrolled:
+        return session
     order = beatbook.EnrolOrder(invitation=arguments.invitation, address=arguments.station, trust=arguments.trust)
     enrolled = await session.enrol(order)
     print(f"enrolled at {enrolled.station} as {enrolled.user_name}")
@@ -51,6 +55,7 @@ async def patrol(session: beatbook.Session, gpx: str) -> str:
     if await patrols.active() is None:
         await patrols.start(edit())
     points = await beatbook.gpx_points(gpx)
+    counts = beatbook.TrackCounts(points=0, kept=0, dropped=0)
     for at in range(0, len(points), 500):
         counts = await patrols.add_points(points[at : at + 500])
     record = await patrols.finish(edit())

@@ -1,5 +1,6 @@
 //! Records: forms, drafts, lists, acts. Turns words; every rule is the core's.
 
+mod submit;
 mod words;
 
 use std::sync::Arc;
@@ -8,14 +9,14 @@ use beatbook_client_core::capture::draft::DraftId;
 use beatbook_client_core::protocol::id::{Hash, RecordId};
 use beatbook_client_core::protocol::place::Place;
 use beatbook_client_core::query::Filter;
-use beatbook_client_core::{ActOrder, Core, CoreError, sync};
+use beatbook_client_core::{ActOrder, Core, sync};
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;
 use crate::forms::{DraftForm, KindForm};
 use crate::observe::{ListenerError, Subscription, observe};
-use crate::values::{Facts, RecordEdit, parsed, record};
-use crate::views::{Finding, RecordPage, RecordRow, RecordView};
+use crate::values::{Facts, RecordEdit, parsed};
+use crate::views::{RecordPage, RecordRow, RecordView};
 use crate::work::caught;
 
 pub use words::{Act, CameBack, Done, Draft, Due, Near, RecordFilter, Waiting};
@@ -118,37 +119,28 @@ impl Records {
             .await
     }
 
-    /// Makes a saved draft an edit of its record, or opens one, and then does an act on it when a code is given (`finish`). When the act is
-    /// hindered, the values are saved all the same, and the findings say by what.
+    /// Makes a saved draft an edit of its record, or opens one, and then does an act on it when a code is given (`finish`). An
+    /// act that there is not, that is not open in the state the record will have, or that asks for a comment or values, is
+    /// refused before anything is written: the draft stays. When the act is hindered, or comes to nothing afterwards (a full
+    /// disk, an act of others in between), the values are saved all the same: `record` names them, `acted` is not set, and the
+    /// findings say why (`not_done` at `act`: open the record and try again).
     ///
     /// # Errors
-    /// `InvalidInput` at the place that others have written meanwhile, or that cannot be taken.
+    /// `InvalidInput` at `draft`, at `act`, at the place that others have written meanwhile, or that cannot be taken. The draft
+    /// is there still.
     pub async fn submit(&self, draft: String, act: Option<String>) -> Result<Done, BeatbookError> {
         let id: DraftId = parsed("draft", &draft)?;
-        self.desk
-            .work(move |core| {
-                let record = core.draft_commit(id)?;
-                match act {
-                    Some(code) => act_on(core, record, code),
-                    None => Ok(Done {
-                        record: record.to_string(),
-                        state: core.record(record)?.row.state,
-                        acted: false,
-                        findings: Vec::new(),
-                    }),
-                }
-            })
-            .await
+        self.desk.capture(move |core| submit::submit(core, id, act)).await
     }
 
     /// Edits a record that its author sees as `version`. Tells whether anything was written.
     ///
     /// # Errors
-    /// `InvalidInput` at `version` when it has moved: show it again.
+    /// `InvalidInput` at `version` when it has moved: show it again; at `record` when this user may not write it in its state.
     pub async fn edit(&self, record: String, edit: RecordEdit, version: Option<String>) -> Result<bool, BeatbookError> {
         let record = crate::values::record(&record)?;
         self.desk
-            .work(move |core| {
+            .capture(move |core| {
                 let edit = edit.into_core(|| core.new_item())?;
                 Ok(core.edit(record, &edit, version.as_deref())?)
             })
@@ -158,18 +150,18 @@ impl Records {
     /// Acts on a record. The phone shows the state that follows; the station has the last word.
     ///
     /// # Errors
-    /// `InvalidInput` at `version` when the record has moved, or at the act's code when it is not open to this user.
+    /// `InvalidInput` at `version` when the record has moved, at `act` when there is no such act or it is not open to this user.
     pub async fn act(&self, record: String, act: Act) -> Result<Done, BeatbookError> {
         let id = crate::values::record(&record)?;
         self.desk
-            .work(move |core| {
+            .capture(move |core| {
                 let order = ActOrder {
                     code: act.code,
                     version: act.version,
                     comment: act.comment,
                     values: act.values.into_iter().map(|(code, value)| (code, value.into())).collect(),
                 };
-                done(core, id, &order)
+                submit::done(core, id, &order)
             })
             .await
     }
@@ -290,7 +282,7 @@ impl Records {
     /// # Errors
     /// `InvalidInput` at `about` when it is no record's name.
     pub async fn starting_point(&self, kind: String, about: String) -> Result<Facts, BeatbookError> {
-        let about = record(&about)?;
+        let about: RecordId = parsed("about", &about)?;
         self.desk
             .work(move |core| Ok(core.starting_point(&kind, about)?.into()))
             .await
@@ -317,29 +309,5 @@ fn page(core: &Core, filter: &Filter) -> Result<RecordPage, BeatbookError> {
     Ok(RecordPage {
         rows: page.rows.into_iter().map(RecordRow::from).collect(),
         next: page.next.map(|mark| mark.to_string()),
-    })
-}
-
-fn act_on(core: &Core, record: RecordId, code: String) -> Result<Done, BeatbookError> {
-    let order = ActOrder {
-        code,
-        version: core.record(record)?.row.version,
-        comment: None,
-        values: Vec::new(),
-    };
-    done(core, record, &order)
-}
-
-fn done(core: &Core, record: RecordId, order: &ActOrder) -> Result<Done, BeatbookError> {
-    let (acted, state, findings) = match core.act(record, order) {
-        Ok(done) => (true, done.state, done.findings),
-        Err(CoreError::Hindered { findings }) => (false, core.record(record)?.row.state, findings),
-        Err(fault) => return Err(fault.into()),
-    };
-    Ok(Done {
-        record: record.to_string(),
-        state,
-        acted,
-        findings: findings.into_iter().map(Finding::from).collect(),
     })
 }

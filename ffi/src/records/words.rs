@@ -164,7 +164,7 @@ impl RecordFilter {
             waiting: self.waiting,
             came_back: self.came_back,
             conflicts: self.conflicts,
-            about: self.about.as_deref().map(record).transpose()?,
+            about: self.about.as_deref().map(|about| parsed("about", about)).transpose()?,
             merged_into: None,
             text: self.text,
             after: self.after.as_deref().map(|after| parsed("after", after)).transpose()?,

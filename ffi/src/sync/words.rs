@@ -9,13 +9,14 @@ pub struct SyncOptions {
     /// Whether photos and recordings travel after the records.
     #[uniffi(default = true)]
     pub photos: bool,
-    /// Seconds after which nothing further begins: what the system gives a background task.
+    /// Seconds from the call on after which nothing further begins: what the system gives a background task.
     #[uniffi(default = None)]
     pub seconds_max: Option<u32>,
     /// Bytes of photos, up and down together, after which nothing further begins.
     #[uniffi(default = None)]
     pub photo_bytes_max: Option<u64>,
-    /// Whether to stay in touch after it until cancelled: hints of the station, and what is captured here, start the next one.
+    /// Whether to stay in touch after it until cancelled, or until `seconds_max` is over: hints of the station, and what is
+    /// captured here, start the next one.
     #[uniffi(default = false)]
     pub keep_up: bool,
 }

@@ -1,0 +1,108 @@
+"""Syncs that stay in touch, what they have of their time, and listeners beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import beatbook
+from beatbook import FieldValue, RecordEdit, RecordFilter, SyncOptions
+
+from conftest import Handset
+from beatbook.testing import Station
+
+
+async def household(session: beatbook.Session, address: str) -> str:
+    records = session.records()
+    draft = await records.draft("household", None)
+    draft.edit = RecordEdit(fields={"address": FieldValue.TEXT(address)}, items=[], notes={})
+    return (await records.submit((await records.save(draft)).id, None)).record
+
+
+async def until_nothing_waits(session: beatbook.Session, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while (await session.sync().status()).waiting:
+        if time.monotonic() > end:
+            return False
+        await asyncio.sleep(0.1)
+    return True
+
+
+def test_what_is_captured_wakes_a_sync_that_keeps_up_and_its_own_writes_do_not(handset: Handset, station: Station) -> None:
+    async def run() -> None:
+        session = await handset.enrolled(station, "随手一")
+        async with beatbook.syncing(session.sync(), SyncOptions(keep_up=True)) as run:
+            # By then it has synced, and waits for a hint or for five minutes.
+            await asyncio.sleep(3)
+            home = await household(session, "随手里1号")
+            assert await until_nothing_waits(session, 20), "a submitted draft"
+            await session.records().edit(
+                home, RecordEdit(fields={"address": FieldValue.TEXT("随手里2号")}, items=[], notes={}), None
+            )
+            assert await until_nothing_waits(session, 20), "an edit"
+            # Were it to wake itself it would do so twice a second.
+            await asyncio.sleep(10)
+            run.cancel()
+            outcome = await asyncio.wait_for(run.finished(), 30)
+        assert outcome.accepted >= 2
+        assert outcome.requests < 20, "it does not wake itself"
+        await session.lock()
+
+    asyncio.run(run())
+
+
+def test_a_sync_that_keeps_up_ends_when_its_time_is_over(handset: Handset, station: Station) -> None:
+    async def run() -> None:
+        session = await handset.enrolled(station, "限时一")
+        begun = time.monotonic()
+        options = SyncOptions(keep_up=True, seconds_max=4)
+        outcome = await asyncio.wait_for(beatbook.sync_now(session.sync(), options), 30)
+        assert outcome.trouble and outcome.trouble.code == "budget_used" and not outcome.complete
+        assert time.monotonic() - begun >= 3.5
+        await session.lock()
+
+    asyncio.run(run())
+
+
+def test_a_sync_that_waits_for_its_turn_ends_when_its_time_is_over(handset: Handset, station: Station) -> None:
+    async def run() -> None:
+        session = await handset.enrolled(station, "排队一")
+        async with beatbook.syncing(session.sync(), SyncOptions(keep_up=True)):
+            await asyncio.sleep(1)
+            waited = await asyncio.wait_for(beatbook.sync_now(session.sync(), SyncOptions(seconds_max=2)), 30)
+        assert waited.trouble and waited.trouble.code == "budget_used" and waited.requests == 0
+        await session.lock()
+
+    asyncio.run(run())
+
+
+def test_many_listeners_that_call_back_and_take_their_time_hold_up_no_call(handset: Handset, station: Station) -> None:
+    class CallsBack(beatbook.RecordsListener):
+        def __init__(self, session: beatbook.Session) -> None:
+            self.session = session
+            self.sizes: list[int] = []
+            self.told = threading.Event()
+
+        def on_page(self, page: beatbook.RecordPage) -> None:
+            time.sleep(0.1)
+            asyncio.run(self.session.records().kinds())
+            self.sizes.append(len(page.rows))
+            self.told.set()
+
+    async def run() -> None:
+        session = await handset.enrolled(station, "回调一")
+        listeners = [CallsBack(session) for _ in range(12)]
+        held = [session.records().observe(RecordFilter(kind="household", mine=True), one) for one in listeners]
+        await asyncio.wait_for(household(session, "回调里1号"), 30)
+        for listener in listeners:
+            assert await asyncio.to_thread(listener.told.wait, 30)
+        await asyncio.wait_for(session.lock(), 30)
+        told = [len(listener.sizes) for listener in listeners]
+        await asyncio.sleep(1)
+        # One may have been in its call when the session was locked; none begins after.
+        assert sum(len(listener.sizes) for listener in listeners) - sum(told) <= 1
+        for one in held:
+            one.cancel()
+
+    asyncio.run(run())
