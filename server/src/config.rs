@@ -238,6 +238,9 @@ pub struct HttpConfig {
     pub connections_max: usize,
     /// Calls at work at once.
     pub calls_max: usize,
+    /// Bytes of requests' bodies that stand in memory at once, one caller's a quarter of it; photos and recordings on their way to disk are
+    /// not counted.
+    pub body_bytes_max: usize,
     /// Time in which a request's headers must have come.
     pub header_max: Duration,
     /// Time that a request's body may stand still.
@@ -257,6 +260,8 @@ impl Default for HttpConfig {
             address_file: None,
             connections_max: 1024,
             calls_max: 32,
+            // Sixteen of the longest; most are a hundredth of that.
+            body_bytes_max: 64 * 1024 * 1024,
             header_max: Duration::from_secs(10),
             idle_max: Duration::from_secs(20),
             request_max: Duration::from_secs(300),
@@ -357,6 +362,7 @@ impl HttpSettings {
                 self.request_ms_max.or(file.request_ms_max),
                 default.request_max,
             )?,
+            body_bytes_max: default.body_bytes_max,
             hint_beat: default.hint_beat,
             tls: self.tls.over(file.tls, self.plain_http.or(file.plain_http))?,
         })

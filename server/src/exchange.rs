@@ -24,7 +24,7 @@ use crate::reply::{Answered, Wish, reply};
 use crate::scope::Scope;
 use crate::station::Station;
 use crate::store::{BookEndRow, BookRow, Contact, ReadTx};
-use crate::unlock;
+use crate::{strangers, unlock};
 
 /// A phone's token is renewed when it is older than this.
 const TOKEN_RENEW_MS: i64 = 60 * 60 * 1000;
@@ -46,6 +46,8 @@ pub(crate) fn exchange(
     token: Option<&str>,
     challenged: Option<&Challenged>,
 ) -> Result<Vec<u8>, Refusal> {
+    let now = station.env.clock.now();
+    let place = strangers::place(station, token, now)?;
     let request: ExchangeRequest = unpack(packed)
         .and_then(|bytes| read("exchange request", &bytes))
         .map_err(|fault| refusal_of_codec(&fault))?;
@@ -64,7 +66,8 @@ pub(crate) fn exchange(
             "too many entries are given back in one request",
         ));
     }
-    let admitted = let_in(station, &request, packed, token, challenged)?;
+    let admitted = let_in(station, &request, (packed, challenged), token, now)?;
+    drop(place);
     let answered = match &admitted.end {
         Some(end) => parting::answer(station, &admitted.book, end, request, station.env.clock.now()).map(Ok),
         None => answer(station, request, &admitted),
@@ -81,11 +84,10 @@ pub(crate) fn exchange(
 fn let_in(
     station: &Station,
     request: &ExchangeRequest,
-    packed: &[u8],
+    (packed, challenged): (&[u8], Option<&Challenged>),
     token: Option<&str>,
-    challenged: Option<&Challenged>,
+    now: UnixMillis,
 ) -> Result<Admitted, Refusal> {
-    let now = station.env.clock.now();
     let found = station.store.read(|tx| {
         let token = token.map(|token| tokens::find(tx, token, now)).transpose()?.flatten();
         let (end, awaits) = (tx.book_end(request.book)?, tx.is_awaiting(request.book)?);

@@ -5,12 +5,15 @@
 //! Where a fill stands is in the token that the phone sends back, and nowhere at the station. Whatever a token says, only what is in the
 //! phone's scope now goes out.
 
+mod leaving;
+
 use std::collections::BTreeMap;
 
 use beatbook_protocol::codec;
 use beatbook_protocol::entry::{Entry, RegistryEvent};
 use beatbook_protocol::id::RecordId;
 use beatbook_protocol::wire::{FeedLeaf, Fill};
+use leaving::{Leaving, Parting};
 use minicbor::{Decode, Encode};
 
 use crate::error::StationError;
@@ -39,6 +42,9 @@ struct Token {
     /// What is still to be brought.
     #[n(2)]
     jobs: Vec<Job>,
+    /// What is still to be told of what left the scope; none where all was.
+    #[n(3)]
+    partings: Option<Vec<Parting>>,
 }
 
 /// Records to be brought: those of the scope at one size that were not in it at another.
@@ -133,25 +139,25 @@ pub(crate) struct Filling<'a> {
     works: Vec<Work>,
     /// Answers of `will_bring`, by record.
     ahead: BTreeMap<u64, bool>,
-    /// Records that left the phone's scope.
-    pub(crate) left: Vec<RecordId>,
+    leaving: Leaving,
 }
 
 impl<'a> Filling<'a> {
-    /// Where a phone stands that holds everything up to `held` (none: nothing yet), with the token that it sent.
+    /// Where a phone stands that holds everything up to `held` (none: nothing yet), with the token that it sent. What left its scope is told,
+    /// as much as goes into a budget.
     pub(crate) fn begin(
         tx: &ReadTx<'_>,
         kinds: &Kinds,
         head: &'a Scope,
-        held: Option<u64>,
-        sent: Option<&Fill>,
+        (held, sent): (Option<u64>, Option<&Fill>),
+        budget: usize,
     ) -> Result<Self, StationError> {
         let mut filling = Self {
             head,
             epoch: tx.epoch()?.epoch,
             works: Vec::new(),
             ahead: BTreeMap::new(),
-            left: Vec::new(),
+            leaving: Leaving::default(),
         };
         let newest = tx.newest_number()?;
         let token = sent.map(|fill| read(fill, filling.epoch, head.size));
@@ -160,12 +166,15 @@ impl<'a> Filling<'a> {
             filling.works = vec![Work::of(tx, head, Job::begin(None, head, newest))?];
             return Ok(filling);
         };
-        let (scoped, mut jobs) = token
-            .flatten()
-            .map_or((held, Vec::new()), |token| (token.scoped.max(held), token.jobs));
+        let (scoped, mut jobs) = match token.flatten() {
+            Some(token) => {
+                filling.leaving = Leaving::after(token.partings);
+                (token.scoped.max(held), token.jobs)
+            }
+            None => (held, Vec::new()),
+        };
         if scoped < head.size && tx.scope_moved(head.user, (scoped, head.size))? {
-            let before = Scope::at(tx, head.user, scoped)?;
-            filling.let_go(tx, kinds, &before)?;
+            filling.leaving.part_from(scoped);
             jobs.push(Job::begin(Some(scoped), head, newest));
             if jobs.len() > JOBS_MAX {
                 jobs = vec![Job::begin(None, head, newest)];
@@ -174,7 +183,18 @@ impl<'a> Filling<'a> {
         for job in jobs {
             filling.works.push(Work::of(tx, head, job)?);
         }
+        filling.leaving.tell(tx, kinds, head, budget)?;
         Ok(filling)
+    }
+
+    /// Bytes of what it tells to be let go.
+    pub(crate) fn left_bytes(&self) -> usize {
+        self.leaving.bytes()
+    }
+
+    /// Records that left the phone's scope, as many as this reply tells.
+    pub(crate) fn into_left(self) -> Vec<RecordId> {
+        self.leaving.into_left()
     }
 
     /// Whether a record is still to be brought: the feed passes it over until then.
@@ -195,7 +215,8 @@ impl<'a> Filling<'a> {
         Ok(found)
     }
 
-    /// Brings as much as goes into a budget, and one thing at least. Nothing beyond the size that the feed reaches.
+    /// Brings as much as goes into a budget, and one thing at least; nothing beyond the size that the feed reaches. Nothing at all while there
+    /// is still something to be let go: a phone would let go what was brought before it hears of that.
     pub(crate) fn run(
         &mut self,
         tx: &ReadTx<'_>,
@@ -203,6 +224,9 @@ impl<'a> Filling<'a> {
         reaches: u64,
         budget: usize,
     ) -> Result<Vec<FeedLeaf>, StationError> {
+        if !self.leaving.is_done() {
+            return Ok(Vec::new());
+        }
         let mut basket = Basket {
             leaves: Vec::new(),
             room: budget,
@@ -227,9 +251,9 @@ impl<'a> Filling<'a> {
         Ok(basket.leaves)
     }
 
-    /// Whether everything was brought.
+    /// Whether everything was brought, and all told that is to be let go.
     pub(crate) fn is_done(&self) -> bool {
-        self.works.is_empty()
+        self.works.is_empty() && self.leaving.is_done()
     }
 
     /// The token that says what is left, for a cursor at a size; none when there is nothing to remember.
@@ -238,31 +262,12 @@ impl<'a> Filling<'a> {
             epoch: self.epoch,
             scoped: self.head.size,
             jobs: self.works.iter().map(|work| work.job.clone()).collect(),
+            partings: self.leaving.partings(),
         };
-        let is_needed = !token.jobs.is_empty() || reaches < token.scoped;
+        let is_needed = !self.is_done() || reaches < token.scoped;
         is_needed.then(|| Fill {
             token: codec::to_bytes(&token),
         })
-    }
-
-    fn let_go(&mut self, tx: &ReadTx<'_>, kinds: &Kinds, before: &Scope) -> Result<(), StationError> {
-        let shift = Shift {
-            from: Some(before),
-            to: self.head,
-        };
-        let mut below = u64::MAX;
-        loop {
-            let numbers = shift.candidates(tx, below, LOOKS_AT_ONCE)?;
-            let Some(last) = numbers.last() else { return Ok(()) };
-            below = *last;
-            for number in numbers {
-                if let Some(record) = tx.scoped(number)?
-                    && shift.takes(tx, kinds, &record)?
-                {
-                    self.left.push(record.id);
-                }
-            }
-        }
     }
 }
 
@@ -381,6 +386,9 @@ fn records(
 fn read(fill: &Fill, epoch: u64, size: u64) -> Option<Token> {
     let token: Token = codec::from_bytes("fill", &fill.token).ok()?;
     let is_sound = |job: &Job| job.phase <= REST && job.at <= size && job.from.is_none_or(|from| from <= job.at);
-    (token.epoch == epoch && token.scoped <= size && token.jobs.len() <= JOBS_MAX && token.jobs.iter().all(is_sound))
-        .then_some(token)
+    let partings = token.partings.as_deref().unwrap_or_default();
+    let is_known = token.epoch == epoch && token.scoped <= size;
+    let is_bounded = token.jobs.len() <= JOBS_MAX && partings.len() <= JOBS_MAX;
+    let all_sound = token.jobs.iter().all(is_sound) && partings.iter().all(|parting| parting.is_sound(size));
+    (is_known && is_bounded && all_sound).then_some(token)
 }

@@ -51,6 +51,7 @@ mod sign_in;
 pub mod station;
 mod status;
 mod store;
+mod strangers;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -8,6 +8,8 @@ use beatbook_protocol::id::{BookId, UnitId};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::store::Grantee;
+
 /// Words kept for a listener that is behind; more become one.
 const WORDS_MAX: usize = 64;
 
@@ -20,15 +22,27 @@ pub(crate) struct Growth {
     pub(crate) books: BTreeSet<BookId>,
     /// The units of the records that were touched.
     pub(crate) units: BTreeSet<UnitId>,
+    /// To whom they are granted, or were until now: records reach people of other units too, and people of roles that hold none by unit.
+    pub(crate) grantees: BTreeSet<Grantee>,
     /// Whether units, people or books changed, which concerns all.
     pub(crate) registry: bool,
 }
 
 impl Growth {
-    fn concerns(&self, book: BookId, units: &BTreeSet<UnitId>) -> bool {
+    fn concerns(&self, book: BookId, reach: &Reach) -> bool {
         let only_its_own = !self.books.is_empty() && self.books.iter().all(|of| *of == book);
-        !only_its_own && (self.registry || !self.units.is_disjoint(units))
+        let touches = !self.units.is_disjoint(&reach.units) || !self.grantees.is_disjoint(&reach.grantees);
+        !only_its_own && (self.registry || touches)
     }
+}
+
+/// By what records reach one that listens.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Reach {
+    /// The units whose records he holds.
+    pub(crate) units: BTreeSet<UnitId>,
+    /// He and the units by which a grant reaches him.
+    pub(crate) grantees: BTreeSet<Grantee>,
 }
 
 /// Where commits are told and listeners join.
@@ -50,10 +64,10 @@ impl News {
         }
     }
 
-    /// Begins to listen for a book with this scope; none once the news are closed.
-    pub(crate) fn listen(&self, book: BookId, units: BTreeSet<UnitId>) -> Option<Hearing> {
+    /// Begins to listen for a book that records reach so; none once the news are closed.
+    pub(crate) fn listen(&self, book: BookId, reach: Reach) -> Option<Hearing> {
         let words = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.subscribe();
-        Some(Hearing { words, book, units })
+        Some(Hearing { words, book, reach })
     }
 
     /// Ends all listening: the station stops.
@@ -67,8 +81,8 @@ impl News {
 pub(crate) struct Hearing {
     words: broadcast::Receiver<Arc<Growth>>,
     book: BookId,
-    /// The units whose records concern it.
-    pub(crate) units: BTreeSet<UnitId>,
+    /// What records concern it.
+    pub(crate) reach: Reach,
 }
 
 /// What was heard.
@@ -85,7 +99,7 @@ impl Hearing {
     pub(crate) async fn next(&mut self) -> Option<Heard> {
         loop {
             match self.words.recv().await {
-                Ok(growth) if growth.concerns(self.book, &self.units) => {
+                Ok(growth) if growth.concerns(self.book, &self.reach) => {
                     return Some(if growth.registry { Heard::Registry } else { Heard::Records });
                 }
                 Ok(_) => {}
@@ -105,15 +119,18 @@ mod tests {
             leaves: true,
             books: [BookId::from_bytes([book; 16])].into(),
             units: [UnitId::from_bytes([unit; 16])].into(),
-            registry: false,
+            ..Growth::default()
         }
     }
 
     #[tokio::test]
     async fn only_what_others_wrote_in_the_units_of_a_book_is_heard() {
         let news = News::default();
-        let units = BTreeSet::from([UnitId::from_bytes([7; 16])]);
-        let mut hearing = news.listen(BookId::from_bytes([1; 16]), units).unwrap();
+        let reach = Reach {
+            units: [UnitId::from_bytes([7; 16])].into(),
+            ..Reach::default()
+        };
+        let mut hearing = news.listen(BookId::from_bytes([1; 16]), reach).unwrap();
         news.tell(growth(1, 7));
         news.tell(growth(2, 8));
         news.tell(growth(2, 7));
@@ -126,13 +143,13 @@ mod tests {
         assert_eq!(hearing.next().await, Some(Heard::Registry), "the fourth");
         news.close();
         assert_eq!(hearing.next().await, None);
-        assert!(news.listen(BookId::from_bytes([1; 16]), BTreeSet::new()).is_none());
+        assert!(news.listen(BookId::from_bytes([1; 16]), Reach::default()).is_none());
     }
 
     #[tokio::test]
     async fn a_listener_that_slept_hears_one_word_for_many() {
         let news = News::default();
-        let mut hearing = news.listen(BookId::from_bytes([1; 16]), BTreeSet::new()).unwrap();
+        let mut hearing = news.listen(BookId::from_bytes([1; 16]), Reach::default()).unwrap();
         for _ in 0..1000 {
             news.tell(growth(2, 8));
         }

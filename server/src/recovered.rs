@@ -88,6 +88,8 @@ fn append(station: &Station, giver: Giver, given: &[&GivenEntry], now: UnixMilli
             now,
             met: BTreeMap::new(),
             bound: BTreeMap::new(),
+            beyond: BTreeMap::new(),
+            merges: BTreeMap::new(),
         }
         .judge(given)
     };
@@ -113,13 +115,15 @@ struct Planned {
     met: BTreeMap<RecordId, Option<u64>>,
     /// Author marks, and whose books they must be.
     bound: BTreeMap<ActorId, BookId>,
+    /// The same of other records, of which acts told.
+    beyond: BTreeMap<RecordId, Option<u64>>,
 }
 
 impl Planned {
     /// Appends what was accepted; whether it was, since something may have moved.
     fn append(&self, station: &Station, tx: &WriteTx<'_>, giver: BookId) -> Result<bool, StationError> {
         refuse_ended(tx, giver)?;
-        for (record, leaf) in &self.met {
+        for (record, leaf) in self.met.iter().chain(&self.beyond) {
             if tx.record_leaf(*record)? != *leaf {
                 return Ok(false);
             }

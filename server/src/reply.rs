@@ -160,8 +160,9 @@ fn load(station: &Station, tx: &ReadTx<'_>, scope: &Scope, wish: &Wish) -> Resul
     }
     let held = (wish.held() > 0).then_some(wish.held());
     let sent = wish.sent.as_ref().and_then(|sent| sent.fill.as_ref());
-    let mut filling = Filling::begin(tx, kinds, scope, held, sent)?;
-    let budget = wish.budget();
+    // What left goes first: a phone that lets it go has room for what comes.
+    let mut filling = Filling::begin(tx, kinds, scope, (held, sent), wish.budget())?;
+    let budget = wish.budget().saturating_sub(filling.left_bytes());
     let from = held.unwrap_or(head);
     let feed = feed::feed(tx, kinds, (scope, &mut filling), wish.own, (from, head), budget)?;
     let mut room = budget.saturating_sub(feed.bytes);
@@ -195,7 +196,7 @@ fn load(station: &Station, tx: &ReadTx<'_>, scope: &Scope, wish: &Wish) -> Resul
     Ok(Load {
         token: filling.token(feed.reaches),
         is_whole: filling.is_done(),
-        left: filling.left,
+        left: filling.into_left(),
         feed,
         fill,
         digest,

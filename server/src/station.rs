@@ -19,6 +19,7 @@ use crate::registry::enrol::{self, Door};
 use crate::retention::RetentionSettings;
 use crate::sign_in::SignIn;
 use crate::store::Store;
+use crate::strangers::Strangers;
 use crate::tls::Shown;
 use crate::{backup, destruction, doctor, exchange, ledger, rebuild, review, setup, status};
 
@@ -137,6 +138,7 @@ pub struct Station {
     pub(crate) lease_ms: u64,
     pub(crate) door: Door,
     pub(crate) retention: RetentionSettings,
+    pub(crate) strangers: Strangers,
 }
 
 /// The database's file in the data directory.
@@ -176,6 +178,7 @@ impl Station {
             lease_ms: LEASE_MS,
             door: Door::default(),
             retention: RetentionSettings::default(),
+            strangers: Strangers::default(),
         })
     }
 

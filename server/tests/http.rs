@@ -6,6 +6,8 @@
 mod accounts;
 #[path = "http/blobs.rs"]
 mod blobs;
+#[path = "http/bodies.rs"]
+mod bodies;
 #[path = "http/described.rs"]
 mod described;
 #[path = "http/desk.rs"]

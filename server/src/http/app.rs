@@ -1,11 +1,11 @@
 //! What every call shares: the station behind a bound on calls at work, the counters, the limits. Knows no routes.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use beatbook_protocol::id::{BookId, UnitId};
+use beatbook_protocol::id::BookId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::bodies::Bodies;
 use super::cookie::Cookies;
 use super::fault::Fault;
 use super::hints::Streams;
@@ -13,7 +13,7 @@ use super::listen::OpenConnections;
 use super::metrics::Metrics;
 use crate::blobs::Blobs;
 use crate::config::{HttpConfig, Network};
-use crate::news::Hearing;
+use crate::news::{Hearing, Reach};
 use crate::station::Station;
 
 /// Uploads whose bodies are read at once: each has some hundred kilobytes in memory, all together some ten megabytes. A phone that finds
@@ -26,6 +26,7 @@ pub(crate) struct App {
     station: Arc<Station>,
     calls: Calls,
     uploads: Arc<Semaphore>,
+    pub(crate) bodies: Bodies,
     pub(crate) metrics: Metrics,
     pub(crate) connections: OpenConnections,
     pub(crate) limits: HttpConfig,
@@ -45,6 +46,7 @@ impl App {
             station,
             calls: Calls::new(limits.calls_max),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            bodies: Bodies::new(limits.body_bytes_max),
             metrics,
             connections,
             streams: Streams::new(limits.connections_max / 2),
@@ -53,8 +55,8 @@ impl App {
     }
 
     /// Begins to listen for a book.
-    pub(crate) fn listen(&self, book: BookId, units: BTreeSet<UnitId>) -> Option<Hearing> {
-        self.station.store.news.listen(book, units)
+    pub(crate) fn listen(&self, book: BookId, reach: Reach) -> Option<Hearing> {
+        self.station.store.news.listen(book, reach)
     }
 
     /// Calls the station.

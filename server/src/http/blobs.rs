@@ -168,7 +168,7 @@ pub(crate) async fn standing(State(app): State<Shared>, request: Request) -> Res
         if !is_media_type(request.headers(), MEDIA_TYPE) {
             return Err(Fault::MediaType(MEDIA_TYPE));
         }
-        let packed = read_body(request, STANDING_BYTES_MAX, app.limits.idle_max).await?;
+        let packed = read_body(&app, request, STANDING_BYTES_MAX).await?;
         let asked = wire::unpack(&packed)
             .and_then(|bytes| wire::read::<StandingRequest>("question after blobs", &bytes))
             .map_err(|fault| Fault::Malformed(fault.to_string()))?;

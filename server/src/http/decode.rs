@@ -10,9 +10,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 
-use super::app::Shared;
+use super::app::{App, Shared};
+use super::bodies::Held;
 use super::fault::Fault;
 use super::pace::{BodyPace, TooSlow};
+use super::source::address_of;
 
 /// Bytes of a JSON body: 500 records of a bulk approval, or an act with a long comment, need a tenth of it.
 const JSON_BYTES_MAX: usize = 256 * 1024;
@@ -46,7 +48,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Sent<T> {
         if !is_media_type(request.headers(), "application/json") {
             return Err(Fault::MediaType("application/json"));
         }
-        let bytes = read_body(request, JSON_BYTES_MAX, app.limits.idle_max).await?;
+        let bytes = read_body(app, request, JSON_BYTES_MAX).await?;
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|fault| Fault::Malformed(format!("the body is not what this call takes: {fault}")))
@@ -103,29 +105,35 @@ pub(crate) fn is_media_type(headers: &HeaderMap, expected: &str) -> bool {
 }
 
 /// Reads a body of at most `bytes_max`; of one that is longer nothing is kept. In each `idle_max` as much must come as the worst line carries,
-/// so that a slow line is served, and one that is silent, or speaks a byte now and then, is not.
-pub(crate) async fn read_body(request: Request, bytes_max: usize, idle_max: Duration) -> Result<Bytes, Fault> {
+/// so that a slow line is served, and one that is silent, or speaks a byte now and then, is not. Where there is no room for it beside the other
+/// bodies, nothing is kept either.
+pub(crate) async fn read_body(app: &App, request: Request, bytes_max: usize) -> Result<Held, Fault> {
+    let idle_max = app.limits.idle_max;
+    let mut held = app.bodies.begin(address_of(app, request.extensions(), request.headers()));
     let mut body = request.into_body();
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > bytes_max {
         drain(&mut body, announced, idle_max).await;
         return Err(Fault::TooLarge(bytes_max));
     }
-    let mut bytes = Vec::with_capacity(announced.min(64 * 1024));
     let mut pace = BodyPace::begin(idle_max);
     while let Some(piece) = pace.next(&mut body).await.map_err(|TooSlow| Fault::Slow)? {
         let piece = piece.map_err(|_| Fault::Malformed("the body broke off: send it again".into()))?;
-        if bytes.len() + piece.len() > bytes_max {
-            drop(std::mem::take(&mut bytes));
+        let taken = if held.len() + piece.len() > bytes_max {
+            Err(Fault::TooLarge(bytes_max))
+        } else {
+            held.take(&piece)
+        };
+        if let Err(fault) = taken {
+            drop(held);
             drain(&mut body, 0, idle_max).await;
-            return Err(Fault::TooLarge(bytes_max));
+            return Err(fault);
         }
-        bytes.extend_from_slice(&piece);
     }
-    Ok(bytes.into())
+    Ok(held)
 }
 
-/// Reads what is left of a body that is too long and drops it, up to a bound; one that announces more than that is not read at all.
+/// Reads what is left of a body that is not kept and drops it, up to a bound; one that announces more than that is not read at all.
 async fn drain(body: &mut Body, announced: usize, idle_max: Duration) {
     if announced > DRAIN_BYTES_MAX {
         return;

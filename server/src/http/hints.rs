@@ -46,8 +46,8 @@ async fn open(app: &Shared, headers: &HeaderMap) -> Result<Stream, Fault> {
     let token = bearer(headers).ok_or(Fault::Token)?.to_owned();
     let asked = token.clone();
     let scope = app.call(move |station| station.hint_scope(&asked)).await?;
-    let (book, units) = scope.ok_or(Fault::Token)?;
-    let hearing = app.listen(book, units).ok_or(Fault::Busy)?;
+    let (book, reach) = scope.ok_or(Fault::Token)?;
+    let hearing = app.listen(book, reach).ok_or(Fault::Busy)?;
     let place = app.streams.take(book).ok_or(Fault::Busy)?;
     let (events, receiver) = mpsc::channel(EVENTS_MAX);
     tokio::spawn(tell(std::sync::Arc::clone(app), token, place, hearing, events));
@@ -81,12 +81,12 @@ async fn tell(app: Shared, token: String, mut place: Place, mut hearing: Hearing
     app.streams.leave(&place);
 }
 
-/// Looks whether the token still holds, and for which units. A station too busy to say is asked at the next beat.
+/// Looks whether the token still holds, and what records reach its bearer. A station too busy to say is asked at the next beat.
 async fn look(app: &Shared, token: &str, hearing: &mut Hearing) -> bool {
     let token = token.to_owned();
     match app.call(move |station| station.hint_scope(&token)).await {
-        Ok(Some((_, units))) => {
-            hearing.units = units;
+        Ok(Some((_, reach))) => {
+            hearing.reach = reach;
             true
         }
         Ok(None) => false,

@@ -53,7 +53,7 @@ pub(crate) async fn import(
     if !is_book && !is_media_type(request.headers(), CSV) {
         return Err(Fault::MediaType("text/csv, or the type of XLSX workbooks"));
     }
-    let bytes = read_body(request, FILE_BYTES_MAX, app.limits.idle_max).await?.to_vec();
+    let bytes = read_body(&app, request, FILE_BYTES_MAX).await?.to_vec();
     let sheets = match (is_book, wish.sheet) {
         (true, _) | (false, Some(SheetName::Units)) => ImportSheets {
             units: Some(bytes),

@@ -21,6 +21,7 @@ mod account;
 mod app;
 mod audit;
 mod blobs;
+mod bodies;
 mod books;
 mod cookie;
 mod decode;

@@ -193,7 +193,7 @@ impl Drop for Busy {
 }
 
 /// Who counts as one caller: an IPv4 address, or the network of 64 bits that one IPv6 line has (RFC 6177).
-fn caller(address: IpAddr) -> IpAddr {
+pub(super) fn caller(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,

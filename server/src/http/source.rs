@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 
-use super::app::Shared;
+use super::app::{App, Shared};
 use super::fault::Fault;
 use crate::config::Network;
 use crate::station::Source;
@@ -19,9 +19,14 @@ impl FromRequestParts<Shared> for Source {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Fault> {
-        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        Ok(peer.map_or_else(Self::default, |peer| Self::of(client(peer, &parts.headers, app.proxies()))))
+        Ok(address_of(app, &parts.extensions, &parts.headers).map_or_else(Self::default, Self::of))
     }
+}
+
+/// The address that a request with these extensions and headers comes from, where there is one.
+pub(super) fn address_of(app: &App, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+    let peer = extensions.get::<Peer>()?.0.ip();
+    Some(client(peer, headers, app.proxies()))
 }
 
 /// The nearest address that is no trusted proxy's. What stands further to the left anybody may have written.

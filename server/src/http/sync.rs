@@ -12,14 +12,18 @@ use beatbook_protocol::wire::{self, Challenged, EnrolRequest, MEDIA_TYPE, Refusa
 
 use super::access::bearer;
 use super::app::{App, Shared};
+use super::bodies::Held;
 use super::decode::{is_media_type, read_body};
 use super::fault::Fault;
 use crate::station::Source;
+use crate::strangers::unpack_short;
 
 /// The header in which a book answers a challenge.
 const SIGNATURE: &str = "beatbook-signature";
 /// An enrolment is a code, a key and a signature: some hundred bytes.
 const ENROL_BYTES_MAX: usize = 16 * 1024;
+/// The same unpacked. Anybody may send one, so that it unpacks to no more than real ones do.
+const ENROL_UNPACKED_MAX: usize = 4 * ENROL_BYTES_MAX;
 /// Characters of an answered challenge in base64.
 const SIGNATURE_CHARS_MAX: usize = 4 * 1024;
 
@@ -64,7 +68,7 @@ impl IntoResponse for Refused {
 pub(crate) async fn enrol(State(app): State<Shared>, source: Source, request: Request) -> Response {
     let reply = async {
         let packed = receive(&app, request, ENROL_BYTES_MAX).await?;
-        let request = wire::unpack(&packed)
+        let request = unpack_short(&packed, ENROL_UNPACKED_MAX)
             .and_then(|bytes| wire::read::<EnrolRequest>("enrolment", &bytes))
             .map_err(|error| of_codec(&error))?;
         let reply = app
@@ -90,7 +94,7 @@ pub(crate) async fn enrol(State(app): State<Shared>, source: Source, request: Re
 pub(crate) async fn wiped(State(app): State<Shared>, request: Request) -> Response {
     let reply = async {
         let packed = receive(&app, request, ENROL_BYTES_MAX).await?;
-        let request = wire::unpack(&packed)
+        let request = unpack_short(&packed, ENROL_UNPACKED_MAX)
             .and_then(|bytes| wire::read::<WipedRequest>("last word", &bytes))
             .map_err(|error| of_codec(&error))?;
         let reply = app
@@ -159,13 +163,11 @@ pub(crate) async fn deliver(State(app): State<Shared>, request: Request) -> Resp
     answer(&app, reply.await)
 }
 
-pub(super) async fn receive(app: &App, request: Request, bytes_max: usize) -> Result<axum::body::Bytes, Refusal> {
+pub(super) async fn receive(app: &App, request: Request, bytes_max: usize) -> Result<Held, Refusal> {
     if !is_media_type(request.headers(), MEDIA_TYPE) {
         return Err(Fault::MediaType(MEDIA_TYPE).refusal());
     }
-    read_body(request, bytes_max, app.limits.idle_max)
-        .await
-        .map_err(|fault| fault.refusal())
+    read_body(app, request, bytes_max).await.map_err(|fault| fault.refusal())
 }
 
 fn challenged(headers: &HeaderMap) -> Result<Option<Challenged>, Fault> {

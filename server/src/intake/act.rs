@@ -1,27 +1,25 @@
-//! An act: judged by the state it meets. Findings on the facts never refuse it: they flag the record for the chief.
+//! An act: judged by the state it meets, whether its author brings it or somebody gives it back for him. Findings on the facts never
+//! refuse it: they flag the record for the chief.
 
 use beatbook_protocol::entry::ActEntry;
 use beatbook_protocol::id::Hash;
-use beatbook_protocol::kind::{DocumentName, Judgement, workflow};
+use beatbook_protocol::kind::{CheckedKind, DocumentName, Judgement, Who, workflow};
 use beatbook_protocol::limits::ACT_BYTES_MAX;
 use beatbook_protocol::wire::Verdict;
 
 use super::desk::{Desk, refused, verdict_of_unopened};
-use super::merge;
+use super::merge::{self, Others};
 use crate::destruction::Destroyed;
 use crate::error::StationError;
-use crate::projection::record::ActEffect;
+use crate::projection::record::{ActEffect, RecordState};
 
 /// Judges an act.
 pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<Verdict, StationError> {
     if act.on_behalf.is_some() {
         return Ok(refused("forbidden", "a phone acts for nobody else".into()));
     }
-    if said_bytes(act) > ACT_BYTES_MAX {
-        return Ok(refused(
-            "too_large",
-            "comment and values are longer than an act may be".into(),
-        ));
+    if let Some(verdict) = says_too_much(act) {
+        return Ok(verdict);
     }
     let Some(state) = desk.state.clone() else {
         return Ok(match &desk.unopened {
@@ -44,20 +42,40 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
         }
     }
     let kind = desk.look.kinds.kind_of(&state)?;
-    let judgement = workflow::judge(kind, &state.state, &act.code, &desk.whos(&state)?);
-    let offered = match judgement {
+    let whos = desk.whos(&state)?;
+    Ok(match rule(kind, &state, act, &whos, desk)? {
+        Ok((effect, verdict)) => take(desk, entry, act, &effect, verdict),
+        Err(verdict) => verdict,
+    })
+}
+
+/// Why an act is refused that says more than one may.
+pub(crate) fn says_too_much(act: &ActEntry) -> Option<Verdict> {
+    (said_bytes(act) > ACT_BYTES_MAX).then(|| refused("too_large", "comment and values are longer than an act may be".into()))
+}
+
+/// What an act does to a record in this state, done by somebody who is this, and the verdict on it; else why it is not taken in. It is
+/// remembered for the acts judged after it.
+pub(crate) fn rule(
+    kind: &CheckedKind,
+    state: &RecordState,
+    act: &ActEntry,
+    whos: &[Who],
+    others: &mut impl Others,
+) -> Result<Result<(ActEffect, Verdict), Verdict>, StationError> {
+    let offered = match workflow::judge(kind, &state.state, &act.code, whos) {
         Judgement::Accepted { .. } => false,
         Judgement::OfferSupplement => true,
-        Judgement::Repeat => return Ok(take(desk, entry, act, &ActEffect::Nothing, Verdict::Accepted)),
+        Judgement::Repeat => return Ok(Ok((ActEffect::Nothing, Verdict::Accepted))),
         Judgement::Returned { state_met } => {
-            return Ok(Verdict::Refused {
+            return Ok(Err(Verdict::Refused {
                 code: "state_met".into(),
                 text: format!("the record is in state {state_met}"),
                 state_met: Some(state_met),
-            });
+            }));
         }
-        Judgement::Forbidden => return Ok(refused("forbidden", format!("its author may not do {}", act.code))),
-        Judgement::UnknownAct => return Ok(refused("unknown_act", format!("the kind has no act {}", act.code))),
+        Judgement::Forbidden => return Ok(Err(refused("forbidden", format!("its author may not do {}", act.code)))),
+        Judgement::UnknownAct => return Ok(Err(refused("unknown_act", format!("the kind has no act {}", act.code)))),
     };
     if let Some(fault) = kind
         .act(&act.code)
@@ -68,20 +86,14 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
         } else {
             "too_large"
         };
-        return Ok(refused(code, fault.message.en));
+        return Ok(Err(refused(code, fault.message.en)));
     }
-    if let Some(verdict) = merge::fault(desk, kind, act)? {
-        return Ok(verdict);
+    if let Some(verdict) = merge::fault(others, kind, act)? {
+        return Ok(Err(verdict));
     }
-    merge::remember(desk, act);
+    merge::remember(others, act);
     let effect = ActEffect::of(kind, &state.state, &act.code, offered);
-    Ok(take(
-        desk,
-        entry,
-        act,
-        &effect,
-        if offered { Verdict::Offered } else { Verdict::Accepted },
-    ))
+    Ok(Ok((effect, if offered { Verdict::Offered } else { Verdict::Accepted })))
 }
 
 fn take(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry, effect: &ActEffect, verdict: Verdict) -> Verdict {

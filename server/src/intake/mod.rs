@@ -28,10 +28,11 @@ use beatbook_protocol::page::SealedPage;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::PageAnswer;
 
-pub(crate) use act::said_bytes;
+pub(crate) use act::{rule, said_bytes, says_too_much};
 pub(crate) use admit::AdmittedPage;
 pub(crate) use desk::Author;
 pub(crate) use held::{HeldEntry, judge_held};
+pub(crate) use merge::{Others, looks_beyond};
 pub(crate) use own::{OwnEntry, seal_own};
 pub(crate) use verify::known as known_answer;
 

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use beatbook_protocol::document::guard::{self, Incoming, Outcome, Unknown};
 use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, RecoveredEntry, identity};
 use beatbook_protocol::id::{ActorId, BookId, Hash, RecordId, UserId};
-use beatbook_protocol::kind::{DocumentName, Judgement, workflow};
+use beatbook_protocol::kind::{DocumentName, Kind, workflow};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{GivenEntry, Verdict};
 
 use super::{Giver, Planned};
 use crate::destruction::Destroyed;
 use crate::error::StationError;
-use crate::intake::OwnEntry;
+use crate::intake::{Others, OwnEntry, looks_beyond, rule, says_too_much};
 use crate::kinds::Kinds;
 use crate::projection::reading::Documents;
-use crate::projection::record::{ActEffect, Opening, RecordState};
+use crate::projection::record::{Opening, RecordState};
 use crate::scope::{Scope, author_roles};
 use crate::store::ReadTx;
 
@@ -26,6 +26,12 @@ struct Item<'g> {
     id: Hash,
     given: &'g GivenEntry,
     author: UserId,
+}
+
+impl Item<'_> {
+    fn looks_beyond(&self) -> bool {
+        matches!(&self.entry, Entry::Act(act) if looks_beyond(act))
+    }
 }
 
 /// The desk at which given entries are judged, record by record.
@@ -39,6 +45,10 @@ pub(super) struct Desk<'a> {
     pub(super) now: UnixMillis,
     pub(super) met: BTreeMap<RecordId, Option<u64>>,
     pub(super) bound: BTreeMap<ActorId, BookId>,
+    /// Other records that were looked at, and the leaf of their newest entry then.
+    pub(super) beyond: BTreeMap<RecordId, Option<u64>>,
+    /// Merges that were given back before, and those that were taken back.
+    pub(super) merges: BTreeMap<RecordId, Option<RecordId>>,
 }
 
 impl Desk<'_> {
@@ -58,6 +68,9 @@ impl Desk<'_> {
                 }
             }
         }
+        // Those that tell of others come last, as they were given: of two merges that would make a loop the earlier one holds.
+        let mut records: Vec<(RecordId, Vec<Item<'_>>)> = records.into_iter().collect();
+        records.sort_by_key(|(_, items)| items.iter().find(|item| item.looks_beyond()).map(|item| item.at));
         for (record, items) in &records {
             self.judge_record(*record, items, &mut verdicts)?;
         }
@@ -85,6 +98,7 @@ impl Desk<'_> {
             entries,
             met: self.met,
             bound: self.bound,
+            beyond: self.beyond,
         })
     }
 
@@ -280,12 +294,15 @@ impl Desk<'_> {
     }
 
     fn judge_act(
-        &self,
+        &mut self,
         state: &mut RecordState,
         item: &Item<'_>,
         act: &ActEntry,
         documents: &Documents,
     ) -> Result<Verdict, StationError> {
+        if let Some(verdict) = says_too_much(act) {
+            return Ok(verdict);
+        }
         let is_gone = Destroyed::of(self.tx, state.id)?.private;
         let private = act.private_heads.iter().flatten().filter(|_| !is_gone);
         let absent = |hash: &&Hash| !documents.private.as_ref().is_some_and(|private| private.contains(hash));
@@ -303,22 +320,35 @@ impl Desk<'_> {
         let unit = state.opening.opens.unit;
         let roles = author_roles(self.tx, item.author, state.id, unit)?;
         let whos = workflow::whos(&roles, state.opening.user == item.author);
-        let offered = match workflow::judge(kind, &state.state, &act.code, &whos) {
-            Judgement::Accepted { .. } | Judgement::Repeat => false,
-            Judgement::OfferSupplement => true,
-            Judgement::Returned { state_met } => {
-                return Ok(Verdict::Refused {
-                    code: "state_met".into(),
-                    text: format!("the record is in state {state_met}"),
-                    state_met: Some(state_met),
-                });
+        Ok(match rule(kind, state, act, &whos, self)? {
+            Ok((effect, verdict)) => {
+                state.take_act(&effect, item.id, &act.heads, act.at, self.now);
+                verdict
             }
-            Judgement::Forbidden => return Ok(refused("forbidden", format!("its author may not do {}", act.code))),
-            Judgement::UnknownAct => return Ok(refused("unknown_act", format!("the kind has no act {}", act.code))),
-        };
-        let effect = ActEffect::of(kind, &state.state, &act.code, offered);
-        state.take_act(&effect, item.id, &act.heads, act.at, self.now);
-        Ok(if offered { Verdict::Offered } else { Verdict::Accepted })
+            Err(verdict) => verdict,
+        })
+    }
+}
+
+/// Where its author moved meanwhile does not undo what he did before, so no scope is asked for here; and what is not back yet may come back
+/// after this.
+impl Others for Desk<'_> {
+    fn fits(&mut self, kind: &Kind, other: RecordId) -> Result<bool, StationError> {
+        let state = self.tx.record(other)?;
+        self.beyond.insert(other, state.as_ref().map(|state| state.leaf));
+        Ok(state.is_none_or(|state| state.opening.opens.kind == kind.code))
+    }
+
+    fn merged_into(&mut self, record: RecordId) -> Result<Option<RecordId>, StationError> {
+        if let Some(target) = self.merges.get(&record) {
+            return Ok(*target);
+        }
+        self.beyond.insert(record, self.tx.record_leaf(record)?);
+        Ok(self.tx.merged_into(record)?)
+    }
+
+    fn remember(&mut self, record: RecordId, target: Option<RecordId>) {
+        self.merges.insert(record, target);
     }
 }
 

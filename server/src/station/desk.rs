@@ -1,14 +1,14 @@
 //! The station's door, continued: hints for phones, what phones owe and are told of the certificate, records that may be one thing,
 //! and what it counts.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use beatbook_protocol::id::{BookId, UnitId};
+use beatbook_protocol::id::BookId;
 use beatbook_protocol::wire::{AppVersion, PageAnswer, PinsOffer};
 
 use super::{DuplicatePair, PhoneStatus, Session, Station};
 use crate::error::StationError;
+use crate::news::Reach;
 use crate::registry::tokens;
 use crate::retention::RetentionSettings;
 use crate::scope::Scope;
@@ -16,14 +16,19 @@ use crate::tls::Shown;
 use crate::{phones, review};
 
 impl Station {
-    /// The book and the units that a phone's token lets listen for hints; none without a valid one.
-    pub(crate) fn hint_scope(&self, token: &str) -> Option<(BookId, BTreeSet<UnitId>)> {
+    /// The book that a phone's token lets listen for hints, and by what records reach it; none without a valid one.
+    pub(crate) fn hint_scope(&self, token: &str) -> Option<(BookId, Reach)> {
         let now = self.env.clock.now();
         let found = self.store.read(|tx| {
             let Some((book, user)) = tokens::find(tx, token, now)?.and_then(|row| Some((row.book?, row.user))) else {
                 return Ok::<_, StationError>(None);
             };
-            Ok(Some((book, Scope::now(tx, user)?.units)))
+            let scope = Scope::now(tx, user)?;
+            let reach = Reach {
+                grantees: scope.grantees().into_iter().collect(),
+                units: scope.units,
+            };
+            Ok(Some((book, reach)))
         });
         found.unwrap_or_else(|fault| {
             tracing::error!(%fault, "a token could not be looked up");

@@ -284,9 +284,7 @@ impl WriteTx<'_> {
 
     /// Notes that a record is gone by an event; of what was reserved for it the rest stays.
     pub(crate) fn put_gone(&self, row: &GoneRow, event: &Hash) -> Result<(), StoreError> {
-        if let Some(unit) = row.unit {
-            self.growth.borrow_mut().units.insert(unit);
-        }
+        self.concerns_holders(row.record, row.unit)?;
         self.run(
             "INSERT INTO gone (record, number, kind, kind_version, unit, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (record) DO UPDATE SET event = excluded.event",

@@ -166,7 +166,7 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Puts a record's state, whether it is new or known.
     pub(crate) fn put_record(&self, state: &RecordState, review: bool) -> Result<(), StoreError> {
-        self.growth.borrow_mut().units.insert(state.opening.opens.unit);
+        self.concerns_holders(state.id, Some(state.opening.opens.unit))?;
         let version = state.version();
         self.run(
             &format!(

@@ -296,6 +296,8 @@ impl WriteTx<'_> {
     /// Notes a grant, or its end.
     pub(crate) fn put_grant(&self, event: &GrantEvent, to: Grantee, leaf: u64, position: u32) -> Result<(), StoreError> {
         let ended = event.ended == Some(true);
+        // Whoever loses it hears of it as well: his phone lets the record go.
+        self.growth.borrow_mut().grantees.insert(to);
         self.run(
             "INSERT INTO grant_at (record, grantee, leaf, position, ended) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![event.record.as_bytes(), to.bytes(), int(leaf), position, ended],
@@ -313,6 +315,19 @@ impl WriteTx<'_> {
                 params![event.record.as_bytes(), to.bytes(), is_unit, event.reason, int(leaf)],
             )?;
         }
+        let unit = self.one("SELECT unit FROM record WHERE id = ?1", [event.record.as_bytes()], |row| {
+            Ok(id!(row, 0, UnitId))
+        })?;
+        self.concerns_holders(event.record, unit)
+    }
+
+    /// Notes whom it concerns that something became of a record: the people of its unit, where that is known, and those to whom it is
+    /// granted.
+    pub(super) fn concerns_holders(&self, record: RecordId, unit: Option<UnitId>) -> Result<(), StoreError> {
+        let granted = self.grants(record)?;
+        let mut growth = self.growth.borrow_mut();
+        growth.units.extend(unit);
+        growth.grantees.extend(granted.into_iter().map(|row| row.to));
         Ok(())
     }
 }

@@ -264,8 +264,8 @@ fn the_ledger_fixes_the_log_by_number_and_by_time_and_no_phone_hears_of_it() {
     world.station.anchor_audit().unwrap();
     let size = || world.station.status().unwrap().ledger.size;
     let (before, heard) = (size(), phone.heard.len());
-    let units = [world.unit].into();
-    let mut hearing = world.station.store.news.listen(phone.book, units).unwrap();
+    let (book, reach) = world.station.hint_scope(&phone.enrolled.token).unwrap();
+    let mut hearing = world.station.store.news.listen(book, reach).unwrap();
     write(&world, audit::LINES_UNFIXED_MAX - 1);
     assert_eq!(size(), before, "few lines wait");
     write(&world, 1);

@@ -10,7 +10,7 @@ use crate::error::ActError;
 use crate::station::{ActDone, ActOrder, RecordFilter};
 use crate::testing::{Phone, World, code, visit};
 
-fn household(world: &World, phone: &mut Phone, address: &str) -> RecordId {
+pub(super) fn household(world: &World, phone: &mut Phone, address: &str) -> RecordId {
     let record = world.record_id();
     phone.kinds.insert(record, "household".into());
     let opening = phone.write(record, Some(world.unit), Edit::new().field("address", address));
@@ -42,7 +42,7 @@ fn order(world: &World, record: RecordId, act: &str, named: Option<(&str, Record
     world.station.act(&world.chief, record, &order)
 }
 
-fn merge(world: &World, record: RecordId, into: RecordId) -> Result<ActDone, ActError> {
+pub(super) fn merge(world: &World, record: RecordId, into: RecordId) -> Result<ActDone, ActError> {
     order(world, record, MERGE_INTO, Some((TARGET, into)))
 }
 
@@ -55,7 +55,7 @@ fn hindered(outcome: Result<ActDone, ActError>) -> String {
 }
 
 /// A phone's act with a value.
-fn act_with(phone: &mut Phone, record: RecordId, code: &str, name: &str, value: RecordId) -> Vec<u8> {
+pub(super) fn act_with(phone: &mut Phone, record: RecordId, code: &str, name: &str, value: RecordId) -> Vec<u8> {
     let Ok(Entry::Act(mut act)) = Entry::parse(&phone.act(record, code, None)) else {
         panic!("an act is an act");
     };

@@ -20,7 +20,7 @@ fn shared_with(phone: &Phone, ended: bool) -> GrantOrder {
 }
 
 /// Two units below the station's, with an officer in each.
-fn two_units() -> (World, [UnitId; 2], [Phone; 2]) {
+pub(super) fn two_units() -> (World, [UnitId; 2], [Phone; 2]) {
     let world = World::new();
     let unit = |name| world.station.add_unit(Some(&world.chief), name, Some(world.unit)).unwrap();
     let units = [unit("东"), unit("西")];

@@ -10,17 +10,17 @@ use crate::station::{ActOrder, Station};
 use crate::testing::{Phone, World, code, visit};
 
 /// A station that was restored from before a visit that one wrote and two saw; what two holds of the lost part.
-struct Restored {
-    world: World,
-    one: Phone,
-    two: Phone,
-    record: RecordId,
+pub(super) struct Restored {
+    pub(super) world: World,
+    pub(super) one: Phone,
+    pub(super) two: Phone,
+    pub(super) record: RecordId,
     lost: beatbook_protocol::page::SealedPage,
-    given: Vec<GivenEntry>,
-    note: String,
+    pub(super) given: Vec<GivenEntry>,
+    pub(super) note: String,
 }
 
-fn restored(acts: &[&str]) -> Restored {
+pub(super) fn restored(acts: &[&str]) -> Restored {
     let mut world = World::new();
     let (mut one, mut two) = (world.phone("李警官", "officer"), world.phone("张网格", "grid_worker"));
     world.sync(&mut one, None);
@@ -72,7 +72,7 @@ fn restored(acts: &[&str]) -> Restored {
     }
 }
 
-fn give(world: &World, phone: &mut Phone, given: &[GivenEntry], witness: Option<&str>) -> Vec<Verdict> {
+pub(super) fn give(world: &World, phone: &mut Phone, given: &[GivenEntry], witness: Option<&str>) -> Vec<Verdict> {
     let mut request = phone.request(vec![]);
     request.given = Some(given.to_vec());
     request.witness = witness.map(str::to_owned);

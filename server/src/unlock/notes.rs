@@ -73,7 +73,8 @@ pub(crate) fn take(station: &Station, packed: &[u8], token: Option<&str>) -> Res
         let bytes = unpack(packed).and_then(|bytes| read("notes", &bytes));
         bytes.map_err(|fault| refusal_of_codec(&fault))
     };
-    // Nothing of a caller's is read before he has shown a token, unless he has none at all.
+    // Nothing of a caller's is read before he has shown a token, unless he has none at all: then few are read at a time.
+    let place = token.is_none().then(|| station.strangers.place()).transpose()?;
     let early = token.is_none().then(read_request).transpose()?;
     let carrier = station.store.read(|tx| match (token, &early) {
         (Some(token), _) => carrier_by_token(tx, token, now),
@@ -86,6 +87,7 @@ pub(crate) fn take(station: &Station, packed: &[u8], token: Option<&str>) -> Res
             "exchange first: notes are taken under the phone's token, or signed by a book that has ended",
         ));
     };
+    drop(place);
     let request = early.map_or_else(read_request, Ok)?;
     if request.version != WIRE_VERSION {
         return Err(Refusal::new(

@@ -5,7 +5,7 @@ use beatbook_protocol::id::BookId;
 use beatbook_protocol::page::BookPublicKey;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
-    Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, code_letters, pack, read, unlock_message, unpack,
+    Refusal, RefusalCode, UnlockRequest, UnlockResponse, WIRE_VERSION, code_letters, pack, read, unlock_message,
 };
 
 use super::share::COLUMN;
@@ -15,16 +15,19 @@ use crate::refused::{refusal_of, refusal_of_codec};
 use crate::registry::tokens;
 use crate::station::Station;
 use crate::store::{BookRow, WriteTx};
+use crate::strangers::unpack_short;
 
 /// Wrong codes of one phone in an hour; only who holds the phone can use them up, since a request is signed by it.
 const WRONG_MAX: u32 = 5;
 const WRONG_MS: i64 = 60 * 60 * 1000;
+/// Bytes of a request, unpacked: a book, a code, a key and a signature.
+const REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// Characters of a code as people type it.
 const CODE_CHARS_MAX: usize = 40;
 
 /// Answers a packed request.
 pub(crate) fn release(station: &Station, packed: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let request: UnlockRequest = unpack(packed)
+    let request: UnlockRequest = unpack_short(packed, REQUEST_BYTES_MAX)
         .and_then(|bytes| read("unlock request", &bytes))
         .map_err(|fault| refusal_of_codec(&fault))?;
     if request.version != WIRE_VERSION {

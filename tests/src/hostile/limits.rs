@@ -347,10 +347,13 @@ fn recovered(bytes: usize) -> bool {
     Entry::parse(&recovered.to_bytes()).is_ok()
 }
 
-/// Whether an act with so many heads is an entry.
 /// Whether an act with so many heads of `facts` and of `private` is one.
 fn act(facts: usize, private: usize) -> bool {
-    let heads = |count: usize| -> Vec<Hash> { (0..count).map(|number| Hash::from_bytes([u8::try_from(number).unwrap(); 32])).collect() };
+    let heads = |count: usize| -> Vec<Hash> {
+        (0..count)
+            .map(|number| Hash::from_bytes([u8::try_from(number).unwrap(); 32]))
+            .collect()
+    };
     let act = Entry::Act(ActEntry {
         record: RecordId::from_bytes([1; 16]),
         code: "comment".into(),
