@@ -6,8 +6,7 @@ use std::{env, fs, io};
 
 use pinyin::ToPinyin;
 
-// It draws the table, and has no use for places in it.
-#[allow(dead_code)]
+#[expect(dead_code, reason = "it draws the table, and has no use for places in it")]
 #[path = "src/query/han.rs"]
 mod han;
 

@@ -161,10 +161,7 @@ impl<'c> SyncMachine<'c> {
             return Ok(Vec::new());
         };
         let events = match outcome {
-            Outcome::Reply(packed) => {
-                self.report.bytes_down += packed.len() as u64;
-                self.take_reply(now, &packed, &asked.said)
-            }
+            Outcome::Reply(packed) => self.take_reply(now, &packed, &asked.said),
             Outcome::Refused { status, bytes } => {
                 self.report.bytes_down += bytes.len() as u64;
                 self.take_refusal(now, asked, status, &bytes).map(|()| Vec::new())
@@ -203,6 +200,7 @@ impl<'c> SyncMachine<'c> {
     }
 
     fn take_reply(&mut self, now: UnixMillis, packed: &[u8], said: &Said) -> Result<Vec<SyncEvent>, SyncError> {
+        self.report.bytes_down += packed.len() as u64;
         let unbelievable = |fault: CodecError| SyncError::Reply(fault.to_string());
         let bytes = wire::unpack(packed).map_err(unbelievable)?;
         let reply: ExchangeResponse = wire::read("reply", &bytes).map_err(unbelievable)?;

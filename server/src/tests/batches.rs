@@ -180,11 +180,8 @@ fn the_words_of_a_batch_go_into_the_search_index_at_once() {
             .iter()
             .all(|verdict| *verdict == Verdict::Accepted)
     );
-    let file = rusqlite::Connection::open(world.data().join("station.db")).unwrap();
     for table in ["search", "search_open"] {
-        // FTS5 keeps the number of the part in an id's upper bits, and no part under the ids up to 10.
-        let said = format!("SELECT count(DISTINCT id >> 37) FROM {table}_data WHERE id > 10");
-        let parts: i64 = file.query_row(&said, [], |row| row.get(0)).unwrap();
+        let parts = world.station.store.search_parts(table);
         assert_eq!(
             parts, 1,
             "{table}: each part that is written out apart is merged again and again"
