@@ -14,6 +14,10 @@ use super::outbox::held_for;
 use super::records::Records;
 use super::{StoreError, Tx};
 
+/// Until when an entry is held that the station has taken in: for good. It stays noted until it comes by the feed, since the station may be restored
+/// once more before that, and has lost it again then.
+pub(super) const TAKEN: i64 = i64::MAX;
+
 /// Which entries are given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
@@ -54,16 +58,23 @@ pub(crate) fn batch(tx: &Tx<'_>, which: Which, bytes_max: usize, now: UnixMillis
 /// How many entries are to be given back, and how many of them now.
 pub(crate) fn waiting(tx: &Tx<'_>, now: UnixMillis) -> Result<(u64, u64), StoreError> {
     let counts: (i64, i64) = tx
-        .prepare_cached("SELECT count(*), count(*) FILTER (WHERE held_until <= ?1) FROM give")?
-        .query_row([now.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .prepare_cached("SELECT count(*), count(*) FILTER (WHERE held_until <= ?1) FROM give WHERE held_until < ?2")?
+        .query_row([now.0, TAKEN], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok((counts.0.cast_unsigned(), counts.1.cast_unsigned()))
 }
 
 /// Lets held entries try again: something new came from the station.
 pub(crate) fn release(tx: &Tx<'_>) -> Result<(), StoreError> {
-    tx.prepare_cached("UPDATE give SET held_until = 0 WHERE held_until > 0")?
-        .execute([])?;
+    tx.prepare_cached("UPDATE give SET held_until = 0 WHERE held_until BETWEEN 1 AND ?1")?
+        .execute([TAKEN - 1])?;
     Ok(())
+}
+
+/// The restore is over: what the station has taken in and does not send is none of this phone's any more.
+pub(crate) fn end(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM give WHERE held_until = ?1")?
+        .execute([TAKEN])?;
+    set_witness(tx, None)
 }
 
 /// The newest checkpoint of the life of the ledger that was lost.
@@ -86,6 +97,10 @@ impl Records<'_> {
     /// The ledger has lost all from `size` on. What is left there after own pages were taken care of is to be given back.
     pub(super) fn lose_from(&mut self, size: u64) -> Result<(), StoreError> {
         let size = size.cast_signed();
+        // It was taken in by a life of the ledger that is over as well.
+        self.tx
+            .prepare_cached("UPDATE give SET held_until = 0, tries = 0 WHERE held_until = ?1")?
+            .execute([TAKEN])?;
         for table in ["change", "act"] {
             let sql = format!(
                 "SELECT entry, leaf, position FROM {table} WHERE status IN (0, 3, 4) AND leaf >= ?1 ORDER BY leaf, position"
@@ -148,7 +163,11 @@ impl Records<'_> {
         now: UnixMillis,
     ) -> Result<Option<(RecordId, String, String)>, StoreError> {
         match verdict {
-            Verdict::Accepted | Verdict::Duplicate | Verdict::Offered => self.gave(entry)?,
+            Verdict::Accepted | Verdict::Duplicate | Verdict::Offered => {
+                self.tx
+                    .prepare_cached("UPDATE give SET held_until = ?2 WHERE entry = ?1")?
+                    .execute((entry.as_bytes(), TAKEN))?;
+            }
             Verdict::Refused { code, text, .. } => return self.not_taken(entry, code, text),
             // It saw a change that the station would not have back: no waiting helps.
             Verdict::Needs { changes } if self.will_not_have(entry, changes)? => {
@@ -190,7 +209,7 @@ impl Records<'_> {
         Ok(false)
     }
 
-    /// It needs not be given back (any more).
+    /// It has its place again, or gets none.
     pub(super) fn gave(&self, entry: &Hash) -> Result<(), StoreError> {
         self.tx
             .prepare_cached("DELETE FROM give WHERE entry = ?1")?

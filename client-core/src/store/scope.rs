@@ -7,6 +7,7 @@ use beatbook_protocol::kind::DocumentName;
 use beatbook_protocol::time::UnixMillis;
 use rusqlite::OptionalExtension;
 
+use super::give::TAKEN;
 use super::records::Records;
 use super::{StoreError, Tx, blobs, give, outbox, patrols, rows};
 use crate::error::{CoreError, Fault};
@@ -52,14 +53,14 @@ fn has_own_work(tx: &Tx<'_>, record: RecordId) -> Result<bool, StoreError> {
 /// Records of which no change has a place on the station's ledger, though something of them was accepted once, and is not being given
 /// back: once both ends agree, the station has nothing of them for this phone.
 pub(crate) fn placeless(tx: &Tx<'_>) -> Result<Vec<RecordId>, StoreError> {
-    let mut rows = tx.prepare_cached(
+    let mut rows = tx.prepare_cached(&format!(
         "SELECT record FROM record r WHERE digest IS NULL AND leaving = 0 AND (
            EXISTS (SELECT 1 FROM change c WHERE c.record = r.record AND c.status IN (0, 3, 4) AND c.leaf IS NULL
-             AND c.entry NOT IN (SELECT entry FROM give))
+             AND c.entry NOT IN (SELECT entry FROM give WHERE held_until < {TAKEN}))
            OR EXISTS (SELECT 1 FROM act a WHERE a.record = r.record AND a.status IN (0, 3, 4) AND a.leaf IS NULL
-             AND a.entry NOT IN (SELECT entry FROM give)))
+             AND a.entry NOT IN (SELECT entry FROM give WHERE held_until < {TAKEN})))
          ORDER BY record",
-    )?;
+    ))?;
     let rows = rows.query_map([], |row| Ok(RecordId::from_bytes(row.get(0)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -138,12 +139,12 @@ impl Records<'_> {
     /// again, others' are set aside, unless they are being given back. Of a record that had left, the rest of `private` is what this
     /// phone may no longer read.
     pub(crate) fn end_whole(&mut self, record: RecordId, had_left: bool) -> Result<(), StoreError> {
-        let mut rest = self.tx.prepare_cached(
+        let mut rest = self.tx.prepare_cached(&format!(
             "SELECT entry, document = 1, at FROM change WHERE record = ?1 AND status IN (0, 3, 4) AND leaf IS NULL
-               AND entry NOT IN (SELECT entry FROM give)
+               AND entry NOT IN (SELECT entry FROM give WHERE held_until < {TAKEN})
              UNION ALL SELECT entry, 0, at FROM act WHERE record = ?1 AND status = 0 AND leaf IS NULL
-               AND entry NOT IN (SELECT entry FROM give)",
-        )?;
+               AND entry NOT IN (SELECT entry FROM give WHERE held_until < {TAKEN})",
+        ))?;
         let rest: Vec<(Hash, bool, i64)> = rest
             .query_map([record.as_bytes()], |row| {
                 Ok((Hash::from_bytes(row.get(0)?), row.get(1)?, row.get(2)?))

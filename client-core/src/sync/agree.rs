@@ -185,7 +185,7 @@ pub(super) fn compare(
         // The restore is over. What others gave back as well, of records that are not in this officer's scope any more, will not come here.
         take_left(records, &placeless(tx)?, applied)?;
         records.fold_touched()?;
-        give::set_witness(tx, None)?;
+        give::end(tx)?;
     }
     if is_equal && (said.compares || !said.wanted.is_empty()) {
         digests::log_verified(tx, now)?;

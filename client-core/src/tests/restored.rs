@@ -7,6 +7,7 @@ use beatbook_protocol::wire::{Refusal, RefusalCode, Verdict};
 use super::agreement::{address, count, heard, refused, shown, written};
 use crate::sync::testing::{Phone, Station, opened, refuse};
 use crate::sync::{Step, SyncEvent, status};
+use crate::transport::{Outcome, TransportFault};
 
 #[test]
 fn a_station_that_was_restored_amid_a_first_sync_is_asked_from_the_beginning() {
@@ -219,4 +220,43 @@ fn what_others_built_on_work_that_is_refused_after_a_restore_is_set_aside() {
     assert_eq!((told.to_give_back, told.synced), (0, true), "{report:?}");
     let set_aside = |event: &SyncEvent| matches!(event, SyncEvent::NotTakenBack { entry, .. } if *entry == on_top);
     assert!(report.events.iter().any(set_aside), "{report:?}");
+}
+
+#[test]
+fn what_is_lost_again_before_it_came_back_by_the_feed_is_given_once_more() {
+    let mut station = Station::new();
+    let (_, records) = written(&mut station, 3);
+    let phone = Phone::enrolled(&mut station);
+    phone.sync(&mut station).unwrap();
+    for _ in 0..2 {
+        station.restore(0, true);
+        station.write("after");
+        // What was given is taken in, and nothing is heard from then on.
+        let mut gave = false;
+        let report = phone.sync_by(|request| {
+            if gave {
+                return Outcome::Failed(TransportFault::TimedOut);
+            }
+            gave = opened(request).given.is_some();
+            let leaves = station.leaves_in_reply;
+            station.leaves_in_reply = if gave { 0 } else { leaves };
+            let outcome = station.exchange(request);
+            station.leaves_in_reply = leaves;
+            outcome
+        });
+        assert!(gave && !report.unwrap().complete);
+        assert!(!status(&phone.core).unwrap().synced);
+    }
+    phone.pass(3_600_000);
+    let report = phone.sync(&mut station).unwrap();
+    assert!(report.complete && status(&phone.core).unwrap().synced, "{report:?}");
+    let third = Phone::enrolled(&mut station);
+    third.sync(&mut station).unwrap();
+    for record in records {
+        assert_eq!(shown(&third, record), shown(&phone, record));
+    }
+    let noted = phone
+        .core
+        .read(|tx| Ok(tx.query_row("SELECT count(*) FROM give", [], |row| row.get::<_, i64>(0))?));
+    assert_eq!(noted.unwrap(), 0);
 }

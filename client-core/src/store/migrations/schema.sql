@@ -288,7 +288,8 @@ CREATE TABLE digest (one INTEGER PRIMARY KEY CHECK (one = 1), records INTEGER NO
 -- Records that differ from the station's, to be sent whole.
 CREATE TABLE wanted (record BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 
--- Accepted entries that a restored station lost, by the place that they had.
+-- Accepted entries that a restored station lost, by the place that they had. Held until the greatest number: the station has taken it in, and it has not
+-- come by the feed yet.
 CREATE TABLE give (
   entry BLOB PRIMARY KEY,
   leaf INTEGER NOT NULL,
