@@ -32,9 +32,10 @@ def test_a_run_that_ended_before_it_was_enrolled_is_made_good_by_the_next(tmp_pa
     assert day(tmp_path, "示例一")["synced"], "from then on the PIN is enough"
 
 
-def test_a_walk_without_points_is_a_patrol_without_a_track(tmp_path: Path, station: Station) -> None:
+def test_a_walk_without_points_is_told_as_a_wrong_file_and_the_day_goes_on(tmp_path: Path, station: Station) -> None:
     gpx = tmp_path / "walk.gpx"
     gpx.write_text('<gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg></trkseg></trk></gpx>')
     invitation = station.invite("示例二")
-    done = day(tmp_path, "示例二", "--invitation", invitation, "--station", station.url, "--gpx", str(gpx))
-    assert done["patrol"] and done["synced"]
+    with pytest.raises(RuntimeError, match="field='path'"):
+        day(tmp_path, "示例二", "--invitation", invitation, "--station", station.url, "--gpx", str(gpx))
+    assert day(tmp_path, "示例二")["synced"]
