@@ -51,7 +51,7 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
 
 /// Why an act is refused that says more than one may.
 pub(crate) fn says_too_much(act: &ActEntry) -> Option<Verdict> {
-    (said_bytes(act) > ACT_BYTES_MAX).then(|| refused("too_large", "comment and values are longer than an act may be".into()))
+    (act.said_bytes() > ACT_BYTES_MAX).then(|| refused("too_large", "comment and values are longer than an act may be".into()))
 }
 
 /// What an act does to a record in this state, done by somebody who is this, and the verdict on it; else why it is not taken in. It is
@@ -105,14 +105,4 @@ fn take(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry, effect: &ActEffect, ve
         desk.touched = true;
     }
     verdict
-}
-
-/// Bytes of what an act says besides its code: its comment and its values.
-pub(crate) fn said_bytes(act: &ActEntry) -> usize {
-    let values = act
-        .values
-        .iter()
-        .flatten()
-        .map(|(name, value)| name.len() + value.as_text().map_or(8, str::len));
-    act.comment.as_ref().map_or(0, String::len) + values.sum::<usize>()
 }

@@ -18,7 +18,7 @@ use super::{glass, merges};
 use crate::audit::{self, Line};
 use crate::error::{ActError, StationError};
 use crate::feed::reads_private;
-use crate::intake::{OwnEntry, said_bytes, seal_own};
+use crate::intake::{OwnEntry, seal_own};
 use crate::kinds::damaged;
 use crate::ledger;
 use crate::policy::{self, Permission};
@@ -245,7 +245,7 @@ fn decide_act(
         on_behalf: Some(session.user),
         nonce: Some(random(&station.env)?),
     };
-    if said_bytes(&act) > ACT_BYTES_MAX {
+    if act.said_bytes() > ACT_BYTES_MAX {
         let text = format!("comment and values of an act have at most {ACT_BYTES_MAX} bytes");
         return Err(StationError::Invalid(text).into());
     }
