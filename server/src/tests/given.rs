@@ -1,11 +1,11 @@
 //! Acts that are given back after a restore: whatever a page of their author's own would be refused for, they are refused for too.
 
-use beatbook_protocol::id::RecordId;
+use beatbook_protocol::entry::Entry;
 use beatbook_protocol::kind::duplicate::{MERGE_INTO, TARGET};
 use beatbook_protocol::limits::ACT_BYTES_MAX;
 use beatbook_protocol::wire::{GivenEntry, Verdict};
 
-use super::merges::{act_with, household, merge};
+use super::merges::{act_with, household, merge, merged_into};
 use super::restore::{Restored, give, restored};
 use crate::station::Station;
 use crate::testing::{Phone, World, code};
@@ -40,8 +40,15 @@ fn an_act_that_says_too_much_or_too_little_is_not_taken_back() {
         comment(None),
         comment(Some(&"x".repeat(ACT_BYTES_MAX))),
     ]);
+    // Values count with the comment.
+    let Ok(Entry::Act(mut wordy)) = Entry::parse(&one.act(record, "comment", Some("x"))) else {
+        panic!("an act is an act");
+    };
+    wordy.values = Some(vec![("extra".into(), "x".repeat(ACT_BYTES_MAX).as_str().into())]);
+    given.push(given_of(&world, &one, Entry::Act(wordy).to_bytes()));
     let verdicts = give(&world, &mut two, &given, Some(&note));
     assert_eq!(code(&verdicts[3]), "too_large");
+    assert_eq!(code(&verdicts[7]), "too_large");
     assert_eq!(code(&verdicts[4]), "comment_required");
     assert_eq!(code(&verdicts[5]), "comment_required");
     assert_eq!(verdicts[6], Verdict::Accepted, "as long as one may be");
@@ -82,15 +89,9 @@ fn a_merge_is_not_taken_back_against_one_that_was_made_the_other_way_meanwhile()
     assert_eq!(verdicts[1], Verdict::Accepted, "nothing is against this one");
     assert_eq!(code(&verdicts[2]), "merge_target");
     assert_eq!(code(&verdicts[3]), "merge_loop", "nor within one giving");
-    let merged_into = |record: RecordId| {
-        world
-            .station
-            .record(&world.chief, record)
-            .unwrap()
-            .unwrap()
-            .header
-            .merged_into
-    };
-    assert_eq!([a, b, c, d].map(merged_into), [None, Some(a), Some(d), None]);
+    assert_eq!(
+        [a, b, c, d].map(|record| merged_into(&world, record)),
+        [None, Some(a), Some(d), None]
+    );
     assert_eq!(world.state(a), "active");
 }

@@ -63,6 +63,12 @@ pub(super) fn act_with(phone: &mut Phone, record: RecordId, code: &str, name: &s
     Entry::Act(act).to_bytes()
 }
 
+/// Into which record the station shows this one as merged.
+pub(super) fn merged_into(world: &World, record: RecordId) -> Option<RecordId> {
+    let page = world.station.record(&world.chief, record).unwrap().unwrap();
+    page.header.merged_into
+}
+
 fn pairs(world: &World) -> Vec<[RecordId; 2]> {
     let pairs = world.station.duplicates(&world.chief).unwrap();
     pairs.iter().map(|pair| [pair.older.id, pair.newer.id]).collect()
@@ -191,15 +197,7 @@ fn merges_make_chains_and_never_a_loop() {
     assert_eq!(hindered(merge(&world, a, b)), "merge_loop");
     merge(&world, a, c).unwrap();
     assert_eq!(hindered(merge(&world, c, b)), "merge_loop", "also through others");
-    let ends = |record| {
-        world
-            .station
-            .record(&world.chief, record)
-            .unwrap()
-            .unwrap()
-            .header
-            .merged_into
-    };
+    let ends = |record| merged_into(&world, record);
     assert_eq!([a, b, c].map(ends), [Some(c), Some(c), None]);
     assert_eq!(about(&world, c), sorted(visits));
     // The middle stands for itself again, and for what was merged into it.

@@ -1,7 +1,7 @@
 //! `make sim`: runs worlds by their seeds, in parallel, and says how fast; or one seed again, telling its story.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,10 +85,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Adds the seeds to the file in which `make test` finds those that failed once.
+/// Adds the seeds to the file in which `make test` finds those that failed once, but for those that it has.
 fn keep(file: &Path, failures: &[Failure]) -> io::Result<()> {
+    let kept = if file.exists() {
+        fs::read_to_string(file)?
+    } else {
+        String::new()
+    };
+    let has = |seed: u64| {
+        kept.lines()
+            .any(|line| line.split(' ').next().and_then(|first| first.parse().ok()) == Some(seed))
+    };
     let mut file = OpenOptions::new().append(true).create(true).open(file)?;
-    for Failure { seed, why, .. } in failures {
+    for Failure { seed, why, .. } in failures.iter().filter(|failure| !has(failure.seed)) {
         writeln!(file, "{seed} {}", why.replace('\n', " "))?;
     }
     Ok(())

@@ -36,7 +36,7 @@ use Case::{Here, In};
 fn cases() -> Vec<(&'static str, Case)> {
     vec![
         ("PAGE_ENTRIES_MAX", Here(|| page(PAGE_ENTRIES_MAX, 9), || !page(PAGE_ENTRIES_MAX + 1, 9))),
-        ("PAGE_BYTES_SEAL", In(&["much_that_waits_goes_into_several_parcels_that_may_come_in_any_order"])),
+        ("PAGE_BYTES_SEAL", In(&["a_page_holds_256_entries_or_128_kib"])),
         ("ENTRY_BYTES_MAX", Here(|| page(1, ENTRY_BYTES_MAX), || !page(1, ENTRY_BYTES_MAX + 1))),
         ("PAGE_BYTES_MAX", Here(|| page(4, PAGE_BYTES_MAX / 4), || !page(4, PAGE_BYTES_MAX / 4 + 1))),
         ("CHANGE_BYTES_MAX", Here(|| guarded(&vec![0; CHANGE_BYTES_MAX]) != "too_large", || guarded(&vec![0; CHANGE_BYTES_MAX + 1]) == "too_large")),
