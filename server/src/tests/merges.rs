@@ -65,8 +65,8 @@ pub(super) fn act_with(phone: &mut Phone, record: RecordId, code: &str, name: &s
 
 /// Into which record the station shows this one as merged.
 pub(super) fn merged_into(world: &World, record: RecordId) -> Option<RecordId> {
-    let page = world.station.record(&world.chief, record).unwrap().unwrap();
-    page.header.merged_into
+    let page = world.station.record(&world.chief, record).expect("the station reads");
+    page.and_then(|page| page.header.merged_into)
 }
 
 fn pairs(world: &World) -> Vec<[RecordId; 2]> {
