@@ -3,24 +3,25 @@
 //! Work on the store blocks for milliseconds between requests (longer when a reply is full): run these futures where that is no harm, on
 //! a runtime with more than one thread or on a thread of their own. Dropping a future gives the sync up; the next one goes on.
 
+mod live;
 mod user;
 
 use std::time::Duration;
 
 use beatbook_protocol::wire::Invitation;
-use tokio::sync::Notify;
 
-use crate::blobs::{BlobBudget, BlobMachine, BlobReport, BlobStep, BlobSyncFault};
+use crate::blobs::{BlobBudget, BlobMachine, BlobReport, BlobStep};
 use crate::core::Core;
 use crate::ended::{Farewell, FarewellFault, LastWord, Parting, PartingStep, Shredder, shred};
 use crate::error::CoreError;
 use crate::sync::parcel::{Deliveries, Delivery};
 use crate::sync::{
     Budget, EnrolError, Enrolled, Enrolment, KeyVault, Step, StoreVault, SyncError, SyncFault, SyncMachine, SyncReport,
-    WaitReason, token,
+    WaitReason,
 };
-use crate::transport::{BlobTransport, HintFault, HintStream, HintTransport, Transport};
+use crate::transport::{BlobTransport, Transport};
 
+pub use live::{Pace, live};
 pub use user::{UserParted, UserSyncError, part_user, sync_user, unlock_online};
 
 /// Enrols this file's user by a one-time code, with a key in the file. A call that got no answer is repeated with the same code.
@@ -228,31 +229,6 @@ pub async fn sync_blobs(core: &Core, transport: &impl BlobTransport, budget: Blo
     }
 }
 
-/// How [`live`] keeps up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// Milliseconds between two syncs while no hint comes.
-    pub interval_ms: u64,
-    /// After a hint a sync begins within this many milliseconds, at a random moment, so that the phones that one hint woke do not all call at
-    /// once; hints that come meanwhile are one with it.
-    pub spread_ms: u64,
-    /// Milliseconds before a lost stream is opened again the first time; doubled with each further loss in a row.
-    pub reopen_ms: u64,
-    /// The longest such wait.
-    pub reopen_ms_max: u64,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            interval_ms: 5 * 60 * 1000,
-            spread_ms: 500,
-            reopen_ms: 1_000,
-            reopen_ms_max: 60_000,
-        }
-    }
-}
-
 /// [`sync`], and then [`sync_blobs`], unless the exchange could not go on: what kept the records would keep the blobs.
 ///
 /// # Errors
@@ -269,121 +245,6 @@ pub async fn sync_all(
         Some(_) => BlobReport::default(),
     };
     Ok((records, blobs))
-}
-
-/// Stays in touch while the app is open: syncs at once, at every hint of the station, when the app calls [`Notify::notify_one`] on `wanted` (it has
-/// captured something), and at intervals without any of these. A stream of hints that is lost is opened again, and costs one sync, since a
-/// hint may have been lost with it. Hands over what each sync did.
-///
-/// After each sync blobs travel within `blob_budget`, and then again after the next sync until none is left: a hint waits for one such
-/// budget at most, so give it few bytes.
-///
-/// Ends only by being dropped, or when nothing further can be done without the person: signing in, enrolling, updating.
-///
-/// # Errors
-/// Those of [`sync_with`].
-pub async fn live<T: HintTransport + BlobTransport>(
-    core: &Core,
-    vault: &(impl KeyVault + Sync),
-    transport: &T,
-    (budget, blob_budget, pace): (Budget, BlobBudget, Pace),
-    wanted: &Notify,
-    mut told: impl FnMut(&SyncReport),
-) -> Result<SyncFault, SyncError> {
-    let mut stream: Option<T::Stream> = None;
-    let mut losses: u32 = 0;
-    loop {
-        // Opened before the sync: what is appended from then on is told, and what was before comes with the reply.
-        if stream.is_none() {
-            stream = open(core, transport).await?;
-            losses = losses.saturating_add(u32::from(stream.is_none()));
-        }
-        let report = sync_with(core, vault, transport, budget).await?;
-        told(&report);
-        match report.fault {
-            Some(
-                fault @ (SyncFault::SignInAgain | SyncFault::UnknownBook | SyncFault::UpgradeRequired | SyncFault::Ended { .. }),
-            ) => return Ok(fault),
-            // The next turn asks again: the chief may have compared by then.
-            Some(SyncFault::AwaitingConfirmation) => {}
-            Some(SyncFault::TryLater(_) | SyncFault::Untrusted(_) | SyncFault::Refused { .. }) => {}
-            Some(SyncFault::BudgetUsed) | None => {
-                let blobs = sync_blobs(core, transport, blob_budget).await?;
-                if blobs.calls > 0 && blobs.fault == Some(BlobSyncFault::BudgetUsed) {
-                    continue;
-                }
-            }
-        }
-        let idle = match &stream {
-            Some(_) => pace.interval_ms,
-            // Not in haste: the same certificate would be shown, until the phone is on another network.
-            None if matches!(report.fault, Some(SyncFault::Untrusted(_))) => pace.interval_ms,
-            None => reopening(core, pace, losses).min(pace.interval_ms),
-        };
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(idle)) => {}
-            () = wanted.notified() => {}
-            heard = hint(&mut stream) => match heard {
-                Ok(()) => {
-                    losses = 0;
-                    gather(core, &mut stream, pace).await;
-                }
-                Err(fault) => {
-                    tracing::debug!(%fault, "the stream of hints is lost");
-                    stream = None;
-                    losses = losses.saturating_add(1);
-                    tokio::time::sleep(Duration::from_millis(reopening(core, pace, losses))).await;
-                }
-            },
-        }
-    }
-}
-
-/// Opens a stream, if the phone has a token and the station a place.
-async fn open<T: HintTransport>(core: &Core, transport: &T) -> Result<Option<T::Stream>, SyncError> {
-    let Some(token) = token(core)? else { return Ok(None) };
-    Ok(match transport.listen(&token).await {
-        Ok(stream) => Some(stream),
-        Err(fault) => {
-            tracing::debug!(%fault, "no stream of hints");
-            None
-        }
-    })
-}
-
-/// The next hint; never, while there is no stream.
-async fn hint(stream: &mut Option<impl HintStream>) -> Result<(), HintFault> {
-    match stream {
-        Some(stream) => stream.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Lets hints that belong together become one.
-async fn gather(core: &Core, stream: &mut Option<impl HintStream>, pace: Pace) {
-    let until = tokio::time::sleep(Duration::from_millis(share(core, pace.spread_ms)));
-    tokio::pin!(until);
-    loop {
-        tokio::select! {
-            () = &mut until => return,
-            heard = hint(stream) => if heard.is_err() {
-                *stream = None;
-            },
-        }
-    }
-}
-
-/// The wait before a stream is opened again: longer each time, never in step with other phones.
-fn reopening(core: &Core, pace: Pace, losses: u32) -> u64 {
-    let doubled = pace.reopen_ms.saturating_mul(1 << losses.saturating_sub(1).min(16));
-    let full = doubled.min(pace.reopen_ms_max);
-    full / 2 + share(core, full / 2)
-}
-
-/// A random share of a time.
-fn share(core: &Core, millis: u64) -> u64 {
-    let random = u64::from(u16::from_be_bytes(core.platform().bytes()));
-    millis.saturating_mul(random) / u64::from(u16::MAX)
 }
 
 /// Delivers the parcels of others, once the phone's own work is done.

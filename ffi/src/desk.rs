@@ -6,14 +6,16 @@ use std::sync::Arc;
 use beatbook_client_core::Core;
 use beatbook_client_core::drive::{UserParted, UserSyncError};
 use beatbook_client_core::lock::{LocalUser, LockError, OpenUser, Phone};
-use beatbook_client_core::sync::WaitReason;
+use beatbook_client_core::sync::{SyncReport, WaitReason};
 use beatbook_client_core::transport::HttpTransport;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, broadcast, watch};
 
 use crate::error::BeatbookError;
 use crate::listeners::wait_closed;
+use crate::observe::SAYINGS_MAX;
 use crate::platform::{Connectivity, Network};
 use crate::station;
+use crate::sync::SyncNews;
 use crate::work::blocking;
 
 /// An open book. Whoever uses it holds it open; locking waits for them, and after that it is closed to all.
@@ -24,7 +26,7 @@ pub(crate) struct Desk {
     pub(crate) device: String,
     /// Held by the sync that runs.
     pub(crate) syncing: tokio::sync::Mutex<()>,
-    /// What the app said last of the network, when it did.
+    /// What the app said last of the network, where it brought nobody who could be asked.
     pub(crate) network: std::sync::Mutex<Option<Network>>,
     /// Told when the book is about to be locked or its user is gone, so that long work ends. Never taken back.
     pub(crate) closing: watch::Sender<bool>,
@@ -33,6 +35,8 @@ pub(crate) struct Desk {
     /// Told when something was written here that the station is to have. Not by what a sync writes, which would call for the next
     /// one for ever.
     pub(crate) captured: watch::Sender<()>,
+    /// What syncs bring that an app may want to show.
+    pub(crate) news: broadcast::Sender<Vec<SyncNews>>,
     /// Told when the user is back from a parting that did not come about: what shows may have changed while nobody could look.
     pub(crate) back: watch::Sender<()>,
     /// The user's own folder.
@@ -88,6 +92,7 @@ impl Desk {
             closing: watch::Sender::new(false),
             wanted: tokio::sync::Notify::new(),
             captured: watch::Sender::new(()),
+            news: broadcast::Sender::new(SAYINGS_MAX),
             back: watch::Sender::new(()),
             away: tokio::sync::Mutex::new(()),
             changes: open.core_for_contact().changes(),
@@ -221,19 +226,24 @@ impl Desk {
         station::transport(&place.into(), Some(user.core_for_contact()))
     }
 
+    /// Says what a sync brought.
+    pub(crate) fn say(&self, report: &SyncReport) {
+        if !report.events.is_empty() {
+            // Nobody may be listening.
+            let _ = self.news.send(report.events.iter().map(SyncNews::from).collect());
+        }
+    }
+
     /// Told after everything that was written.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.clone()
     }
 
-    /// What is known of the network: what the app said last, or says now.
+    /// What is known of the network: what the platform says now, else what the app said last.
     pub(crate) async fn network(self: &Arc<Self>) -> Network {
-        let said = *self.network.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(network) = said {
-            return network;
-        }
         let Some(connectivity) = self.connectivity.clone() else {
-            return Network::Metered;
+            let said = *self.network.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            return said.unwrap_or(Network::Metered);
         };
         let asked = blocking(move || {
             connectivity.network().map_err(|fault| BeatbookError::Internal {

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use beatbook_client_core::protocol::kind::{ActRule, CheckedKind, Clock, Comment, DocumentName, Field, FieldType, State};
-use beatbook_client_core::query::DraftForm as CoreForm;
+use beatbook_client_core::protocol::kind::{
+    ActRule, CheckedKind, Clock, Comment, DocumentName, Field, FieldNow as CoreFieldNow, FieldType, State,
+};
+use beatbook_client_core::query::{ActForm as CoreActForm, DraftForm as CoreForm};
 
 use crate::values::{Facts, Label};
 use crate::views::Finding;
@@ -110,6 +112,11 @@ pub struct ItemFieldForm {
     pub chars_max: Option<u32>,
     /// Of a reference: the kind referred to.
     pub refers_to: Option<String>,
+    /// Whether it must always be filled.
+    pub is_required: bool,
+    /// Whether it may be irrelevant, required or out of bounds by what else is typed: ask while typing, `validate` about items,
+    /// `validate_act` about acts.
+    pub depends: bool,
 }
 
 /// One choice.
@@ -167,12 +174,23 @@ pub struct ClockForm {
 pub struct DraftForm {
     /// Fields by code.
     pub fields: HashMap<String, FieldNow>,
+    /// Fields of the items that are there, by their places as findings have them: `lists/CODE/ITEM/FIELD`.
+    pub items: HashMap<String, FieldNow>,
     /// What would be missing or wrong, were it written as it is.
     pub findings: Vec<Finding>,
     /// What the record would say.
     pub facts: Facts,
     /// What its private document would say.
     pub private_facts: Facts,
+}
+
+/// How an act stands before it is done: what its form shows now.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct ActNow {
+    /// Its fields by code.
+    pub fields: HashMap<String, FieldNow>,
+    /// What would hinder it (`hinders`), and what is worth telling.
+    pub findings: Vec<Finding>,
 }
 
 /// One field as its form shows it now.
@@ -201,20 +219,34 @@ impl From<&CheckedKind> for KindForm {
 
 impl From<CoreForm> for DraftForm {
     fn from(form: CoreForm) -> Self {
-        let now = |field: beatbook_client_core::protocol::kind::FieldNow| {
-            let now = FieldNow {
-                is_relevant: field.is_relevant,
-                is_required: field.is_required,
-            };
-            (field.code, now)
-        };
         Self {
-            fields: form.fields.into_iter().map(now).collect(),
+            fields: by_place(form.fields),
+            items: by_place(form.items),
             findings: form.findings.into_iter().map(Finding::from).collect(),
             facts: form.facts.into(),
             private_facts: form.private.into(),
         }
     }
+}
+
+impl From<CoreActForm> for ActNow {
+    fn from(form: CoreActForm) -> Self {
+        Self {
+            fields: by_place(form.fields),
+            findings: form.findings.into_iter().map(Finding::from).collect(),
+        }
+    }
+}
+
+fn by_place(fields: Vec<CoreFieldNow>) -> HashMap<String, FieldNow> {
+    let now = |field: CoreFieldNow| {
+        let now = FieldNow {
+            is_relevant: field.is_relevant,
+            is_required: field.is_required,
+        };
+        (field.code, now)
+    };
+    fields.into_iter().map(now).collect()
 }
 
 fn field(field: &Field) -> FieldForm {
@@ -227,7 +259,7 @@ fn field(field: &Field) -> FieldForm {
         choices: one.choices,
         chars_max: one.chars_max,
         refers_to: one.refers_to,
-        depends: field.relevant.is_some() || field.required.is_some() || field.constraint.is_some(),
+        depends: one.depends || one.is_required,
         is_private: field.document == DocumentName::Private,
         sensitivity: field.sensitivity,
         purpose: field.purpose.clone(),
@@ -240,6 +272,7 @@ fn item_field(field: &Field) -> ItemFieldForm {
         code: choice.code.clone(),
         label: choice.label.clone().into(),
     };
+    let is_required = is_always_required(field);
     ItemFieldForm {
         code: field.code.clone(),
         label: field.label.clone().into(),
@@ -248,7 +281,14 @@ fn item_field(field: &Field) -> ItemFieldForm {
         choices: field.choices.iter().map(choice).collect(),
         chars_max: field.chars_max,
         refers_to: field.kind.clone(),
+        is_required: is_required && field.relevant.is_none(),
+        depends: field.relevant.is_some() || (field.required.is_some() && !is_required) || field.constraint.is_some(),
     }
+}
+
+/// Whether a field must be filled whatever else is typed, where it matters at all.
+pub(crate) fn is_always_required(field: &Field) -> bool {
+    field.required.as_deref().map(str::trim) == Some("true")
 }
 
 const fn sort(field_type: FieldType) -> FieldSort {

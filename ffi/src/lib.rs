@@ -22,6 +22,7 @@ mod forms;
 mod listeners;
 mod logs;
 mod observe;
+mod office;
 mod patrols;
 mod photos;
 mod platform;
@@ -39,16 +40,19 @@ pub use beatbook::{Beatbook, Config, LockState, Parted, User};
 pub use conflicts::Conflicts;
 pub use error::BeatbookError;
 pub use exchange_file::{AnswerTaken, Carried, ExchangeFile, ParcelFile};
-pub use forms::{ActForm, ChoiceForm, ClockForm, DraftForm, FieldForm, FieldNow, FieldSort, ItemFieldForm, KindForm, StateForm};
+pub use forms::{
+    ActForm, ActNow, ChoiceForm, ClockForm, DraftForm, FieldForm, FieldNow, FieldSort, ItemFieldForm, KindForm, StateForm,
+};
 pub use logs::{LogLevel, LogSink, redact, set_log_sink};
 pub use observe::{ListenerError, Subscription};
+pub use office::{Person, Unit};
 pub use patrols::{ActivePatrol, PatrolListener, Patrols, PauseReason, PointSource, TrackCounts, TrackPoint, gpx_points};
 pub use photos::{Attached, Photo, PhotoSource, Photos};
-pub use platform::{Connectivity, KeyGate, KeyVault, KeyVaultError, Network, Platform, Signer, software_vault};
+pub use platform::{Connectivity, KeyGate, KeyVault, KeyVaultError, Network, Platform, Signer, software_signer, software_vault};
 pub use records::{Act, CameBack, Done, Draft, Due, Near, RecordFilter, Records, RecordsListener, Waiting};
 pub use session::{Enrolled, LeaseView, Session, SessionState};
 pub use station::{EnrolOrder, StationPlace};
-pub use sync::{StationSync, SyncListener, SyncNews, SyncOptions, SyncOutcome, SyncRun, SyncStatus, SyncTrouble};
+pub use sync::{NewsListener, StationSync, SyncListener, SyncNews, SyncOptions, SyncOutcome, SyncRun, SyncStatus, SyncTrouble};
 pub use values::{Facts, FieldValue, Item, ItemEdit, Label, RecordEdit};
 pub use views::{ActDone, Author, Claim, Conflict, Finding, RecordPage, RecordRow, RecordView};
 

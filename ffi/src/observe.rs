@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beatbook_client_core::Core;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;
 use crate::listeners::Line;
-use crate::work::{by_itself, caught, resting};
+use crate::work::{by_itself, caught, resting, while_awaited};
 
 /// Changes that come together become one.
 const GATHER: Duration = Duration::from_millis(30);
+/// Sayings that are kept for a listener that is slow.
+pub(crate) const SAYINGS_MAX: usize = 64;
 
 /// What a listener did not take in.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Error)]
@@ -46,6 +49,8 @@ impl From<uniffi::UnexpectedUniFFICallbackError> for ListenerError {
 pub struct Subscription {
     line: Arc<Line>,
     task: AbortHandle,
+    /// Its other end goes with the task.
+    at_work: watch::Receiver<()>,
 }
 
 #[uniffi::export]
@@ -61,6 +66,20 @@ impl Subscription {
             self.line.end_and_wait();
             Ok(())
         })
+    }
+
+    /// Waits until nothing is told any more: it was cancelled, or the session was locked.
+    ///
+    /// # Errors
+    /// None today.
+    pub async fn ended(&self) -> Result<(), BeatbookError> {
+        let mut at_work = self.at_work.clone();
+        while_awaited(async move {
+            // Nothing is ever sent: this ends when the other end is dropped.
+            while at_work.changed().await.is_ok() {}
+            Ok(())
+        })
+        .await
     }
 }
 
@@ -86,8 +105,54 @@ pub(crate) fn observe<T: PartialEq + Clone + Send + 'static>(
         line: Arc::clone(&line),
         shown: None,
     };
-    let task = by_itself(watcher.watch(desk.changes(), desk.back.subscribe(), desk.closing.subscribe()))?;
-    Ok(Arc::new(Subscription { line, task }))
+    let watching = watcher.watch(desk.changes(), desk.back.subscribe(), desk.closing.subscribe());
+    subscribed(line, watching)
+}
+
+/// Tells a listener everything that is said from now on, in order. One that is slow by more than [`SAYINGS_MAX`] misses the oldest.
+pub(crate) fn hear<T: Clone + Send + 'static>(
+    desk: &Arc<Desk>,
+    mut said: broadcast::Receiver<T>,
+    tell: impl Fn(T) -> Result<(), ListenerError> + Send + Sync + 'static,
+) -> Result<Arc<Subscription>, BeatbookError> {
+    let line = Line::new(desk.closing.subscribe());
+    let (mut closing, own, tell) = (desk.closing.subscribe(), Arc::clone(&line), Arc::new(tell));
+    let hearing = async move {
+        let mut resting = resting();
+        loop {
+            let heard = tokio::select! {
+                heard = said.recv() => heard,
+                _ = closing.wait_for(|closing| *closing) => return Ok(()),
+                _ = resting.wait_for(|resting| *resting) => return Ok(()),
+            };
+            match heard {
+                Ok(heard) => {
+                    let tell = Arc::clone(&tell);
+                    let call = move || {
+                        if let Err(fault) = tell(heard) {
+                            tracing::warn!(%fault, "a listener threw");
+                        }
+                    };
+                    own.call(call).await?;
+                }
+                Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "a listener is too slow for what is said"),
+                Err(RecvError::Closed) => return Ok(()),
+            }
+        }
+    };
+    subscribed(line, hearing)
+}
+
+fn subscribed(
+    line: Arc<Line>,
+    work: impl Future<Output = Result<(), BeatbookError>> + Send + 'static,
+) -> Result<Arc<Subscription>, BeatbookError> {
+    let (working, at_work) = watch::channel(());
+    let task = by_itself(async move {
+        let _working = working;
+        work.await
+    })?;
+    Ok(Arc::new(Subscription { line, task, at_work }))
 }
 
 struct Watcher<T, L, F> {
@@ -258,6 +323,46 @@ mod tests {
             handset.write();
         }
         handset.lock();
+    }
+
+    #[test]
+    fn all_that_is_said_is_told_in_order_and_nothing_after_a_lock() {
+        let _one = alone();
+        let handset = Handset::new();
+        let (told, heard) = mpsc::channel();
+        let said = broadcast::Sender::new(SAYINGS_MAX);
+        let tell = move |word: u32| {
+            std::thread::sleep(Duration::from_millis(2));
+            told.send(word).unwrap();
+            assert!(word != 3, "one panics");
+            Ok(())
+        };
+        let subscription = hear(&handset.desk, said.subscribe(), tell).unwrap();
+        for word in 0..50 {
+            said.send(word).unwrap();
+        }
+        for word in 0..50 {
+            assert_eq!(heard.recv_timeout(SOON), Ok(word));
+        }
+        handset.lock();
+        let _ = said.send(50);
+        assert!(heard.recv_timeout(Duration::from_millis(300)).is_err());
+        block_on(subscription.ended()).unwrap();
+    }
+
+    #[test]
+    fn a_subscription_says_when_it_is_over() {
+        let _one = alone();
+        let handset = Handset::new();
+        let over = |one: &Arc<Subscription>, wait| block_on(async { tokio::time::timeout(wait, one.ended()).await.is_ok() });
+        let quiet = |_: u32| Ok(());
+        let [cancelled, locked] = [(); 2].map(|()| observe(&handset.desk, counting(), quiet).unwrap());
+        assert!(!over(&cancelled, Duration::from_millis(300)));
+        cancelled.cancel().unwrap();
+        assert!(over(&cancelled, SOON));
+        assert!(!over(&locked, Duration::from_millis(100)), "the other goes on");
+        handset.lock();
+        assert!(over(&locked, SOON));
     }
 
     #[test]

@@ -128,7 +128,7 @@ pub trait Connectivity: Send + Sync {
 pub struct Platform {
     /// The keystore. [`software_vault`] on desktops and in tests.
     pub vault: Arc<dyn KeyVault>,
-    /// The hardware's signatures, where there are any.
+    /// The hardware's signatures, where there are any. [`software_signer`] in tests.
     pub signer: Option<Arc<dyn Signer>>,
     /// What is known of the network; none takes every network for one that costs money.
     pub connectivity: Option<Arc<dyn Connectivity>>,
@@ -146,14 +146,15 @@ impl std::fmt::Debug for Platform {
 /// When the folder cannot be made or its file is damaged.
 #[uniffi::export]
 pub fn software_vault(folder: String) -> Result<Arc<dyn KeyVault>, BeatbookError> {
-    caught(|| {
-        let random = SystemPlatform::start().map_err(|fault| BeatbookError::Internal {
-            report: format!("the system gives no randomness: {fault}"),
-        })?;
-        let vault = SoftwareVault::open(Path::new(&folder), Box::new(random)).map_err(|fault| BeatbookError::Internal {
-            report: fault.to_string(),
-        })?;
-        Ok(Arc::new(InFile(vault)) as Arc<dyn KeyVault>)
+    caught(|| Ok(Arc::new(InFile(file_of(&folder)?)) as Arc<dyn KeyVault>))
+}
+
+fn file_of(folder: &str) -> Result<SoftwareVault, BeatbookError> {
+    let random = SystemPlatform::start().map_err(|fault| BeatbookError::Internal {
+        report: format!("the system gives no randomness: {fault}"),
+    })?;
+    SoftwareVault::open(Path::new(folder), Box::new(random)).map_err(|fault| BeatbookError::Internal {
+        report: fault.to_string(),
     })
 }
 
@@ -174,7 +175,7 @@ impl KeyVault for InFile {
     }
 
     fn forget(&self, key: String) -> Result<(), KeyVaultError> {
-        self.0.forget(&key).map_err(told)
+        DeviceVault::forget(&self.0, &key).map_err(told)
     }
 
     fn keeps_apart(&self) -> Result<bool, KeyVaultError> {
@@ -189,6 +190,34 @@ fn told(fault: VaultError) -> KeyVaultError {
         VaultError::Denied => KeyVaultError::Denied,
         VaultError::Unsupported(_) => KeyVaultError::Unsupported,
         VaultError::Failed(report) => KeyVaultError::Failed { report },
+    }
+}
+
+/// Hardware that signs, played by a file of the same folder as [`software_vault`]'s: for tests of an app that has such hardware, and for
+/// desktops.
+///
+/// # Errors
+/// When the folder cannot be made or its file is damaged.
+#[uniffi::export]
+pub fn software_signer(folder: String) -> Result<Arc<dyn Signer>, BeatbookError> {
+    caught(|| Ok(Arc::new(InFile(file_of(&folder)?)) as Arc<dyn Signer>))
+}
+
+impl Signer for InFile {
+    fn create(&self, handle: String) -> Result<Vec<u8>, KeyVaultError> {
+        self.0.create(&handle).map_err(told)
+    }
+
+    fn public_key(&self, handle: String) -> Result<Vec<u8>, KeyVaultError> {
+        self.0.public_key(&handle).map_err(told)
+    }
+
+    fn sign(&self, handle: String, bytes: Vec<u8>) -> Result<Vec<u8>, KeyVaultError> {
+        self.0.sign(&handle, &bytes).map_err(told)
+    }
+
+    fn forget(&self, handle: String) -> Result<(), KeyVaultError> {
+        SigningKeys::forget(&self.0, &handle).map_err(told)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::conflicts::Conflicts;
 use crate::desk::Desk;
 use crate::error::BeatbookError;
 use crate::exchange_file::ExchangeFile;
+use crate::office::{Person, Unit};
 use crate::patrols::Patrols;
 use crate::photos::Photos;
 use crate::records::Records;
@@ -168,6 +169,26 @@ impl Session {
                     damaged_kept_at: user.recovered().map(|damaged| damaged.kept_at.display().to_string()),
                 })
             })
+            .await
+    }
+
+    /// The staff, by name, as the station told of them: none before the first sync but this user.
+    ///
+    /// # Errors
+    /// `Locked`.
+    pub async fn people(&self) -> Result<Vec<Person>, BeatbookError> {
+        self.desk
+            .work(|core| Ok(core.people()?.into_iter().map(Person::from).collect()))
+            .await
+    }
+
+    /// The units, by name, as the station told of them: none before the first sync.
+    ///
+    /// # Errors
+    /// `Locked`.
+    pub async fn units(&self) -> Result<Vec<Unit>, BeatbookError> {
+        self.desk
+            .work(|core| Ok(core.units()?.into_iter().map(Unit::from).collect()))
             .await
     }
 

@@ -261,20 +261,51 @@ pub fn compress(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
 /// # Errors
 /// When the bytes are not zstd, or more than `max` come out.
 pub fn decompress(what: &'static str, bytes: &[u8], max: usize) -> Result<Vec<u8>, CodecError> {
-    let malformed = |fault: std::io::Error| CodecError::Malformed {
-        what,
-        fault: fault.to_string(),
-    };
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(malformed)?;
-    // 8 MiB: level 9 asks for 4, and a stream that asks for gigabytes is refused before it is given any.
-    decoder.window_log_max(23).map_err(malformed)?;
-    let mut out = Vec::new();
-    let cap = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    decoder.take(cap).read_to_end(&mut out).map_err(malformed)?;
-    if out.len() > max {
+    decompress_into(what, bytes, max, Vec::new())
+}
+
+/// How many bytes come out, `max` at most. Nothing of them is kept.
+///
+/// # Errors
+/// Those of [`decompress`].
+pub fn decompressed_length(what: &'static str, bytes: &[u8], max: usize) -> Result<usize, CodecError> {
+    let copied = std::io::copy(&mut decoder(what, bytes, max)?, &mut std::io::sink());
+    let length = copied.map_err(|fault| malformed(what, &fault))?;
+    usize::try_from(length)
+        .ok()
+        .filter(|length| *length <= max)
+        .ok_or(CodecError::TooLong { what, max })
+}
+
+/// Decompresses at most `max` bytes behind what `out` holds.
+///
+/// # Errors
+/// Those of [`decompress`].
+pub fn decompress_into(what: &'static str, bytes: &[u8], max: usize, mut out: Vec<u8>) -> Result<Vec<u8>, CodecError> {
+    let before = out.len();
+    decoder(what, bytes, max)?
+        .read_to_end(&mut out)
+        .map_err(|fault| malformed(what, &fault))?;
+    if out.len() - before > max {
         Err(CodecError::TooLong { what, max })
     } else {
         Ok(out)
+    }
+}
+
+/// What gives one byte more than `max` where there are more.
+fn decoder<'b>(what: &'static str, bytes: &'b [u8], max: usize) -> Result<impl Read + use<'b>, CodecError> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(|fault| malformed(what, &fault))?;
+    // 8 MiB: level 9 asks for 4, and a stream that asks for gigabytes is refused before it is given any.
+    decoder.window_log_max(23).map_err(|fault| malformed(what, &fault))?;
+    let cap = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    Ok(decoder.take(cap))
+}
+
+fn malformed(what: &'static str, fault: &std::io::Error) -> CodecError {
+    CodecError::Malformed {
+        what,
+        fault: fault.to_string(),
     }
 }
 

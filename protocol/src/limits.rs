@@ -36,7 +36,7 @@ pub const SEGMENT_FIXES_MAX: usize = 900;
 /// Bytes of one exchange request or reply as it travels (compressed).
 pub const EXCHANGE_WIRE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one exchange after decompression: eight times the wire, which real pages (ratio 2-4) never reach.
-pub const EXCHANGE_BYTES_MAX: usize = 8 * EXCHANGE_WIRE_BYTES_MAX;
+pub const EXCHANGE_BYTES_MAX: usize = 4 * EXCHANGE_WIRE_BYTES_MAX;
 /// Pages in one exchange request.
 pub const EXCHANGE_PAGES_MAX: usize = 1_024;
 /// Bytes of entries after which a reply stops and says that there is more.

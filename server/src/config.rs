@@ -78,6 +78,9 @@ pub enum ConfigError {
         /// What is wrong, with what would be right.
         why: String,
     },
+    /// A pause that wears batteries out, or is none of a station that is in use.
+    #[error("ask_again_seconds is {0}: phones ask again after 10 to 3600 seconds")]
+    AskAgain(u64),
     /// A lease that is none, or none any more.
     #[error("lease_days is {0}: phones may work 1 to 90 days without the station")]
     Lease(u64),
@@ -102,6 +105,9 @@ pub struct StationSettings {
     /// Days that a phone may work without seeing the station, 1 to 90; then it shows no records until it does [default: 7]
     #[arg(long, value_name = "N", env = "BEATBOOK_LEASE_DAYS")]
     pub lease_days: Option<u64>,
+    /// Seconds after which a phone whose app is open asks again of itself while no hint reaches it, 10 to 3600 [default: the app's own, 300]
+    #[arg(long, value_name = "N", env = "BEATBOOK_ASK_AGAIN_SECONDS")]
+    pub ask_again_seconds: Option<u64>,
 }
 
 /// How the station is reached: table `[http]`.
@@ -213,6 +219,8 @@ pub struct Config {
     pub app_min: Option<AppVersion>,
     /// Milliseconds that a phone may work without seeing the station.
     pub lease_ms: u64,
+    /// Milliseconds after which phones are to ask again of themselves; none leaves it to their apps.
+    pub ask_again_ms: Option<u64>,
     /// What it keeps longer, and whether what is due goes by itself.
     pub retention: RetentionSettings,
     /// How the station is reached.
@@ -260,8 +268,8 @@ impl Default for HttpConfig {
             address_file: None,
             connections_max: 1024,
             calls_max: 32,
-            // Sixteen of the longest; most are a hundredth of that.
-            body_bytes_max: 64 * 1024 * 1024,
+            // Six of the longest; most are a hundredth of that.
+            body_bytes_max: 24 * 1024 * 1024,
             header_max: Duration::from_secs(10),
             idle_max: Duration::from_secs(20),
             request_max: Duration::from_secs(300),
@@ -297,6 +305,7 @@ impl Settings {
             kinds: station.kinds.or(file.station.kinds),
             app_min: app_min(station.app_min.or(file.station.app_min))?,
             lease_ms: lease_ms(station.lease_days.or(file.station.lease_days))?,
+            ask_again_ms: ask_again_ms(station.ask_again_seconds.or(file.station.ask_again_seconds))?,
             retention: file.retention,
             http: self.http.over(file.http)?,
             sign_in: file.sign_in.resolve(file.provider)?,
@@ -383,6 +392,14 @@ fn lease_ms(said: Option<u64>) -> Result<u64, ConfigError> {
     }
 }
 
+fn ask_again_ms(said: Option<u64>) -> Result<Option<u64>, ConfigError> {
+    match said {
+        None => Ok(None),
+        Some(seconds @ 10..=3600) => Ok(Some(seconds * 1000)),
+        Some(seconds) => Err(ConfigError::AskAgain(seconds)),
+    }
+}
+
 fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
@@ -452,6 +469,22 @@ mod tests {
         settings.station.keys = Some("k".into());
         settings.http.calls_max = Some(0);
         assert!(settings.resolve().unwrap_err().to_string().contains("calls_max"));
+    }
+
+    #[test]
+    fn phones_are_asked_to_come_again_neither_all_the_time_nor_never() {
+        let resolved = |seconds| {
+            let mut settings = Settings::default();
+            settings.station.data = Some("d".into());
+            settings.station.keys = Some("k".into());
+            settings.station.ask_again_seconds = Some(seconds);
+            settings.resolve().map(|config| config.ask_again_ms)
+        };
+        assert_eq!(resolved(10).unwrap(), Some(10_000));
+        assert_eq!(resolved(3600).unwrap(), Some(3_600_000));
+        for seconds in [0, 9, 3601] {
+            assert!(resolved(seconds).unwrap_err().to_string().contains("ask_again_seconds"));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use beatbook_protocol::page::{BookPublicKey, SealedPage, header_hash};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
     AppVersion, Challenged, Cursor, ExchangeRequest, ExchangeResponse, LEASE_MS, Refusal, RefusalCode, WIRE_VERSION,
-    exchange_message, pack_whole, read, runs, unpack,
+    exchange_message, pack_whole, read, runs,
 };
 
 use crate::alarm;
@@ -47,10 +47,12 @@ pub(crate) fn exchange(
     challenged: Option<&Challenged>,
 ) -> Result<Vec<u8>, Refusal> {
     let now = station.env.clock.now();
-    let place = strangers::place(station, token, now)?;
-    let request: ExchangeRequest = unpack(packed)
-        .and_then(|bytes| read("exchange request", &bytes))
-        .map_err(|fault| refusal_of_codec(&fault))?;
+    let known = strangers::book_of(station, token, now)?;
+    let stranger = known.is_none().then(|| station.strangers.place()).transpose()?;
+    let mut place = station.room.enter(known)?;
+    let bytes = place.unpack(packed)?;
+    let request: ExchangeRequest = read("exchange request", &bytes).map_err(|fault| refusal_of_codec(&fault))?;
+    drop(bytes);
     if request.version != WIRE_VERSION {
         return Err(Refusal::new(
             &RefusalCode::Version,
@@ -67,7 +69,8 @@ pub(crate) fn exchange(
         ));
     }
     let admitted = let_in(station, &request, (packed, challenged), token, now)?;
-    drop(place);
+    drop(stranger);
+    place.is_of(admitted.book.book)?;
     let answered = match &admitted.end {
         Some(end) => parting::answer(station, &admitted.book, end, request, station.env.clock.now()).map(Ok),
         None => answer(station, request, &admitted),
@@ -208,6 +211,7 @@ fn answer(
         app_min: station.app_min.filter(is_older).map(|wanted| wanted.to_string()),
         sealing: (request.sealing == Some(true)).then(|| parcels::sealing_offer(station)),
         share,
+        next_ms: station.ask_again_ms,
         lease_ms: (request.lease_ms.unwrap_or(LEASE_MS) != station.lease_ms).then_some(station.lease_ms),
         ..reply
     }))

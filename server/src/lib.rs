@@ -43,6 +43,7 @@ mod reply;
 pub mod report;
 pub mod retention;
 pub mod review;
+mod room;
 mod scope;
 mod seal;
 mod setup;

@@ -8,7 +8,7 @@ use beatbook_protocol::limits::{EXCHANGE_PAGES_MAX, PARCEL_PIECES_MAX};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, header_hash};
 use beatbook_protocol::parcel::{Answer, AnswerContent, Parcel, ParcelContent, ParcelFault, SealingPublicKey, parcel_hash};
 use beatbook_protocol::wire::{
-    DeliverRequest, DeliverResponse, Receipt, Refusal, RefusalCode, SealingOffer, WIRE_VERSION, pack, read, receipt_root, unpack,
+    DeliverRequest, DeliverResponse, Receipt, Refusal, RefusalCode, SealingOffer, WIRE_VERSION, pack, read, receipt_root,
 };
 
 use crate::blobs;
@@ -40,9 +40,10 @@ pub(crate) fn deliver(station: &Station, packed: &[u8], token: Option<&str>) -> 
             "exchange first: a parcel is delivered under the carrier's token",
         ));
     };
-    let request: DeliverRequest = unpack(packed)
-        .and_then(|bytes| read("parcel request", &bytes))
-        .map_err(|fault| refusal_of_codec(&fault))?;
+    let mut place = station.room.enter(Some(carrier))?;
+    let bytes = place.unpack(packed)?;
+    let request: DeliverRequest = read("parcel request", &bytes).map_err(|fault| refusal_of_codec(&fault))?;
+    drop(bytes);
     if request.version != WIRE_VERSION {
         return Err(Refusal::new(
             &RefusalCode::Version,
@@ -50,6 +51,8 @@ pub(crate) fn deliver(station: &Station, packed: &[u8], token: Option<&str>) -> 
         ));
     }
     let parcel = parcel_hash(&request.parcel);
+    // How much is in it shows only once it is opened.
+    let _alone = place.opens_alone();
     let opened = open(station, &request.parcel).map_err(|fault| refusal_of(&fault))?;
     let answered = match opened {
         Ok((_, content)) if content.pages.len() > EXCHANGE_PAGES_MAX => {

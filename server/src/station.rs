@@ -17,6 +17,7 @@ use crate::kinds::Kinds;
 use crate::refused::refusal_of;
 use crate::registry::enrol::{self, Door};
 use crate::retention::RetentionSettings;
+use crate::room::Room;
 use crate::sign_in::SignIn;
 use crate::store::Store;
 use crate::strangers::Strangers;
@@ -136,9 +137,11 @@ pub struct Station {
     pub(crate) shown: Arc<Shown>,
     pub(crate) sign_in: SignIn,
     pub(crate) lease_ms: u64,
+    pub(crate) ask_again_ms: Option<u64>,
     pub(crate) door: Door,
     pub(crate) retention: RetentionSettings,
     pub(crate) strangers: Strangers,
+    pub(crate) room: Room,
 }
 
 /// The database's file in the data directory.
@@ -176,9 +179,11 @@ impl Station {
             shown: Arc::default(),
             sign_in,
             lease_ms: LEASE_MS,
+            ask_again_ms: None,
             door: Door::default(),
             retention: RetentionSettings::default(),
             strangers: Strangers::default(),
+            room: Room::default(),
         })
     }
 

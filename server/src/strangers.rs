@@ -2,6 +2,7 @@
 //! challenged is named within it: so only few of them are unpacked at a time. Whoever bears a phone's token is no stranger and never waits.
 
 use beatbook_protocol::codec::{self, CodecError};
+use beatbook_protocol::id::BookId;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{Refusal, RefusalCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -29,28 +30,25 @@ impl Default for Strangers {
 impl Strangers {
     /// A place, until it is dropped.
     pub(crate) fn place(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        self.0.try_acquire().map_err(|_| Refusal {
-            retry_after_ms: Some(RETRY_MS),
-            ..Refusal::new(&RefusalCode::TryLater, "the station is busy: try again later")
-        })
+        self.0.try_acquire().map_err(|_| busy("the station is busy: try again later"))
     }
 }
 
-/// The place that a request with this token, or without one, is to be unpacked in; none is needed by one that a phone's token is with.
-pub(crate) fn place<'s>(
-    station: &'s Station,
-    token: Option<&str>,
-    now: UnixMillis,
-) -> Result<Option<SemaphorePermit<'s>>, Refusal> {
-    let is_known = |token: &str| {
-        let found = station.store.read(|tx| tokens::find(tx, token, now));
-        found.map(|row| row.is_some_and(|row| row.book.is_some()))
-    };
-    match token.map_or(Ok::<_, StationError>(false), is_known) {
-        Ok(true) => Ok(None),
-        Ok(false) => station.strangers.place().map(Some),
-        Err(fault) => Err(refusal_of(&fault)),
+/// A call that is to come again soon.
+pub(crate) fn busy(text: &str) -> Refusal {
+    Refusal {
+        retry_after_ms: Some(RETRY_MS),
+        ..Refusal::new(&RefusalCode::TryLater, text)
     }
+}
+
+/// Whose token this is; none of what is no phone's.
+pub(crate) fn book_of(station: &Station, token: Option<&str>, now: UnixMillis) -> Result<Option<BookId>, Refusal> {
+    let Some(token) = token else { return Ok(None) };
+    let found = station.store.read(|tx| tokens::find(tx, token, now));
+    found
+        .map(|row| row.and_then(|row| row.book))
+        .map_err(|fault: StationError| refusal_of(&fault))
 }
 
 /// Unpacks a message of a call that takes short ones from anybody, to so many bytes at most.

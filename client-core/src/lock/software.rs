@@ -9,10 +9,11 @@ use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use beatbook_protocol::page::{BookKey, Signer as _};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::shelf::{Fate, Shelf};
-use super::vault::{DeviceVault, Gate, VaultError};
+use super::vault::{DeviceVault, Gate, SigningKeys, VaultError};
 use super::wrap::{open, seal};
 use crate::platform::Randomness;
 
@@ -79,6 +80,11 @@ impl SoftwareVault {
         bytes
     }
 
+    fn signing_key(&self, handle: &str) -> Result<BookKey, VaultError> {
+        let secret = self.with(|mut keys| keys.remove(&signing(handle)).ok_or(VaultError::Gone))?;
+        BookKey::from_secret(&secret).map_err(failed)
+    }
+
     /// Puts the keys on the disk.
     fn keep(&self, keys: &Keys) -> Result<(), VaultError> {
         // Long enough from the beginning: a text that grows leaves its older places as they were.
@@ -128,6 +134,40 @@ impl DeviceVault for SoftwareVault {
     fn keeps_apart(&self) -> bool {
         false
     }
+}
+
+/// Stands in for hardware that signs, on desktops and in tests: its keys lie in the file like all others, under names of their own.
+impl SigningKeys for SoftwareVault {
+    fn create(&self, handle: &str) -> Result<Vec<u8>, VaultError> {
+        self.with(|mut keys| {
+            let name = signing(handle);
+            if keys.contains_key(&name) {
+                return Err(VaultError::Failed("there is a key under this handle".to_owned()));
+            }
+            let secret = Zeroizing::new(self.random());
+            let key = BookKey::from_secret(&secret).map_err(failed)?;
+            keys.insert(name, secret);
+            self.keep(&keys)?;
+            Ok(key.public_key().to_bytes())
+        })
+    }
+
+    fn public_key(&self, handle: &str) -> Result<Vec<u8>, VaultError> {
+        Ok(self.signing_key(handle)?.public_key().to_bytes())
+    }
+
+    fn sign(&self, handle: &str, bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
+        self.signing_key(handle)?.sign(bytes).map_err(failed)
+    }
+
+    fn forget(&self, handle: &str) -> Result<(), VaultError> {
+        DeviceVault::forget(self, &signing(handle))
+    }
+}
+
+/// No key to wrap under is called so.
+fn signing(handle: &str) -> String {
+    format!("signing/{handle}")
 }
 
 fn parse(bytes: &[u8]) -> Option<Keys> {

@@ -1,27 +1,41 @@
 //! Forms: the kinds that new records are made under, and how a draft stands before it is written.
 
 use beatbook_protocol::facts::Facts;
-use beatbook_protocol::id::RecordId;
+use beatbook_protocol::id::{RecordId, UserId};
 use beatbook_protocol::kind::{
-    CheckedKind, DocumentName, FieldNow, Finding, Judged, RecordContext, UTC_OFFSET_MINUTES, UserContext, form, validate,
+    CheckedKind, DocumentName, FieldNow, Finding, Judged, RecordContext, UTC_OFFSET_MINUTES, UserContext, act_form, form,
+    item_form, validate,
 };
 
 use crate::capture::draft::Draft;
 use crate::core::Core;
 use crate::error::CoreError;
 use crate::record;
+use crate::store::registry;
+use crate::store::write::{ActOrder, findings_of, takes_values};
 
 /// How a draft stands: what its form shows now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DraftForm {
     /// The kind's fields in order.
     pub fields: Vec<FieldNow>,
+    /// The fields of the items that are there, by their places.
+    pub items: Vec<FieldNow>,
     /// What would be missing or wrong, were it written as it is.
     pub findings: Vec<Finding>,
     /// What the record would say.
     pub facts: Facts,
     /// What its private document would say, where this user may hold it.
     pub private: Facts,
+}
+
+/// How an act stands before it is done: what its form shows now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActForm {
+    /// The act's fields in order.
+    pub fields: Vec<FieldNow>,
+    /// What would hinder it, and what is worth telling.
+    pub findings: Vec<Finding>,
 }
 
 impl Core {
@@ -82,9 +96,49 @@ impl Core {
         };
         Ok(DraftForm {
             fields: form(kind, &judged),
+            items: item_form(kind, &judged),
             findings: validate(kind, &judged),
             facts,
             private,
+        })
+    }
+
+    /// How an act on a record would stand with what is typed so far. Nothing is written.
+    ///
+    /// # Errors
+    /// When the record is not here, its kind has no such act, or the act has no field for a value.
+    pub fn act_form(&self, record: RecordId, order: &ActOrder) -> Result<ActForm, CoreError> {
+        let (office, view) = (self.office(), self.record(record)?);
+        let unknown = |what: String| CoreError::Unknown { what };
+        let kind = office.kinds.get(&view.row.kind, view.row.kind_version);
+        let kind = kind.ok_or_else(|| unknown(format!("kind {}", view.row.kind)))?;
+        let rule = kind.act(&order.code);
+        let rule = rule.ok_or_else(|| unknown(format!("act {}", order.code)))?;
+        takes_values(rule, order)?;
+        let me = office.me.clone().ok_or(CoreError::NotEnrolled)?;
+        let grantees = self.read(|tx| registry::grantees(tx, record))?;
+        let whos = office.whos(view.row.opener, view.row.unit, &grantees);
+        let private = view.private.clone().unwrap_or_default();
+        let judged = Judged {
+            facts: &view.facts,
+            private: Some(&private),
+            record: RecordContext {
+                id: record,
+                state: &view.row.state,
+                unit: view.row.unit,
+                opened_at: view.row.opened_at,
+                opened_by: view.row.opener.unwrap_or(UserId::from_bytes([0; 16])),
+            },
+            now: self.platform().clock.wall(),
+            utc_offset_minutes: UTC_OFFSET_MINUTES,
+            user: UserContext {
+                id: me.user,
+                roles: &whos,
+            },
+        };
+        Ok(ActForm {
+            fields: act_form(kind, rule, &order.values, &judged),
+            findings: findings_of(kind, rule, order, &judged),
         })
     }
 }

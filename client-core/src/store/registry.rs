@@ -200,6 +200,42 @@ pub(crate) fn kinds(tx: &Tx<'_>) -> Result<Vec<(String, u32, String)>, StoreErro
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// A person, as rows have him: name, roles by code, unit.
+pub(crate) type PersonRow = (UserId, String, Vec<String>, UnitId);
+
+/// The people whom the station has told of, by name.
+pub(crate) fn people(tx: &Tx<'_>) -> Result<Vec<PersonRow>, StoreError> {
+    let mut rows = tx.prepare_cached("SELECT user, name, roles, unit FROM person ORDER BY name, user")?;
+    let rows = rows.query_map([], |row| {
+        let roles: String = row.get(2)?;
+        Ok((
+            UserId::from_bytes(row.get(0)?),
+            row.get(1)?,
+            roles.split_whitespace().map(str::to_owned).collect(),
+            UnitId::from_bytes(row.get(3)?),
+        ))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A unit, as rows have it: name, the one above, whether it takes no new records.
+pub(crate) type UnitRow = (UnitId, String, Option<UnitId>, bool);
+
+/// The units that the station has told of, by name.
+pub(crate) fn units(tx: &Tx<'_>) -> Result<Vec<UnitRow>, StoreError> {
+    let mut rows = tx.prepare_cached("SELECT unit, name, parent, closed FROM unit ORDER BY name, unit")?;
+    let rows = rows.query_map([], |row| {
+        let above: Option<[u8; 16]> = row.get(2)?;
+        Ok((
+            UnitId::from_bytes(row.get(0)?),
+            row.get(1)?,
+            above.map(UnitId::from_bytes),
+            row.get(3)?,
+        ))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// What a person is, by code.
 pub(crate) fn roles(tx: &Tx<'_>, user: UserId) -> Result<Vec<String>, StoreError> {
     let roles: Option<String> = tx

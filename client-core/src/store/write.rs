@@ -5,6 +5,7 @@ use beatbook_protocol::document::{Change, Document, Edit, EditError, FieldPath};
 use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, Opens, identity};
 use beatbook_protocol::facts::{Facts, Value};
 use beatbook_protocol::id::{Hash, RecordId, UnitId};
+use beatbook_protocol::kind::workflow::Misfit;
 use beatbook_protocol::kind::{
     ActGiven, ActRule, CheckedKind, DocumentName, Finding, Judged, Judgement, RecordContext, UTC_OFFSET_MINUTES, UserContext,
     hinders, validate, workflow,
@@ -179,6 +180,7 @@ impl Records<'_> {
                 roles: &whos,
             },
         };
+        takes_values(rule, order)?;
         let findings = findings_of(&kind, rule, order, &judged);
         if hinders(&findings) {
             return Err(CoreError::Hindered { findings }.into());
@@ -311,8 +313,20 @@ impl Records<'_> {
     }
 }
 
+/// Refuses a value that the act has no field for: the station would.
+pub(crate) fn takes_values(rule: &ActRule, order: &ActOrder) -> Result<(), CoreError> {
+    match workflow::check_values(rule, &order.values) {
+        Some(Misfit::Unknown(name)) => Err(CoreError::InvalidInput {
+            field: format!("values/{name}"),
+            why: format!("the act {} takes no such value", rule.code),
+        }),
+        // A finding says it.
+        Some(Misfit::Value(..)) | None => Ok(()),
+    }
+}
+
 /// What an act does not find; required fields of the record too, when it pins them.
-fn findings_of(kind: &CheckedKind, rule: &ActRule, order: &ActOrder, judged: &Judged<'_>) -> Vec<Finding> {
+pub(crate) fn findings_of(kind: &CheckedKind, rule: &ActRule, order: &ActOrder, judged: &Judged<'_>) -> Vec<Finding> {
     let given = ActGiven {
         comment: order.comment.as_deref(),
         values: &order.values,

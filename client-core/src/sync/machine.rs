@@ -12,6 +12,7 @@ use beatbook_protocol::wire::{self, Challenged, ExchangeResponse, Refusal, Refus
 use super::apply::{self, Applied};
 use super::ask::{self, Asked, Said, Wish};
 use super::load::Load;
+use super::report::ask_again;
 use super::rounds::Next;
 use super::verify::{self, Known, Standing, read_refusal};
 use super::{Budget, KeyVault, SyncError, SyncEvent, SyncFault, SyncReport, WaitReason};
@@ -223,6 +224,7 @@ impl<'c> SyncMachine<'c> {
         let standing = verify::check(&reply, &known)?;
         apply::check_answers(self.core, &reply.answers)?;
         self.answered += 1;
+        self.report.ask_again_ms = reply.next_ms.map(ask_again);
         self.next.shows_witness = false;
         self.load.held();
         let applied = match standing {
@@ -378,11 +380,9 @@ impl<'c> SyncMachine<'c> {
 
     fn finish(&mut self, now: UnixMillis, fault: Option<SyncFault>) -> Result<(), SyncError> {
         self.state = State::Done;
-        if let Some(fault) = &fault {
-            let keeps_waiting = matches!(fault, SyncFault::TryLater(_));
-            if !keeps_waiting {
-                self.log(now, &fault.to_string(), None)?;
-            }
+        // Whoever waits goes on waiting, and the log says since when.
+        if let Some(fault) = fault.as_ref().filter(|fault| !matches!(fault, SyncFault::TryLater(_))) {
+            self.log(now, &fault.to_string(), None)?;
         }
         self.report.fault = fault;
         Ok(())

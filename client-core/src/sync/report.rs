@@ -189,8 +189,16 @@ pub struct SyncReport {
     pub complete: bool,
     /// Why not, if not.
     pub fault: Option<SyncFault>,
+    /// Milliseconds after which the station asks to be asked again, while no hint comes; within a second and an hour. None leaves it to the app.
+    pub ask_again_ms: Option<u64>,
     /// What became of the parcels that this phone carries for others; their requests and bytes are not in the figures above.
     pub parcels: Deliveries,
+}
+
+/// The pause between syncs that a station asks for, as far as a phone heeds it: its battery is not the station's, and a broken clock there must
+/// not silence it.
+pub(super) fn ask_again(millis: u64) -> u64 {
+    millis.clamp(1_000, 3_600_000)
 }
 
 /// A sync that cannot go on. Nothing of the reply at hand was stored, and everything before it was.

@@ -3,6 +3,7 @@
 use beatbook_protocol::document::{Edit, FieldPath, Said};
 use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::RecordId;
+use beatbook_protocol::limits::ACT_BYTES_MAX;
 use beatbook_protocol::wire::Verdict;
 
 use super::{MORNING, Phone, Station, outbox, visit};
@@ -182,14 +183,19 @@ fn an_act_that_says_more_than_the_station_takes_is_turned_away_here() {
     let mut station = Station::new("long");
     let li = station.phone("Li", &["officer"]);
     let record = li.household("成府路1号");
-    let said = |comment: usize, value: usize| ActOrder {
-        code: "comment".into(),
+    let other = li.household("成府路2号");
+    let said = |comment: usize, name: &str| ActOrder {
+        code: "merge_into".into(),
         comment: Some("x".repeat(comment)),
-        values: vec![("extra".into(), Value::from("x".repeat(value)))],
+        values: vec![(name.to_owned(), Value::from(other.to_string()))],
         version: li.core.record(record).unwrap().row.version,
     };
     let waiting = li.core.record(record).unwrap().row.waiting;
-    for (order, told) in [(said(5_000, 4_000), "comment"), (said(4_000, 5_000), "values")] {
+    // The comment alone would pass.
+    for (order, told) in [
+        (said(ACT_BYTES_MAX - 10, "target"), "comment"),
+        (said(10, "extra"), "values/extra"),
+    ] {
         let refused = li.core.act(record, &order);
         assert!(
             matches!(&refused, Err(CoreError::InvalidInput { field, .. }) if field == told),
@@ -197,7 +203,7 @@ fn an_act_that_says_more_than_the_station_takes_is_turned_away_here() {
         );
     }
     assert_eq!(li.core.record(record).unwrap().row.waiting, waiting);
-    li.core.act(record, &said(4_000, 4_000)).unwrap();
+    li.core.act(record, &said(ACT_BYTES_MAX - 100, "target")).unwrap();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 """Beatbook's core for Python: record offline, sync, merge.
 
 Everything that touches a file or the network is a coroutine and works on threads of the core's own. What changes is told by asynchronous
-iterators (`watch_records`, `watch_patrol`, `watch_sync`); `syncing` ends a sync when the task that waits for it is cancelled.
+iterators (`watch_records`, `watch_patrol`, `watch_sync`, `watch_news`), which end when the session is locked; `syncing` ends a sync when the task that waits for it is cancelled.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ._core import (
     Records,
     StationSync,
     Subscription,
+    SyncNews,
     SyncOptions,
     SyncOutcome,
     SyncRun,
@@ -39,11 +40,13 @@ _Shown = TypeVar("_Shown")
 
 
 class _Mailbox(Generic[_Shown]):
-    """Holds what was told last, from the core's threads, for the loop: who is slow sees the newest alone."""
+    """Holds what was told, from the core's threads, for the loop: all of it, or for who is slow the newest alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeps_all: bool = False) -> None:
         self._loop = asyncio.get_running_loop()
-        self._newest: list[_Shown] = []
+        self._keeps_all = keeps_all
+        self._told: list[_Shown] = []
+        self._is_over = False
         self._came = asyncio.Event()
 
     def put(self, shown: _Shown) -> None:
@@ -54,13 +57,24 @@ class _Mailbox(Generic[_Shown]):
             pass
 
     def _take(self, shown: _Shown) -> None:
-        self._newest = [shown]
+        if not self._keeps_all:
+            self._told.clear()
+        self._told.append(shown)
         self._came.set()
 
-    async def get(self) -> _Shown:
-        await self._came.wait()
-        self._came.clear()
-        return self._newest.pop()
+    def end(self) -> None:
+        """Nothing more is told."""
+        self._is_over = True
+        self._came.set()
+
+    async def all(self) -> AsyncIterator[_Shown]:
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            while self._told:
+                yield self._told.pop(0)
+            if self._is_over:
+                return
 
 
 class _RecordsMailbox(_Mailbox[RecordPage], _core.RecordsListener):
@@ -78,12 +92,24 @@ class _SyncMailbox(_Mailbox[SyncStatus], _core.SyncListener):
         self.put(status)
 
 
+class _NewsMailbox(_Mailbox["list[SyncNews]"], _core.NewsListener):
+    def on_news(self, news: list[SyncNews]) -> None:
+        self.put(news)
+
+
 async def _watch(mailbox: _Mailbox[_Shown], observe: Callable[[], Subscription]) -> AsyncIterator[_Shown]:
     subscription = observe()
+
+    async def ends() -> None:
+        await subscription.ended()
+        mailbox.end()
+
+    ending = asyncio.ensure_future(ends())
     try:
-        while True:
-            yield await mailbox.get()
+        async for shown in mailbox.all():
+            yield shown
     finally:
+        ending.cancel()
         subscription.cancel()
 
 
@@ -103,6 +129,12 @@ def watch_sync(sync: StationSync) -> AsyncIterator[SyncStatus]:
     """Where the book stands with its station: now, while a sync goes on, and whenever that changes."""
     mailbox = _SyncMailbox()
     return _watch(mailbox, lambda: sync.observe(mailbox))
+
+
+def watch_news(sync: StationSync) -> AsyncIterator[list[SyncNews]]:
+    """What syncs bring that an app may want to show, those of a sync that keeps up too: each exchange's news once, in order."""
+    mailbox = _NewsMailbox(keeps_all=True)
+    return _watch(mailbox, lambda: sync.observe_news(mailbox))
 
 
 async def sync_now(sync: StationSync, options: SyncOptions | None = None) -> SyncOutcome:
@@ -126,6 +158,7 @@ __all__ = [
     *(name for name in dir(_core) if not name.startswith("_") and getattr(getattr(_core, name), "__module__", None) == _core.__name__),
     "sync_now",
     "syncing",
+    "watch_news",
     "watch_patrol",
     "watch_records",
     "watch_sync",

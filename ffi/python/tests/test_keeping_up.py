@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import AsyncIterator
+
+import pytest
 
 import beatbook
 from beatbook import FieldValue, RecordEdit, RecordFilter, SyncOptions
 
-from conftest import Handset
+from conftest import PIN, Handset
 from beatbook.testing import Station
 
 
@@ -104,5 +107,105 @@ def test_many_listeners_that_call_back_and_take_their_time_hold_up_no_call(hands
         assert sum(len(listener.sizes) for listener in listeners) - sum(told) <= 1
         for one in held:
             one.cancel()
+
+    asyncio.run(run())
+
+
+def test_what_is_watched_ends_when_the_session_is_locked(handset: Handset, station: Station) -> None:
+    async def run() -> None:
+        session = await handset.enrolled(station, "锁流一")
+
+        async def all_of(shown: AsyncIterator[object]) -> int:
+            return len([one async for one in shown])
+
+        watched = [
+            asyncio.create_task(all_of(beatbook.watch_records(session.records(), RecordFilter()))),
+            asyncio.create_task(all_of(beatbook.watch_sync(session.sync()))),
+            asyncio.create_task(all_of(beatbook.watch_news(session.sync()))),
+        ]
+        async for _ in beatbook.watch_records(session.records(), RecordFilter()):
+            break
+        await session.lock()
+        pages, states, news = await asyncio.wait_for(asyncio.gather(*watched), 30)
+        assert pages >= 1 and states >= 0 and news == 0
+
+    asyncio.run(run())
+
+
+def test_a_sync_that_keeps_up_tells_what_it_brings(handset: Handset, other: Handset, station: Station) -> None:
+    async def run() -> None:
+        one = await handset.enrolled(station, "新闻一")
+        two = await other.enrolled(station, "新闻二")
+        heard: list[list[beatbook.SyncNews]] = []
+
+        async def hear(home: str) -> None:
+            async for news in beatbook.watch_news(one.sync()):
+                heard.append(news)
+                if any(one.code == "records_changed" and one.records == [home] for one in news):
+                    return
+
+        home = await household(two, "新闻里1号")
+        hearing = asyncio.create_task(hear(home))
+        async with beatbook.syncing(one.sync(), SyncOptions(keep_up=True)):
+            assert await until_nothing_waits(one, 20)
+            await asyncio.sleep(1)
+            assert (await beatbook.sync_now(two.sync())).complete
+            await asyncio.wait_for(hearing, 30)
+        await one.lock()
+        await two.lock()
+
+    asyncio.run(run())
+
+
+def test_the_platform_s_word_on_the_network_counts_and_what_the_app_says_only_wakes(
+    handset: Handset, station: Station
+) -> None:
+    class Asked(beatbook.Connectivity):
+        def __init__(self) -> None:
+            self.times = 0
+
+        def network(self) -> beatbook.Network:
+            self.times += 1
+            return beatbook.Network.FREE
+
+    async def run() -> None:
+        asked = Asked()
+        vault = beatbook.software_vault(str(handset.folder / "vault"))
+        platform = beatbook.Platform(vault=vault, signer=None, connectivity=asked)
+        config = beatbook.Config(folder=str(handset.folder / "books"), device="test phone")
+        session = await (await beatbook.Beatbook.open(config, platform)).add_user("网络一", PIN)
+        order = beatbook.EnrolOrder(invitation=station.invite("网络一"), address=station.url, trust=None)
+        await session.enrol(order)
+        session.sync().notify_connectivity(beatbook.Network.METERED)
+        for times in (1, 2):
+            assert (await beatbook.sync_now(session.sync())).complete
+            assert asked.times == times, "it is asked at each sync"
+        await session.lock()
+
+    asyncio.run(run())
+
+
+def test_a_book_s_key_may_lie_with_a_signer(handset: Handset, station: Station) -> None:
+    async def run() -> None:
+        folder = str(handset.folder / "vault")
+        signer = beatbook.software_signer(folder)
+        platform = beatbook.Platform(vault=beatbook.software_vault(folder), signer=signer, connectivity=None)
+        config = beatbook.Config(folder=str(handset.folder / "books"), device="test phone")
+        book = await beatbook.Beatbook.open(config, platform)
+        session = await book.add_user("签名一", PIN)
+        order = beatbook.EnrolOrder(invitation=station.invite("签名一"), address=station.url, trust=None)
+        await session.enrol(order)
+        await household(session, "签名里1号")
+        outcome = await beatbook.sync_now(session.sync())
+        assert outcome.complete and outcome.accepted == 1
+        assert "signing/" in (handset.folder / "vault" / "vault").read_text()
+        key = signer.create("mine")
+        assert signer.public_key("mine") == key and len(key) == 33 and len(signer.sign("mine", b"x")) == 64
+        with pytest.raises(beatbook.KeyVaultError.Failed):
+            signer.create("mine")
+        signer.forget("mine")
+        with pytest.raises(beatbook.KeyVaultError.Gone):
+            signer.public_key("mine")
+        await session.lock()
 
     asyncio.run(run())

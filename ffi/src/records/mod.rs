@@ -9,11 +9,11 @@ use beatbook_client_core::capture::draft::DraftId;
 use beatbook_client_core::protocol::id::{Hash, RecordId};
 use beatbook_client_core::protocol::place::Place;
 use beatbook_client_core::query::Filter;
-use beatbook_client_core::{ActOrder, Core, sync};
+use beatbook_client_core::{Core, sync};
 
 use crate::desk::Desk;
 use crate::error::BeatbookError;
-use crate::forms::{DraftForm, KindForm};
+use crate::forms::{ActNow, DraftForm, KindForm};
 use crate::observe::{ListenerError, Subscription, observe};
 use crate::values::{Facts, RecordEdit, parsed};
 use crate::views::{RecordPage, RecordRow, RecordView};
@@ -147,23 +147,25 @@ impl Records {
             .await
     }
 
+    /// How an act would stand with what is typed so far: which of its fields to show, and what hinders it. Nothing is written, and the
+    /// version does not matter.
+    ///
+    /// # Errors
+    /// `InvalidInput` at `record`, at `act` when its kind has none of that code, at a value that the act has no field for.
+    pub async fn validate_act(&self, record: String, act: Act) -> Result<ActNow, BeatbookError> {
+        let id = crate::values::record(&record)?;
+        self.desk
+            .work(move |core| Ok(core.act_form(id, &act.into_core())?.into()))
+            .await
+    }
+
     /// Acts on a record. The phone shows the state that follows; the station has the last word.
     ///
     /// # Errors
     /// `InvalidInput` at `version` when the record has moved, at `act` when there is no such act or it is not open to this user.
     pub async fn act(&self, record: String, act: Act) -> Result<Done, BeatbookError> {
         let id = crate::values::record(&record)?;
-        self.desk
-            .capture(move |core| {
-                let order = ActOrder {
-                    code: act.code,
-                    version: act.version,
-                    comment: act.comment,
-                    values: act.values.into_iter().map(|(code, value)| (code, value.into())).collect(),
-                };
-                submit::done(core, id, &order)
-            })
-            .await
+        self.desk.capture(move |core| submit::done(core, id, &act.into_core())).await
     }
 
     /// One record, whole.

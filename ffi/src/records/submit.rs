@@ -8,6 +8,7 @@ use beatbook_client_core::{ActOrder, Core, CoreError};
 
 use super::words::Done;
 use crate::error::BeatbookError;
+use crate::forms::is_always_required;
 use crate::values::Label;
 use crate::views::Finding;
 
@@ -70,11 +71,7 @@ impl Standing {
             // What he may do with a record of his own the core says when he does it.
             None => is_from,
         };
-        let asks = rule.comment == Comment::Required
-            || rule
-                .fields
-                .iter()
-                .any(|field| field.required.as_deref().map(str::trim) == Some("true"));
+        let asks = rule.comment == Comment::Required || rule.fields.iter().any(is_always_required);
         // In a record that the draft opens nobody has done anything that could be done again or added to.
         let meeting = rule.meets.get(&self.state).filter(|_| self.acts_open.is_some() && !is_from);
         match meeting {

@@ -6,7 +6,7 @@ use beatbook_client_core::capture::draft::Draft as CoreDraft;
 use beatbook_client_core::protocol::id::UnitId;
 use beatbook_client_core::protocol::time::UnixMillis;
 use beatbook_client_core::query::{CameBackWhy, Filter};
-use beatbook_client_core::{Core, sync};
+use beatbook_client_core::{ActOrder, Core, sync};
 
 use crate::error::BeatbookError;
 use crate::values::{FieldValue, Label, RecordEdit, parsed, record};
@@ -170,6 +170,17 @@ impl RecordFilter {
             after: self.after.as_deref().map(|after| parsed("after", after)).transpose()?,
             limit: Some(self.limit),
         })
+    }
+}
+
+impl Act {
+    pub(super) fn into_core(self) -> ActOrder {
+        ActOrder {
+            code: self.code,
+            version: self.version,
+            comment: self.comment,
+            values: self.values.into_iter().map(|(code, value)| (code, value.into())).collect(),
+        }
     }
 }
 

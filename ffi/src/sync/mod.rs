@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::desk::{Away, Desk};
 use crate::error::BeatbookError;
-use crate::observe::{ListenerError, Subscription, observe};
+use crate::observe::{ListenerError, Subscription, hear, observe};
 use crate::platform::Network;
 use crate::work::{by_itself, caught, resting, to_its_end, while_awaited};
 
@@ -38,6 +38,13 @@ pub struct StationSync {
 pub trait SyncListener: Send + Sync {
     /// How it stands now.
     fn on_status(&self, status: SyncStatus) -> Result<(), ListenerError>;
+}
+
+/// Told what syncs bring that an app may want to show, those of a sync that keeps up too.
+#[uniffi::export(with_foreign)]
+pub trait NewsListener: Send + Sync {
+    /// What came, in order.
+    fn on_news(&self, news: Vec<SyncNews>) -> Result<(), ListenerError>;
 }
 
 /// A sync that runs. It goes on when this is let go.
@@ -99,7 +106,17 @@ impl StationSync {
         caught(|| observe(&self.desk, status, move |status| listener.on_status(status)))
     }
 
-    /// Says what the phone knows of its network from now on. A sync that keeps up goes on at once when there is one.
+    /// Tells a listener what syncs bring, from now on: each exchange's news once, in order. A listener that is slower than 64 exchanges
+    /// misses the oldest, and the log says so.
+    ///
+    /// # Errors
+    /// When no threads can be had.
+    pub fn observe_news(&self, listener: Arc<dyn NewsListener>) -> Result<Arc<Subscription>, BeatbookError> {
+        caught(|| hear(&self.desk, self.desk.news.subscribe(), move |news| listener.on_news(news)))
+    }
+
+    /// Says what the phone knows of its network from now on. A sync that keeps up goes on at once when there is one. Where the platform
+    /// has a `Connectivity`, that is asked at each sync, and this only wakes.
     ///
     /// # Errors
     /// None today.
@@ -224,6 +241,7 @@ async fn exchange(
         ..BlobBudget::default()
     };
     let (report, _notes) = drive::sync_user(user, &transport, budget).await?;
+    desk.say(&report);
     note(did, |outcome| outcome.add(&report));
     if matches!(report.fault, Some(SyncFault::Ended { .. })) {
         return Ok(Ran::Ended(transport));
@@ -253,6 +271,7 @@ async fn keep_up(
 ) -> Result<bool, BeatbookError> {
     let (core, keys, captured) = (user.core_for_contact(), user.keys(), desk.captured.subscribe());
     let told = |report: &SyncReport| {
+        desk.say(report);
         note(did, |outcome| outcome.add(report));
         // What the lock takes over of a reply is taken at the next contact if it cannot be now.
         if let Err(fault) = user.contact() {

@@ -117,7 +117,7 @@ impl SyncOutcome {
         self.received += report.feed_entries;
         self.complete = report.complete;
         self.trouble = report.fault.as_ref().map(SyncTrouble::from);
-        // Of a sync that keeps up for days only the last news is kept; whoever wants all observes.
+        // Of a sync that keeps up for days only the last news is kept; whoever wants all has `observe_news`.
         self.events = report.events.iter().map(SyncNews::from).collect();
     }
 

@@ -30,7 +30,7 @@ pub mod workflow;
 
 pub use catalogue::{Catalogue, set_digest};
 pub use expression::Expression;
-pub use form::{FieldNow, form};
+pub use form::{FieldNow, act_form, form, item_form};
 pub use judged::{Judged, RecordContext, UTC_OFFSET_MINUTES, UserContext};
 pub use model::*;
 pub use parse::{CheckedKind, KindError, KindFault, file_digest};

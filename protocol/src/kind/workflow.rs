@@ -1,9 +1,10 @@
 //! What an act comes to in the state it meets, and who may do what there. The kind's file says it all; nothing here names a state.
 
 use super::judged::{Evaluator, Judged, values_map};
-use super::model::{ActRule, Comment, Kind, Meeting, Who};
+use super::model::{ActRule, Comment, Kind, Label, Meeting, Who};
 use super::parse::CheckedKind;
 use super::validate::{Finding, FindingSeverity, judge_rules, judge_values};
+use super::values;
 use crate::facts::Value;
 use crate::limits::ACT_BYTES_MAX;
 
@@ -111,6 +112,27 @@ pub fn check_act(kind: &CheckedKind, act: &ActRule, given: ActGiven<'_>, judged:
     );
     judge_rules(kind, &evaluator, &act.requires, &[("act", &act_value)], &mut findings);
     findings
+}
+
+/// Why an act does not take one of these values: it has no field of that name, or the field is of another type.
+#[must_use]
+pub fn check_values(act: &ActRule, given: &[(String, Value)]) -> Option<Misfit> {
+    given.iter().find_map(|(name, value)| {
+        let Some(field) = act.fields.iter().find(|field| field.code == *name) else {
+            return Some(Misfit::Unknown(name.clone()));
+        };
+        let fault = (*value != Value::Null).then(|| values::check(field, value).err())??;
+        Some(Misfit::Value(name.clone(), fault.1))
+    })
+}
+
+/// Why an act does not take a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Misfit {
+    /// It has no field of this name.
+    Unknown(String),
+    /// The field of this name takes none of the kind: what to say of it.
+    Value(String, Label),
 }
 
 /// What an act's rules over the facts find, when it carries no values.

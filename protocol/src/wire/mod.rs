@@ -91,6 +91,28 @@ pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, CodecError> {
     codec::decompress("message", packed, EXCHANGE_BYTES_MAX)
 }
 
+/// How long a message is, unpacked; nothing of it is kept, so that whoever has little memory can find room for it first.
+///
+/// # Errors
+/// Those of [`unpack`].
+pub fn unpacked_length(packed: &[u8]) -> Result<usize, CodecError> {
+    if packed.len() > EXCHANGE_WIRE_BYTES_MAX {
+        return Err(CodecError::TooLong {
+            what: "message",
+            max: EXCHANGE_WIRE_BYTES_MAX,
+        });
+    }
+    codec::decompressed_length("message", packed, EXCHANGE_BYTES_MAX)
+}
+
+/// Unpacks a message of this length into just so much memory.
+///
+/// # Errors
+/// When it is longer, or not zstd.
+pub fn unpack_sized(packed: &[u8], length: usize) -> Result<Vec<u8>, CodecError> {
+    codec::decompress_into("message", packed, length, Vec::with_capacity(length))
+}
+
 /// Reads a message from unpacked bytes.
 ///
 /// # Errors

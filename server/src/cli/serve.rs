@@ -35,6 +35,7 @@ pub(crate) fn serve(config: Config) -> Result<(), CommandError> {
         .signing_in_by(config.sign_in.clone())?
         .enrolling_by(config.enrolment.clone())
         .leasing(config.lease_ms)
+        .asked_again_after(config.ask_again_ms)
         .keeping(config.retention.clone())?
         .showing(Arc::clone(&shown));
     let runtime = tokio::runtime::Builder::new_multi_thread()

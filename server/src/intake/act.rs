@@ -3,7 +3,8 @@
 
 use beatbook_protocol::entry::ActEntry;
 use beatbook_protocol::id::Hash;
-use beatbook_protocol::kind::{CheckedKind, DocumentName, Judgement, Who, workflow};
+use beatbook_protocol::kind::workflow::{self, Misfit};
+use beatbook_protocol::kind::{CheckedKind, DocumentName, Judgement, Who};
 use beatbook_protocol::limits::ACT_BYTES_MAX;
 use beatbook_protocol::wire::Verdict;
 
@@ -18,7 +19,7 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
     if act.on_behalf.is_some() {
         return Ok(refused("forbidden", "a phone acts for nobody else".into()));
     }
-    if let Some(verdict) = says_too_much(act) {
+    if let Some(verdict) = unfit(act) {
         return Ok(verdict);
     }
     let Some(state) = desk.state.clone() else {
@@ -49,9 +50,17 @@ pub(super) fn judge(desk: &mut Desk<'_>, entry: Hash, act: &ActEntry) -> Result<
     })
 }
 
-/// Why an act is refused that says more than one may.
-pub(crate) fn says_too_much(act: &ActEntry) -> Option<Verdict> {
-    (act.said_bytes() > ACT_BYTES_MAX).then(|| refused("too_large", "comment and values are longer than an act may be".into()))
+/// Why an act is refused, whatever the record: it says more than one may, or that its author saw nothing of the record, which would make
+/// nothing the official word when it pins.
+pub(crate) fn unfit(act: &ActEntry) -> Option<Verdict> {
+    if act.said_bytes() > ACT_BYTES_MAX {
+        return Some(refused(
+            "too_large",
+            "comment and values are longer than an act may be".into(),
+        ));
+    }
+    let text = "an act names the changes of the record that its author saw";
+    act.heads.is_empty().then(|| refused("malformed", text.into()))
 }
 
 /// What an act does to a record in this state, done by somebody who is this, and the verdict on it; else why it is not taken in. It is
@@ -87,6 +96,24 @@ pub(crate) fn rule(
             "too_large"
         };
         return Ok(Err(refused(code, fault.message.en)));
+    }
+    let misfit = kind
+        .act(&act.code)
+        .and_then(|rule| workflow::check_values(rule, act.values.as_deref().unwrap_or_default()));
+    match misfit {
+        None => {}
+        Some(Misfit::Unknown(name)) => {
+            return Ok(Err(refused(
+                "unknown_field",
+                format!("the act {} takes no value {name}", act.code),
+            )));
+        }
+        Some(Misfit::Value(name, why)) => {
+            return Ok(Err(refused(
+                "wrong_type",
+                format!("the value {name} of the act {}: {}", act.code, why.en),
+            )));
+        }
     }
     if let Some(verdict) = merge::fault(others, kind, act)? {
         return Ok(Err(verdict));

@@ -94,7 +94,10 @@ impl Others for Desk<'_> {
                 state.map(|state| (state.opening.opens.kind, state.opening.opens.unit))
             }
         };
-        Ok(found.is_some_and(|(code, unit)| code == kind.code && self.look.author.scope.units.contains(&unit)))
+        match found {
+            Some((code, unit)) if code == kind.code => self.look.author.scope.holds(self.look.tx, other, unit),
+            Some(_) | None => Ok(false),
+        }
     }
 
     fn merged_into(&mut self, record: RecordId) -> Result<Option<RecordId>, StationError> {

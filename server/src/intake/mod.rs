@@ -28,7 +28,7 @@ use beatbook_protocol::page::SealedPage;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::PageAnswer;
 
-pub(crate) use act::{rule, says_too_much};
+pub(crate) use act::{rule, unfit};
 pub(crate) use admit::AdmittedPage;
 pub(crate) use desk::Author;
 pub(crate) use held::{HeldEntry, judge_held};

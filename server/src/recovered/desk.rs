@@ -12,7 +12,7 @@ use beatbook_protocol::wire::{GivenEntry, Verdict};
 use super::{Giver, Planned};
 use crate::destruction::Destroyed;
 use crate::error::StationError;
-use crate::intake::{Others, OwnEntry, looks_beyond, rule, says_too_much};
+use crate::intake::{Others, OwnEntry, looks_beyond, rule, unfit};
 use crate::kinds::Kinds;
 use crate::projection::reading::Documents;
 use crate::projection::record::{Opening, RecordState};
@@ -300,7 +300,7 @@ impl Desk<'_> {
         act: &ActEntry,
         documents: &Documents,
     ) -> Result<Verdict, StationError> {
-        if let Some(verdict) = says_too_much(act) {
+        if let Some(verdict) = unfit(act) {
             return Ok(verdict);
         }
         let is_gone = Destroyed::of(self.tx, state.id)?.private;

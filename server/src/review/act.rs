@@ -6,7 +6,7 @@ use beatbook_protocol::facts::Value;
 use beatbook_protocol::id::{ActorId, Hash, RecordId};
 use beatbook_protocol::kind::duplicate::MERGE_INTO;
 use beatbook_protocol::kind::{
-    ActGiven, CheckedKind, DocumentName, FindingSeverity, Judgement, Label, UserContext, Who, workflow,
+    ActGiven, CheckedKind, DocumentName, FindingSeverity, Judged, Judgement, Label, UserContext, Who, workflow,
 };
 use beatbook_protocol::limits::ACT_BYTES_MAX;
 
@@ -231,7 +231,7 @@ fn decide_act(
         .iter()
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    check(session, &opened, order, &values)?;
+    check(station, session, &opened, order, &values)?;
     merges::check(tx, session, opened.kind, state, order)?;
     let act = ActEntry {
         record,
@@ -257,7 +257,13 @@ fn decide_act(
 }
 
 /// What the act requires: a comment, values, rules over the facts. Findings on the facts as such only flag.
-fn check(session: &Session, opened: &Opened<'_>, order: &ActOrder, values: &[(String, Value)]) -> Result<(), ActError> {
+fn check(
+    station: &Station,
+    session: &Session,
+    opened: &Opened<'_>,
+    order: &ActOrder,
+    values: &[(String, Value)],
+) -> Result<(), ActError> {
     let Some(rule) = opened.kind.act(&order.code) else {
         return Err(ActError::UnknownAct(order.code.clone()));
     };
@@ -281,7 +287,11 @@ fn check(session: &Session, opened: &Opened<'_>, order: &ActOrder, values: &[(St
         id: session.user,
         roles: &opened.whos,
     };
-    let judged = reading::judged(&opened.state, &view.facts, &private.facts, user);
+    // What he orders he orders now, whenever the last act was.
+    let judged = Judged {
+        now: station.env.clock.now(),
+        ..reading::judged(&opened.state, &view.facts, &private.facts, user)
+    };
     let given = ActGiven {
         comment: order.comment.as_deref(),
         values,

@@ -83,6 +83,12 @@ impl Station {
         Self { app_min, ..self }
     }
 
+    /// Asks phones to ask again of themselves after so long, while no hint reaches them; none leaves it to their apps.
+    #[must_use]
+    pub fn asked_again_after(self, ask_again_ms: Option<u64>) -> Self {
+        Self { ask_again_ms, ..self }
+    }
+
     pub(crate) fn count_answers(&self, answers: &[PageAnswer]) {
         for answer in answers {
             self.count(if answer.fault.is_some() { "pages_set_aside" } else { "pages" });

@@ -1,9 +1,9 @@
 //! What a request may ask for beside its pages is bounded.
 
-use beatbook_protocol::id::{BookId, RecordId};
-use beatbook_protocol::limits::{APP_CHARS_MAX, GIVEN_MAX, WANTED_MAX};
+use beatbook_protocol::id::{BookId, Hash, RecordId};
+use beatbook_protocol::limits::{APP_CHARS_MAX, GIVEN_MAX, PAGE_BYTES_MAX, REPLY_BYTES, WANTED_MAX};
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{ExchangeRequest, GivenEntry, RefusalCode, pack};
+use beatbook_protocol::wire::{ExchangeRequest, GivenEntry, RefusalCode, Verdict, pack};
 
 use crate::testing::{Phone, World, visit};
 
@@ -56,4 +56,41 @@ fn what_a_request_gives_back_wants_and_calls_itself_is_bounded() {
         .clone()
         .unwrap();
     assert_eq!(app, "長".repeat(APP_CHARS_MAX));
+}
+
+#[test]
+fn a_reply_stops_after_two_mebibytes_of_entries_and_goes_on_with_the_next() {
+    let world = World::new();
+    let (mut writer, mut reader) = (world.phone("李警官", "officer"), world.phone("赵警官", "officer"));
+    let first = reader.request(vec![]);
+    world.ask(&mut reader, &first);
+    let mut sent = 0;
+    // Each of its own record, and hardly to be packed: sixteen bits of hash for each sign.
+    for number in 0_u64.. {
+        if sent > REPLY_BYTES + PAGE_BYTES_MAX {
+            break;
+        }
+        let text: String = (0_u64..500)
+            .flat_map(|part| *Hash::of(&[&number.to_be_bytes(), &part.to_be_bytes()]).as_bytes())
+            .collect::<Vec<u8>>()
+            .chunks_exact(2)
+            .filter_map(|pair| char::from_u32(0x4e00 + u32::from(u16::from_be_bytes([pair[0], pair[1]])) % 20_000))
+            .collect();
+        let entry = writer.write(world.record_id(), Some(world.unit), visit().note("notes", &text));
+        sent += entry.len();
+        assert_eq!(world.verdicts(&mut writer, vec![entry]), [Verdict::Accepted]);
+    }
+    let mut got = Vec::new();
+    loop {
+        let mut request = reader.request(vec![]);
+        request.feed_bytes_max = Some(u32::MAX);
+        let reply = world.ask(&mut reader, &request);
+        let entries = reply.feed.iter().flat_map(|leaf| &leaf.entries);
+        got.push(entries.map(|entry| entry.entry.len()).sum::<usize>());
+        if reply.more != Some(true) {
+            break;
+        }
+    }
+    assert!(got.len() == 2 && got[0] >= REPLY_BYTES, "{got:?}");
+    assert!(got[0] <= REPLY_BYTES + PAGE_BYTES_MAX && got[1] > 0, "{got:?}");
 }

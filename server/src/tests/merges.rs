@@ -1,13 +1,14 @@
 //! Two records of one thing: suggested, merged by a person, links following, and taken back without a trace but the acts.
 
 use beatbook_protocol::document::Edit;
-use beatbook_protocol::entry::Entry;
+use beatbook_protocol::entry::{ActEntry, Entry};
 use beatbook_protocol::id::RecordId;
 use beatbook_protocol::kind::duplicate::{MERGE_INTO, NOT_DUPLICATE, OTHER, TARGET, UNMERGE};
 use beatbook_protocol::wire::Verdict;
 
+use super::moves::two_units;
 use crate::error::ActError;
-use crate::station::{ActDone, ActOrder, RecordFilter};
+use crate::station::{ActDone, ActOrder, GrantOrder, RecordFilter};
 use crate::testing::{Phone, World, code, visit};
 
 pub(super) fn household(world: &World, phone: &mut Phone, address: &str) -> RecordId {
@@ -255,4 +256,58 @@ fn a_phone_may_merge_as_its_kind_says_and_cannot_make_a_loop_on_one_page() {
         world.station.record(&world.chief, a).unwrap().unwrap().header.merged_into,
         Some(b)
     );
+}
+
+#[test]
+fn a_phone_may_merge_into_a_record_that_is_granted_to_its_officer() {
+    let (world, units, [mut east, mut west]) = two_units();
+    let home = |phone: &mut Phone, unit| {
+        let record = world.record_id();
+        phone.kinds.insert(record, "household".into());
+        let opening = phone.write(record, Some(unit), Edit::new().field("address", "甲"));
+        assert_eq!(world.verdicts(phone, vec![opening]), [Verdict::Accepted]);
+        record
+    };
+    let (his, other) = (home(&mut east, units[0]), home(&mut west, units[1]));
+    let act = act_with(&mut east, his, MERGE_INTO, TARGET, other);
+    assert_eq!(
+        code(&world.verdicts(&mut east, vec![act])[0]),
+        "merge_target",
+        "he does not know it"
+    );
+    let shared = GrantOrder {
+        user: Some(east.enrolled.user),
+        unit: None,
+        reason: "shared".into(),
+        ended: false,
+    };
+    world.station.grant(Some(&world.chief), other, &shared).unwrap();
+    let act = act_with(&mut east, his, MERGE_INTO, TARGET, other);
+    assert_eq!(world.verdicts(&mut east, vec![act]), [Verdict::Accepted]);
+    assert_eq!(merged_into(&world, his), Some(other));
+}
+
+#[test]
+fn an_act_takes_the_values_of_its_kind_and_has_seen_the_record() {
+    let world = World::new();
+    let mut officer = world.phone("李警官", "officer");
+    let [a, b] = ["甲", "乙"].map(|address| household(&world, &mut officer, address));
+    let strange = act_with(&mut officer, a, MERGE_INTO, "tagret", b);
+    assert_eq!(code(&world.verdicts(&mut officer, vec![strange])[0]), "unknown_field");
+    let with = |officer: &mut Phone, change: &dyn Fn(&mut ActEntry)| {
+        let Ok(Entry::Act(mut act)) = Entry::parse(&act_with(officer, a, MERGE_INTO, TARGET, b)) else {
+            panic!("an act is an act");
+        };
+        change(&mut act);
+        let entry = Entry::Act(act).to_bytes();
+        world.verdicts(officer, vec![entry]).remove(0)
+    };
+    let shouted = b.to_string().to_uppercase();
+    let verdict = with(&mut officer, &|act| {
+        act.values = Some(vec![(TARGET.into(), shouted.as_str().into())])
+    });
+    assert_eq!(code(&verdict), "wrong_type");
+    let verdict = with(&mut officer, &|act| act.heads.clear());
+    assert_eq!(code(&verdict), "malformed");
+    assert_eq!(with(&mut officer, &|_| {}), Verdict::Accepted);
 }

@@ -1,6 +1,8 @@
 //! What the chief sees and does.
 
 use beatbook_protocol::document::Edit;
+use beatbook_protocol::facts::Value;
+use beatbook_protocol::wire::Verdict;
 
 use crate::error::ActError;
 use crate::station::{ActOrder, QueueFilter, RecordFilter};
@@ -191,4 +193,34 @@ fn people_are_registered_by_those_who_may() {
     let token = world.station.issue_token(None, officer).unwrap();
     assert_eq!(world.station.session(&token), Some(session));
     assert_eq!(world.station.session("x"), None);
+}
+
+#[test]
+fn what_is_ordered_is_judged_by_the_hour_of_the_order_and_not_of_the_last_act() {
+    let world = World::new();
+    let mut phone = world.phone("李警官", "officer");
+    let record = world.record_id();
+    phone.kinds.insert(record, "incident".into());
+    let opening = phone.write(record, Some(world.unit), Edit::new().field("title", "楼道堆物"));
+    let report = phone.act(record, "report", None);
+    let verdicts = world.verdicts(&mut phone, vec![opening, report]);
+    assert_eq!(verdicts, [Verdict::Accepted, Verdict::Accepted]);
+    let act = |order: ActOrder| world.station.act(&world.chief, record, &order);
+    act(order("accept", &world.version(record), None)).unwrap();
+    let accepted = world.env.clock.now();
+    world.clock.pass(2 * 60 * 60 * 1000);
+    let dispatch = |due: i64| ActOrder {
+        values: [
+            ("organ".to_owned(), "物业".into()),
+            ("due_at".to_owned(), Value::from(accepted.0 + due)),
+        ]
+        .into(),
+        ..order("dispatch", &world.version(record), None)
+    };
+    // An hour after the last act, and an hour ago.
+    let Err(ActError::Findings(findings)) = act(dispatch(60 * 60 * 1000)) else {
+        panic!("it lies in the past")
+    };
+    assert_eq!(findings[0].path, "values/due_at");
+    act(dispatch(3 * 60 * 60 * 1000)).unwrap();
 }

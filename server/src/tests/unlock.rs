@@ -278,6 +278,21 @@ fn the_lease_is_told_when_the_phone_does_not_know_it() {
 }
 
 #[test]
+fn a_phone_is_told_after_how_long_to_ask_again_when_the_station_wants_it() {
+    let mut world = World::new();
+    let mut phone = world.phone("李", "officer");
+    let asked = |world: &World, phone: &mut Phone| {
+        let request = phone.request(Vec::new());
+        exchange(world, phone, &request).next_ms
+    };
+    assert_eq!(asked(&world, &mut phone), None, "that is its app's");
+    world.reopen();
+    let station = std::mem::replace(&mut world.station, World::new().station);
+    world.station = station.asked_again_after(Some(60_000));
+    assert_eq!(asked(&world, &mut phone), Some(60_000));
+}
+
+#[test]
 fn a_blocked_person_gets_no_share_whatever_his_code() {
     let world = World::new();
     let mut phone = world.phone("李", "officer");

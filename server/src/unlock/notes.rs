@@ -7,7 +7,7 @@ use beatbook_protocol::note::{NoteFault, NoteFile, OpenedNote, note_hash};
 use beatbook_protocol::page::BookPublicKey;
 use beatbook_protocol::parcel::SealingKey;
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{NoteAnswer, NotesRequest, NotesResponse, Refusal, RefusalCode, WIRE_VERSION, pack, read, unpack};
+use beatbook_protocol::wire::{NoteAnswer, NotesRequest, NotesResponse, Refusal, RefusalCode, WIRE_VERSION, pack, read};
 use serde::Serialize;
 
 use super::custody::unhex;
@@ -69,13 +69,14 @@ pub struct NotePage {
 /// Takes notes in, under the token of the phone that they were written on; once its book has ended, under the book's signature.
 pub(crate) fn take(station: &Station, packed: &[u8], token: Option<&str>) -> Result<Vec<u8>, Refusal> {
     let now = station.env.clock.now();
-    let read_request = || -> Result<NotesRequest, Refusal> {
-        let bytes = unpack(packed).and_then(|bytes| read("notes", &bytes));
-        bytes.map_err(|fault| refusal_of_codec(&fault))
-    };
     // Nothing of a caller's is read before he has shown a token, unless he has none at all: then few are read at a time.
-    let place = token.is_none().then(|| station.strangers.place()).transpose()?;
-    let early = token.is_none().then(read_request).transpose()?;
+    let stranger = token.is_none().then(|| station.strangers.place()).transpose()?;
+    let mut place = station.room.enter(None)?;
+    let mut read_request = || -> Result<NotesRequest, Refusal> {
+        let bytes = place.unpack(packed)?;
+        read("notes", &bytes).map_err(|fault| refusal_of_codec(&fault))
+    };
+    let early = token.is_none().then(&mut read_request).transpose()?;
     let carrier = station.store.read(|tx| match (token, &early) {
         (Some(token), _) => carrier_by_token(tx, token, now),
         (None, Some(request)) => carrier_by_signature(station, tx, request),
@@ -87,7 +88,7 @@ pub(crate) fn take(station: &Station, packed: &[u8], token: Option<&str>) -> Res
             "exchange first: notes are taken under the phone's token, or signed by a book that has ended",
         ));
     };
-    drop(place);
+    drop(stranger);
     let request = early.map_or_else(read_request, Ok)?;
     if request.version != WIRE_VERSION {
         return Err(Refusal::new(

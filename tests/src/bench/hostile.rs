@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{BenchError, cpu_s, memory_kb, scratch};
-use crate::hostile::{Scene, hazards};
+use crate::hostile::{AT_THE_LIMIT, Scene, hazards};
 
 /// Bytes over idle that the station may take, KB.
 const OVER_IDLE_KB_MAX: u64 = 64 * 1024;
@@ -12,6 +12,10 @@ const OVER_IDLE_KB_MAX: u64 = 64 * 1024;
 const CPU_MS_MAX: f64 = 100.0;
 /// CPU that parsing a received kilobyte may take, unpacked, ms: the costliest honest content (automerge changes) takes about half of it.
 pub const CPU_MS_PER_KB: f64 = 1.0;
+
+/// Requests at once, and how often.
+const AT_ONCE: usize = 30;
+const ROUNDS: usize = 5;
 
 /// The figures of one hazard.
 #[derive(Debug, Clone, Serialize)]
@@ -97,9 +101,39 @@ pub async fn run() -> Result<HostileFigures, BenchError> {
             within: over_kb <= OVER_IDLE_KB_MAX && cpu_ms <= CPU_MS_MAX + CPU_MS_PER_KB * unpacked_kb,
         });
     }
+    figures.hazards.push(together(&mut scene, process, idle_kb).await?);
     drop(scene);
     std::fs::remove_dir_all(&root)?;
     Ok(figures)
+}
+
+/// The longest message that unpacks, many at once: from two phones, and from strangers.
+async fn together(scene: &mut Scene, process: u32, idle_kb: u64) -> Result<HazardFigures, BenchError> {
+    let longest = hazards().into_iter().find(|hazard| hazard.name == AT_THE_LIMIT);
+    let longest = longest.ok_or_else(|| BenchError::Wrong("there is no longest message".into()))?;
+    let shots = (longest.make)(scene)?;
+    let shot = shots.first().ok_or_else(|| BenchError::Wrong("it makes no request".into()))?;
+    let before = cpu_s(process)?;
+    for _ in 0..ROUNDS {
+        for said in scene.shoot_together(shot, AT_ONCE).await? {
+            if said != ["malformed"] && said != ["try_later"] {
+                return Err(BenchError::Wrong(format!("many at once: the station said {said:?}")));
+            }
+        }
+    }
+    let requests = ROUNDS * AT_ONCE;
+    let cpu_ms = (cpu_s(process)? - before) * 1000.0 / float(requests);
+    let over_kb = memory_kb(&process.to_string(), "VmHWM")?.saturating_sub(idle_kb);
+    let unpacked_kb = float(unpacked_bytes(&shot.body)) / 1024.0;
+    Ok(HazardFigures {
+        name: "the same, 30 at once",
+        requests,
+        wire_kb: float(shot.body.len()) / 1024.0,
+        unpacked_kb,
+        cpu_ms,
+        over_idle_mb: mb(over_kb),
+        within: over_kb <= OVER_IDLE_KB_MAX && cpu_ms <= CPU_MS_MAX + CPU_MS_PER_KB * unpacked_kb,
+    })
 }
 
 /// What the station unpacks of it: all that is within the limit, or the limit, or the bytes themselves where nothing unpacks.

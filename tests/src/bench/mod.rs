@@ -5,6 +5,7 @@ pub mod capture;
 pub mod floor;
 pub mod hostile;
 pub mod light;
+pub mod live;
 pub mod load;
 pub mod record;
 pub mod sync;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use beatbook_tests::bench::{BenchError, capture, hostile, load, sync};
+use beatbook_tests::bench::{BenchError, capture, hostile, live, load, sync};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
@@ -43,6 +43,15 @@ enum What {
         /// A chief's token at that station.
         #[arg(long)]
         token: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// How long a change takes from one phone that is online to another.
+    Live {
+        /// Changes.
+        #[arg(long, default_value_t = 40)]
+        changes: usize,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -107,6 +116,7 @@ async fn measure(what: What) -> Result<(), BenchError> {
             let elsewhere = url.zip(token).map(|(url, token)| sync::Elsewhere { url, token });
             show(&sync::run(records, &noop_at, delay_ms, elsewhere).await?, json)
         }
+        What::Live { changes, json } => show(&live::run(changes).await?, json),
         What::Hostile { json } => show_hostile(&hostile::run().await?, json),
         What::Bulk { records, batch, json } => show(&load::bulk(records, batch).await?, json),
         What::Load { phones, json } => show(&load::load(phones).await?, json),

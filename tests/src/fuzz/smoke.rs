@@ -102,6 +102,30 @@ fn no_bytes_make_gpx_misbehave() {
     smoke("gpx", 5_000);
 }
 
+/// No stable compiler links libFuzzer: what its targets say is held here, so that they do not rot unseen.
+#[test]
+fn each_body_has_a_target_of_cargo_fuzz_that_runs_it_and_nothing_else() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let mut files: Vec<String> = std::fs::read_dir(folder.join("fuzz_targets"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    let expected: Vec<String> = targets().keys().map(|name| format!("{name}.rs")).collect();
+    assert_eq!(files, expected);
+    for name in targets().keys() {
+        assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\n")));
+        let text = std::fs::read_to_string(folder.join(format!("fuzz_targets/{name}.rs"))).unwrap();
+        let code: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with("//"))
+            .collect();
+        let body = format!("libfuzzer_sys::fuzz_target!(|bytes: &[u8]| beatbook_tests::fuzz::{name}(bytes));");
+        assert_eq!(code, ["#![no_main]", body.as_str()], "{name}");
+    }
+}
+
 #[test]
 fn mutations_of_changes_get_behind_the_first_gate() {
     silence_automerge();

@@ -37,6 +37,9 @@ pub struct Hazard {
     pub make: Make,
 }
 
+/// The name of the longest message that unpacks.
+pub const AT_THE_LIMIT: &str = "zstd at the limit, no message";
+
 /// All of them.
 #[must_use]
 #[rustfmt::skip]
@@ -62,7 +65,7 @@ pub fn hazards() -> Vec<Hazard> {
         hazard("a request 4 million levels deep",  &["malformed"],                     10, |_| Ok(vec![shot(compressed(&vec![0x81; 4_000_000])?)])),
         hazard("a promise of 2^63 entries",        &["malformed", "accepted"],         20, promised),
         hazard("zstd of 512 MiB of zeros",         &["too_large"],                      5, |_| Ok(vec![shot(bomb(512)?)])),
-        hazard("zstd at the limit, no message",    &["malformed"],                      5, at_the_limit),
+        hazard(AT_THE_LIMIT,                       &["malformed"],                      5, at_the_limit),
         hazard("noise",                            &["malformed"],                     10, noise),
         hazard("a body longer than any message",   &["too_large"],                      3, |_| Ok(vec![shot(vec![7; EXCHANGE_WIRE_BYTES_MAX + 1_000_000])])),
         hazard("a compressed chunk",               &["compressed", "accepted"],        20, compressed_chunk),

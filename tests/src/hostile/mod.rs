@@ -14,7 +14,7 @@ use std::path::Path;
 use beatbook_protocol::id::UnitId;
 use beatbook_protocol::wire::{self, PageAnswer, Verdict};
 use beatbook_protocol::wire::{ExchangeResponse, MEDIA_TYPE, Refusal, verdict_of};
-pub use hazards::{Hazard, hazards};
+pub use hazards::{AT_THE_LIMIT, Hazard, hazards};
 pub use phone::HandPhone;
 
 use crate::bench::BenchError;
@@ -106,6 +106,25 @@ impl Scene {
         let token = self.other.token().to_owned();
         let (status, body) = send(&self.http, self.station.url(), shot.path, Some(&token), shot.body).await?;
         said(status, &body)
+    }
+
+    /// Sends a request so many times at once: in turn under the token of either phone, and under none.
+    ///
+    /// # Errors
+    /// When one gets no answer, or none that can be read.
+    pub async fn shoot_together(&self, shot: &Shot, times: usize) -> Result<Vec<Said>, BenchError> {
+        let tokens = [Some(self.phone.token()), Some(self.other.token()), None].map(|token| token.map(str::to_owned));
+        let mut under_way = tokio::task::JoinSet::new();
+        for token in tokens.into_iter().cycle().take(times) {
+            let (http, url, shot) = (self.http.clone(), self.station.url().to_owned(), shot.clone());
+            under_way.spawn(async move { send(&http, &url, shot.path, token.as_deref(), shot.body).await });
+        }
+        let mut all = Vec::with_capacity(times);
+        while let Some(answer) = under_way.join_next().await {
+            let (status, body) = answer.map_err(|fault| BenchError::Wrong(fault.to_string()))??;
+            all.push(said(status, &body)?);
+        }
+        Ok(all)
     }
 
     /// Where the ledger ends.

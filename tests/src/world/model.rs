@@ -20,6 +20,8 @@ struct Known {
     promised: Vec<RecordId>,
     /// What its author has dealt with.
     dealt_with: BTreeSet<Hash>,
+    /// Whether the station was restored since the phone last said, rightly, that it is synced: what was said to it may be taken back.
+    is_behind: bool,
 }
 
 /// What is known of a world.
@@ -27,6 +29,8 @@ struct Known {
 pub struct Model {
     phones: Vec<Known>,
     acknowledged: BTreeMap<Hash, About>,
+    /// Those that the station, as it was restored last, has said or confirmed.
+    sure: BTreeSet<Hash>,
     accepted: BTreeMap<Hash, About>,
     /// All that the station ever accepted.
     ever_accepted: BTreeSet<Hash>,
@@ -45,9 +49,16 @@ impl Model {
     /// # Errors
     /// When its file cannot be read.
     pub fn phone_began_anew(&mut self, number: usize, look: &PhoneLook) -> Result<(), Broken> {
+        let is_restored = self.is_restored;
         let known = self.known(number);
         (known.captured, known.stranded) = (look.own()?, look.stranded()?);
+        known.is_behind = is_restored;
         Ok(())
+    }
+
+    /// A phone said, rightly, that it is synced: what a restored station took back of its work, it has heard.
+    pub fn phone_caught_up(&mut self, number: usize) {
+        self.known(number).is_behind = false;
     }
 
     fn known(&mut self, number: usize) -> &mut Known {
@@ -63,6 +74,10 @@ impl Model {
     /// When its file cannot be read.
     pub fn station_began_anew(&mut self, look: &StationLook) -> Result<(), Broken> {
         self.is_restored = true;
+        self.sure.clear();
+        for known in &mut self.phones {
+            known.is_behind = true;
+        }
         self.leaves = look.leaves()?;
         self.destroyed = Destroyed(look.destroyed()?);
         self.accepted = entries(look)?;
@@ -129,7 +144,7 @@ impl Model {
                 }
                 // What left the scope goes, when the officer has nothing to do about it any more: what waited was answered in the same
                 // sync, and what was refused may have been accepted since from another copy of the phone, or by a restored station.
-                if was_out(&before.about.record) && (self.is_restored || before.stage != Stage::Refused || is_accepted) {
+                if was_out(&before.about.record) && (known.is_behind || before.stage != Stage::Refused || is_accepted) {
                     continue;
                 }
                 // It may have left by the word of a station that died before anybody looked.
@@ -143,7 +158,7 @@ impl Model {
                 )));
             };
             let may_be = may_become(before.stage, now.stage)
-                || (self.is_restored && may_become_restored(before.stage, now.stage))
+                || (known.is_behind && may_become_restored(before.stage, now.stage))
                 || ((is_accepted || !is_station_seen) && may_be_taken_in_after_all(before.stage, now.stage));
             if !may_be {
                 return Err(broken(format!(
@@ -177,9 +192,8 @@ impl Model {
                 None => return Err(broken(format!("{name}: an entry of {record} was promised and is not there"))),
             }
         }
-        self.see_queue(name, &own, look)?;
-        let acknowledged = own.iter().filter(|(_, own)| own.stage == Stage::Acknowledged);
-        self.acknowledged.extend(acknowledged.map(|(entry, own)| (*entry, own.about)));
+        self.see_queue(name, known.is_behind, &own, look)?;
+        self.note_acknowledged(known.is_behind, &own);
         let known = self.known(number);
         known.promised.clear();
         (known.captured, known.stranded) = (own, stranded);
@@ -187,16 +201,26 @@ impl Model {
         Ok(())
     }
 
+    /// What a phone shows as acknowledged stays so; if it is not behind, the station as it is now has said it.
+    fn note_acknowledged(&mut self, is_behind: bool, own: &BTreeMap<Hash, Own>) {
+        for (entry, own) in own.iter().filter(|(_, own)| own.stage == Stage::Acknowledged) {
+            self.acknowledged.insert(*entry, own.about);
+            if !is_behind {
+                self.sure.insert(*entry);
+            }
+        }
+    }
+
     /// What waits will be sent, and what the phone itself parked, and nothing else.
-    fn see_queue(&self, name: &str, own: &BTreeMap<Hash, Own>, look: &PhoneLook) -> Result<(), Broken> {
+    fn see_queue(&self, name: &str, is_behind: bool, own: &BTreeMap<Hash, Own>, look: &PhoneLook) -> Result<(), Broken> {
         let (to_be_sent, parked) = (look.to_be_sent()?, look.descendants()?);
         for (entry, Own { stage, .. }) in own {
             let may_be_sent = match stage {
                 Stage::Waiting => true,
                 // Its page has no answer yet: a copy of this phone brought it, or, after a restore, a colleague who holds it.
-                Stage::Acknowledged => self.is_restored || self.accepted.contains_key(entry),
+                Stage::Acknowledged => is_behind || self.accepted.contains_key(entry),
                 // A page of which a part was accepted goes up whole to a restored station.
-                Stage::Refused | Stage::DealtWith => self.is_restored || parked.contains(entry),
+                Stage::Refused | Stage::DealtWith => is_behind || parked.contains(entry),
                 Stage::NotTakenBack => false,
             };
             let will_be_sent = to_be_sent.contains(entry);
@@ -257,14 +281,14 @@ impl Model {
         of.map(|(entry, _)| *entry).collect()
     }
 
-    /// Entries that a phone was told are accepted, and the station neither has nor destroyed; after a restore, of those that a phone still
-    /// holds and does not show as refused.
+    /// Entries that a phone was told are accepted, and the station neither has nor destroyed; of those that a station said which was restored
+    /// since, the ones that a phone still holds and does not show as refused.
     #[must_use]
     pub fn lost(&self) -> Vec<Hash> {
         let is_lost = |entry: &Hash| {
             let stands = self.phones.iter().filter_map(|known| known.captured.get(entry));
             let stages: Vec<Stage> = stands.map(|own| own.stage).collect();
-            !self.is_restored || (!stages.is_empty() && stages.iter().all(|stage| *stage == Stage::Acknowledged))
+            self.sure.contains(entry) || (!stages.is_empty() && stages.iter().all(|stage| *stage == Stage::Acknowledged))
         };
         let gone = self
             .acknowledged

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use beatbook_client_core::transport::{Outcome, OutgoingRequest, TransportFault};
-use beatbook_protocol::wire::{self, ExchangeRequest};
+use beatbook_protocol::wire::{self, ExchangeRequest, Refusal, RefusalCode};
 
 use super::station::{Served, StationSide};
 use super::trace::Trace;
@@ -84,10 +84,9 @@ impl Line {
             return (Outcome::Failed(TransportFault::Unreachable("no line".into())), false);
         }
         if happens(faults.busy) {
-            trace.say(format_args!("  line: a proxy is busy"));
-            let bytes = b"<html>busy</html>".to_vec();
-            return (Outcome::Refused { status: 503, bytes }, false);
+            return (busy(draw, trace), false);
         }
+        let mut happens = |chances: u64| draw.below(1000) < chances;
         let (cut, mangled, doubled) = (happens(faults.request_cut), happens(faults.mangled), happens(faults.doubled));
         let (reply_lost, reply_cut) = (happens(faults.reply_lost), happens(faults.reply_cut));
         let mut sent = request.clone();
@@ -143,6 +142,25 @@ impl Line {
     pub fn holds_one(&self) -> bool {
         !self.under_way.is_empty()
     }
+}
+
+/// A proxy that is busy, or the station itself, which says when to come again.
+fn busy(draw: &mut Seeded, trace: &mut Trace) -> Outcome {
+    let code = RefusalCode::TryLater;
+    let bytes = if draw.below(2) == 0 {
+        trace.say(format_args!("  line: a proxy is busy"));
+        b"<html>busy</html>".to_vec()
+    } else {
+        let retry_after_ms = 500 + draw.below(20_000);
+        trace.say(format_args!("  station: busy for {retry_after_ms} ms"));
+        wire::pack(&Refusal {
+            retry_after_ms: Some(retry_after_ms),
+            ..Refusal::new(&code, "busy")
+        })
+        .unwrap_or_default()
+    };
+    let status = code.http_status();
+    Outcome::Refused { status, bytes }
 }
 
 /// The request with one byte of one page changed; none when it holds no page.

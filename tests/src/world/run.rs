@@ -321,6 +321,7 @@ impl World {
                 .filter(|_| invariants::says_no_more_than_is_true(phone) == Ok(true))
             {
                 invariants::holds_what_the_station_holds(phone, look, &self.model)?;
+                self.model.phone_caught_up(at);
             }
         }
         Ok(Some(synced))

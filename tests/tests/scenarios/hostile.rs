@@ -6,8 +6,8 @@ use std::net::TcpStream;
 
 use beatbook_protocol::limits::EXCHANGE_WIRE_BYTES_MAX;
 use beatbook_protocol::wire::{self, MEDIA_TYPE, Refusal};
-use beatbook_tests::bench::scratch;
-use beatbook_tests::hostile::{Scene, hazards};
+use beatbook_tests::bench::{memory_kb, scratch};
+use beatbook_tests::hostile::{AT_THE_LIMIT, Scene, hazards};
 
 #[tokio::test]
 async fn every_hostile_request_gets_a_clear_answer_and_the_station_goes_on() {
@@ -32,6 +32,35 @@ async fn every_hostile_request_gets_a_clear_answer_and_the_station_goes_on() {
         );
     }
     assert!(scene.station.is_running());
+    drop(scene);
+    let _ = std::fs::remove_dir_all(root);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_messages_at_once_are_read_one_by_one_or_sent_away_and_memory_stays_bounded() {
+    let root = scratch("at-once").unwrap();
+    let mut scene = Scene::open(&root).await.unwrap();
+    let process = scene.station.id().to_string();
+    let visit = scene.other.visit().unwrap();
+    let page = scene.other.seal(vec![visit]).unwrap();
+    let honest = scene.other.exchange(vec![page]).unwrap();
+    assert_eq!(scene.shoot_as_other(honest).await.unwrap(), ["accepted"]);
+    let idle = memory_kb(&process, "VmHWM").unwrap();
+    let longest = hazards().into_iter().find(|hazard| hazard.name == AT_THE_LIMIT).unwrap();
+    let shot = (longest.make)(&mut scene).unwrap().remove(0);
+    let mut met = std::collections::BTreeSet::new();
+    for _ in 0..2 {
+        for said in scene.shoot_together(&shot, 30).await.unwrap() {
+            met.extend(said);
+        }
+    }
+    assert_eq!(met.into_iter().collect::<Vec<_>>(), ["malformed", "try_later"]);
+    let over = memory_kb(&process, "VmHWM").unwrap() - idle;
+    assert!(over <= 64 * 1024, "{over} KB over idle");
+    let visit = scene.other.visit().unwrap();
+    let page = scene.other.seal(vec![visit]).unwrap();
+    let honest = scene.other.exchange(vec![page]).unwrap();
+    assert_eq!(scene.shoot_as_other(honest).await.unwrap(), ["accepted"]);
     drop(scene);
     let _ = std::fs::remove_dir_all(root);
 }

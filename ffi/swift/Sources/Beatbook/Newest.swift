@@ -2,17 +2,18 @@
 
 @_exported import BeatbookCore
 
-/// How something looks: now, and whenever it looks different. Whoever is slow sees the newest alone.
+/// How something looks: now, and whenever it looks different. Whoever is slow sees the newest alone; of news he misses none.
 ///
 /// A loop begins with a subscription of its own. It ends with the loop, with the task that the loop runs in, or when the session is locked.
 public struct Newest<Element: Sendable>: AsyncSequence, Sendable {
+    var keepsAll = false
     let observe: @Sendable (Told<Element>) throws -> Subscription
 
     public func makeAsyncIterator() -> Iterator {
         let (stream, continuation) = AsyncThrowingStream.makeStream(
             of: Element.self,
             throwing: (any Error).self,
-            bufferingPolicy: .bufferingNewest(1)
+            bufferingPolicy: keepsAll ? .unbounded : .bufferingNewest(1)
         )
         do {
             let subscription = try observe(Told(continuation))
@@ -71,6 +72,13 @@ extension StationSync {
     }
 }
 
+extension StationSync {
+    /// What syncs bring that an app may want to show, those of a sync that keeps up too: each exchange's news once, in order.
+    public func news() -> Newest<[SyncNews]> {
+        Newest(keepsAll: true) { told in try self.observeNews(listener: NewsTold(told: told)) }
+    }
+}
+
 private final class RecordsTold: RecordsListener {
     private let told: Told<RecordPage>
 
@@ -104,5 +112,17 @@ private final class SyncTold: SyncListener {
 
     func onStatus(status: SyncStatus) {
         told.tell(status)
+    }
+}
+
+private final class NewsTold: NewsListener {
+    private let told: Told<[SyncNews]>
+
+    init(told: Told<[SyncNews]>) {
+        self.told = told
+    }
+
+    func onNews(news: [SyncNews]) {
+        told.tell(news)
     }
 }

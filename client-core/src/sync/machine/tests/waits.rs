@@ -63,6 +63,28 @@ fn a_busy_station_is_left_alone_as_long_as_it_asks() {
 }
 
 #[test]
+fn a_pause_that_the_station_asks_for_is_neither_haste_nor_silence() {
+    let mut station = Station::new();
+    let phone = Phone::enrolled(&mut station);
+    for (asked, kept) in [
+        (None, None),
+        (Some(0), Some(1_000)),
+        (Some(60_000), Some(60_000)),
+        (Some(u64::MAX), Some(3_600_000)),
+    ] {
+        let report = phone.sync_by(|request| match station.exchange(request) {
+            Outcome::Reply(packed) => {
+                let mut reply: ExchangeResponse = wire::read("reply", &wire::unpack(&packed).unwrap()).unwrap();
+                reply.next_ms = asked;
+                Outcome::Reply(wire::pack(&reply).unwrap())
+            }
+            outcome => outcome,
+        });
+        assert_eq!(report.unwrap().ask_again_ms, kept, "{asked:?}");
+    }
+}
+
+#[test]
 fn a_wait_that_was_stored_under_a_clock_that_was_ahead_silences_nobody() {
     let mut station = Station::new();
     let phone = Phone::enrolled(&mut station);

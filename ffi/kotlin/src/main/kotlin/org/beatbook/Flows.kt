@@ -1,4 +1,5 @@
-// The coroutine layer: what changes as flows, and syncs that end with the coroutine that waits for them.
+// The coroutine layer: what changes as flows, which end with their collector or with the session, and syncs that end with the coroutine
+// that waits for them.
 
 package org.beatbook
 
@@ -8,6 +9,7 @@ import kotlinx.coroutines.channels.awaitClose
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.buffer
 import kotlinx.coroutines.flow.callbackFlow
+import kotlinx.coroutines.launch
 
 /** How a list looks: now, and whenever it looks different. A slow collector sees the newest alone. */
 fun Records.pages(filter: RecordFilter): Flow<RecordPage> =
@@ -46,14 +48,33 @@ fun StationSync.states(): Flow<SyncStatus> =
         )
     }
 
-private fun <T> told(observe: (ProducerScope<T>) -> Subscription): Flow<T> =
+/** What syncs bring that an app may want to show, those of a sync that keeps up too: each exchange's news once, in order. */
+fun StationSync.news(): Flow<List<SyncNews>> =
+    told(Channel.UNLIMITED) { scope ->
+        observeNews(
+            object : NewsListener {
+                override fun onNews(news: List<SyncNews>) {
+                    scope.trySend(news)
+                }
+            },
+        )
+    }
+
+private fun <T> told(capacity: Int = Channel.CONFLATED, observe: (ProducerScope<T>) -> Subscription): Flow<T> =
     callbackFlow {
         val subscription = observe(this)
+        // Once the session is locked nothing is told any more: the flow is over.
+        val ending =
+            launch {
+                subscription.ended()
+                close()
+            }
         awaitClose {
+            ending.cancel()
             subscription.cancel()
             subscription.destroy()
         }
-    }.buffer(Channel.CONFLATED)
+    }.buffer(capacity)
 
 /** Syncs. When the coroutine that waits is cancelled, the sync is too; what was exchanged is kept. */
 suspend fun StationSync.now(options: SyncOptions = SyncOptions()): SyncOutcome {

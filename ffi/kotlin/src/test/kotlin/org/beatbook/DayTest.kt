@@ -128,6 +128,106 @@ class DayTest {
         }
 
     @Test
+    fun `flows end when the session is locked`() =
+        runBlocking {
+            Handset().use { handset ->
+                val session = handset.enrolled(station, "锁流甲")
+                val pages = async(start = CoroutineStart.UNDISPATCHED) { session.records().pages(RecordFilter()).toList() }
+                val states = async(start = CoroutineStart.UNDISPATCHED) { session.sync().states().toList() }
+                val news = async(start = CoroutineStart.UNDISPATCHED) { session.sync().news().toList() }
+                session.records().pages(RecordFilter()).first()
+                session.lock()
+                withTimeout(20_000) {
+                    assertTrue(pages.await().isNotEmpty())
+                    states.await()
+                    assertTrue(news.await().isEmpty())
+                }
+            }
+        }
+
+    @Test
+    fun `a sync that keeps up tells what it brings`() =
+        runBlocking {
+            Handset().use { first ->
+                Handset().use { second ->
+                    val one = first.enrolled(station, "新闻甲")
+                    val two = second.enrolled(station, "新闻乙")
+                    val heard = async(start = CoroutineStart.UNDISPATCHED) {
+                        one.sync().news().first { news -> news.any { it.code == "records_changed" && it.records.size == 1 } }
+                    }
+                    val keeping = launch { one.sync().now(SyncOptions(keepUp = true)) }
+                    withTimeout(20_000) { one.sync().states().first { it.synced } }
+                    val home = two.household("新闻里1号")
+                    assertTrue(two.sync().now().complete)
+                    val news = withTimeout(30_000) { heard.await() }
+                    assertEquals(listOf(home), news.single { it.code == "records_changed" }.records)
+                    keeping.cancelAndJoin()
+                    one.lock()
+                    two.lock()
+                }
+            }
+        }
+
+    @Test
+    fun `people and units can be chosen from and an act's form says what it asks for`() =
+        runBlocking {
+            Handset().use { handset ->
+                val session = handset.enrolled(station, "名册甲")
+                val me = session.people().single { it.isMe }
+                assertEquals("名册甲" to listOf("officer"), me.name to me.roles)
+                assertTrue(session.people().any { "chief" in it.roles && !it.isMe })
+                val unit = session.units().single { it.id == me.unit }
+                assertTrue(unit.isMine && !unit.isClosed)
+                val records = session.records()
+                val first = session.household("名册里1号")
+                val kind = records.kinds().single { it.code == "household" }
+                val merge = kind.acts.single { it.code == "merge_into" }
+                assertTrue(merge.fields.single { it.code == "target" }.isRequired)
+                val version = records.get(first).row.version
+                val empty = records.validateAct(first, Act("merge_into", version, null, emptyMap()))
+                assertTrue(empty.fields.getValue("target").isRequired)
+                assertTrue(empty.findings.any { it.hinders && it.path == "values/target" && it.code == "required" })
+                val wrong = mapOf("tagret" to text(first))
+                val refused =
+                    assertThrows<BeatbookException.InvalidInput> {
+                        runBlocking { records.validateAct(first, Act("merge_into", version, null, wrong)) }
+                    }
+                assertEquals("values/tagret", refused.field)
+                session.lock()
+            }
+        }
+
+    @Test
+    fun `an item's fields say what they ask for where they stand`() =
+        runBlocking {
+            Handset().use { handset ->
+                val session = handset.enrolled(station, "条目甲")
+                val records = session.records()
+                val list = records.kinds().single { it.code == "household" }.fields.first { it.sort == FieldSort.ITEMS }
+                val required = list.itemFields.first { it.isRequired }
+                val draft = records.draft("household", null)
+                val item = ItemEdit(list.code, null, emptyMap(), null)
+                val saved = records.save(draft.copy(edit = draft.edit.copy(items = listOf(item))))
+                val name = saved.edit.items.single().item
+                val form = records.validate(saved)
+                val place = "lists/${list.code}/$name/${required.code}"
+                assertTrue(form.items.getValue(place).let { it.isRelevant && it.isRequired })
+                session.lock()
+            }
+        }
+
+    @Test
+    fun `a library that does not fit is an error of its own`() {
+        assertEquals(version(), loadLibrary())
+        val java = ProcessHandle.current().info().command().get()
+        val nowhere = "-Duniffi.component.beatbook_ffi.libraryOverride=/nonexistent/libbeatbook_ffi.so"
+        val classes = System.getProperty("java.class.path")
+        val program =
+            ProcessBuilder(java, nowhere, "-cp", classes, "org.beatbook.LibraryProgram").redirectErrorStream(true).start()
+        assertEquals("LibraryException", program.inputStream.bufferedReader().readText().trim())
+    }
+
+    @Test
     fun `errors say what an app can do`() =
         runBlocking {
             Handset().use { handset ->

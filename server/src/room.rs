@@ -1,0 +1,176 @@
+//! The memory that messages of phones take while they are at work: all of them together a bounded number of bytes, and each book one call
+//! at a time, so that whoever has a phone's token does not take it all. Knows nothing of what a message says.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use beatbook_protocol::id::BookId;
+use beatbook_protocol::limits::{EXCHANGE_BYTES_MAX, REPLY_BYTES};
+use beatbook_protocol::wire::{self, Refusal};
+
+use crate::refused::refusal_of_codec;
+use crate::strangers::busy;
+
+/// Bytes of messages, unpacked, and of their replies at once. Read and judged they take about as much again: with 24 MiB of bodies that makes the
+/// 64 MiB over idle that a station may take.
+const ROOM_BYTES: usize = EXCHANGE_BYTES_MAX + 2 * REPLY_BYTES;
+
+/// Where messages are at work.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Room(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    taken: Mutex<Taken>,
+    freed: Condvar,
+    /// Held while a parcel is open.
+    parcel: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    bytes: usize,
+    books: BTreeSet<BookId>,
+}
+
+/// What one call has taken, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    room: Room,
+    bytes: usize,
+    book: Option<BookId>,
+}
+
+impl Room {
+    /// Waits until there is room for the reply of one more call; who asks, if that is known. A call of a book that has one at work is sent away.
+    pub(crate) fn enter(&self, book: Option<BookId>) -> Result<Place, Refusal> {
+        let mut place = Place {
+            room: self.clone(),
+            bytes: 0,
+            book: None,
+        };
+        if let Some(book) = book {
+            place.is_of(book)?;
+        }
+        let mut taken = self.taken();
+        while taken.bytes + REPLY_BYTES > ROOM_BYTES {
+            taken = self.0.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        taken.bytes += REPLY_BYTES;
+        drop(taken);
+        place.bytes = REPLY_BYTES;
+        Ok(place)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Says whose call it is, once that is known.
+    pub(crate) fn is_of(&mut self, book: BookId) -> Result<(), Refusal> {
+        if self.book == Some(book) {
+            return Ok(());
+        }
+        if !self.room.taken().books.insert(book) {
+            return Err(busy("another call of this phone is at work: try again"));
+        }
+        self.book = Some(book);
+        Ok(())
+    }
+
+    /// Waits until no other parcel is open: each may hold as much as a message.
+    pub(crate) fn opens_alone(&self) -> MutexGuard<'_, ()> {
+        self.room.0.parcel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Unpacks a message, if there is room for it. It does not wait for room: two that wait for each other would wait for ever.
+    pub(crate) fn unpack(&mut self, packed: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let length = wire::unpacked_length(packed).map_err(|fault| refusal_of_codec(&fault))?;
+        let mut taken = self.room.taken();
+        if taken.bytes + length > ROOM_BYTES {
+            return Err(busy("the station is busy: try again later"));
+        }
+        taken.bytes += length;
+        drop(taken);
+        self.bytes += length;
+        wire::unpack_sized(packed, length).map_err(|fault| refusal_of_codec(&fault))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.room.taken();
+        taken.bytes -= self.bytes;
+        if let Some(book) = self.book {
+            taken.books.remove(&book);
+        }
+        drop(taken);
+        self.room.0.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use beatbook_protocol::codec::compress;
+
+    use super::*;
+
+    fn book(number: u8) -> Option<BookId> {
+        Some(BookId::from_bytes([number; 16]))
+    }
+
+    fn is_busy<T>(outcome: Result<T, Refusal>) -> bool {
+        outcome.is_err_and(|refusal| refusal.code == "try_later" && refusal.retry_after_ms.is_some())
+    }
+
+    #[test]
+    fn a_book_has_one_call_at_work_and_another_book_is_none_the_worse() {
+        let room = Room::default();
+        let first = room.enter(book(1)).unwrap();
+        assert!(is_busy(room.enter(book(1))));
+        let mut stranger = room.enter(None).unwrap();
+        assert!(
+            is_busy(stranger.is_of(BookId::from_bytes([1; 16]))),
+            "known by its signature alone"
+        );
+        stranger.is_of(BookId::from_bytes([2; 16])).unwrap();
+        drop((first, stranger));
+        room.enter(book(1)).unwrap();
+        let taken = room.taken();
+        assert!(taken.bytes == 0 && taken.books.is_empty(), "{taken:?}");
+    }
+
+    #[test]
+    fn messages_share_the_room_and_give_it_back() {
+        let room = Room::default();
+        let large = compress(&vec![0; EXCHANGE_BYTES_MAX]).unwrap();
+        let mut first = room.enter(book(1)).unwrap();
+        assert_eq!(first.unpack(&large).unwrap().len(), EXCHANGE_BYTES_MAX);
+        let mut second = room.enter(book(2)).unwrap();
+        assert!(is_busy(second.unpack(&compress(&vec![0; 1024]).unwrap())));
+        drop(first);
+        assert_eq!(second.unpack(&large).unwrap().len(), EXCHANGE_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_call_waits_until_there_is_room_for_its_reply() {
+        let room = Room::default();
+        let mut held: Vec<Place> = (0..ROOM_BYTES / REPLY_BYTES).map(|_| room.enter(None).unwrap()).collect();
+        let (waiting, entered) = (room.clone(), Arc::new(Mutex::new(false)));
+        let seen = Arc::clone(&entered);
+        let thread = std::thread::spawn(move || {
+            let place = waiting.enter(book(1)).unwrap();
+            *seen.lock().unwrap() = true;
+            drop(place);
+        });
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(!*entered.lock().unwrap());
+        held.pop();
+        thread.join().unwrap();
+        assert!(*entered.lock().unwrap());
+    }
+}
