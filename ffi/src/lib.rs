@@ -45,7 +45,7 @@ pub use forms::{
 };
 pub use logs::{LogLevel, LogSink, redact, set_log_sink};
 pub use observe::{ListenerError, Subscription};
-pub use office::{Person, Unit};
+pub use office::{Person, UnitRow};
 pub use patrols::{ActivePatrol, PatrolListener, Patrols, PauseReason, PointSource, TrackCounts, TrackPoint, gpx_points};
 pub use photos::{Attached, Photo, PhotoSource, Photos};
 pub use platform::{Connectivity, KeyGate, KeyVault, KeyVaultError, Network, Platform, Signer, software_signer, software_vault};

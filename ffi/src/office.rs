@@ -19,7 +19,7 @@ pub struct Person {
 
 /// A unit, as the station told of it.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct Unit {
+pub struct UnitRow {
     /// What a draft's `unit` holds.
     pub id: String,
     /// Its name.
@@ -44,7 +44,7 @@ impl From<PersonView> for Person {
     }
 }
 
-impl From<UnitView> for Unit {
+impl From<UnitView> for UnitRow {
     fn from(unit: UnitView) -> Self {
         Self {
             id: unit.unit.to_string(),

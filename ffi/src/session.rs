@@ -9,7 +9,7 @@ use crate::conflicts::Conflicts;
 use crate::desk::Desk;
 use crate::error::BeatbookError;
 use crate::exchange_file::ExchangeFile;
-use crate::office::{Person, Unit};
+use crate::office::{Person, UnitRow};
 use crate::patrols::Patrols;
 use crate::photos::Photos;
 use crate::records::Records;
@@ -186,9 +186,9 @@ impl Session {
     ///
     /// # Errors
     /// `Locked`.
-    pub async fn units(&self) -> Result<Vec<Unit>, BeatbookError> {
+    pub async fn units(&self) -> Result<Vec<UnitRow>, BeatbookError> {
         self.desk
-            .work(|core| Ok(core.units()?.into_iter().map(Unit::from).collect()))
+            .work(|core| Ok(core.units()?.into_iter().map(UnitRow::from).collect()))
             .await
     }
 
