@@ -2,6 +2,7 @@
 //! Knows no station and opens nothing but the configuration file.
 
 mod enrolment;
+mod phones;
 mod sign_in;
 mod tls;
 
@@ -9,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use beatbook_protocol::wire::{AppVersion, LEASE_MS};
+use beatbook_protocol::wire::AppVersion;
 use serde::Deserialize;
 pub use sign_in::{Network, ProviderConfig, ProviderSettings, SignInConfig, SignInSettings};
 
@@ -303,9 +304,9 @@ impl Settings {
                 env: "KEYS",
             })?,
             kinds: station.kinds.or(file.station.kinds),
-            app_min: app_min(station.app_min.or(file.station.app_min))?,
-            lease_ms: lease_ms(station.lease_days.or(file.station.lease_days))?,
-            ask_again_ms: ask_again_ms(station.ask_again_seconds.or(file.station.ask_again_seconds))?,
+            app_min: phones::app_min(station.app_min.or(file.station.app_min))?,
+            lease_ms: phones::lease_ms(station.lease_days.or(file.station.lease_days))?,
+            ask_again_ms: phones::ask_again_ms(station.ask_again_seconds.or(file.station.ask_again_seconds))?,
             retention: file.retention,
             http: self.http.over(file.http)?,
             sign_in: file.sign_in.resolve(file.provider)?,
@@ -378,28 +379,6 @@ impl HttpSettings {
     }
 }
 
-fn app_min(said: Option<String>) -> Result<Option<AppVersion>, ConfigError> {
-    said.map(|text| AppVersion::parse(&text).ok_or(ConfigError::Version(text)))
-        .transpose()
-}
-
-/// Seven days unless said: a week of leave, or of a village without a network, and not longer than a lost phone should be trusted.
-fn lease_ms(said: Option<u64>) -> Result<u64, ConfigError> {
-    match said {
-        None => Ok(LEASE_MS),
-        Some(days @ 1..=90) => Ok(days * 24 * 60 * 60 * 1000),
-        Some(days) => Err(ConfigError::Lease(days)),
-    }
-}
-
-fn ask_again_ms(said: Option<u64>) -> Result<Option<u64>, ConfigError> {
-    match said {
-        None => Ok(None),
-        Some(seconds @ 10..=3600) => Ok(Some(seconds * 1000)),
-        Some(seconds) => Err(ConfigError::AskAgain(seconds)),
-    }
-}
-
 fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
@@ -469,22 +448,6 @@ mod tests {
         settings.station.keys = Some("k".into());
         settings.http.calls_max = Some(0);
         assert!(settings.resolve().unwrap_err().to_string().contains("calls_max"));
-    }
-
-    #[test]
-    fn phones_are_asked_to_come_again_neither_all_the_time_nor_never() {
-        let resolved = |seconds| {
-            let mut settings = Settings::default();
-            settings.station.data = Some("d".into());
-            settings.station.keys = Some("k".into());
-            settings.station.ask_again_seconds = Some(seconds);
-            settings.resolve().map(|config| config.ask_again_ms)
-        };
-        assert_eq!(resolved(10).unwrap(), Some(10_000));
-        assert_eq!(resolved(3600).unwrap(), Some(3_600_000));
-        for seconds in [0, 9, 3601] {
-            assert!(resolved(seconds).unwrap_err().to_string().contains("ask_again_seconds"));
-        }
     }
 
     #[test]

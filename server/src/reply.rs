@@ -90,6 +90,21 @@ struct Load {
     is_whole: bool,
 }
 
+impl Load {
+    /// Nothing, and the phone stays where it is.
+    fn none(wish: &Wish) -> Self {
+        Self {
+            feed: Feed::none(wish.held()),
+            fill: Vec::new(),
+            token: wish.sent.as_ref().and_then(|sent| sent.fill.clone()),
+            left: Vec::new(),
+            digest: None,
+            buckets: None,
+            is_whole: true,
+        }
+    }
+}
+
 /// Makes the reply.
 pub(crate) fn reply(
     station: &Station,
@@ -100,7 +115,14 @@ pub(crate) fn reply(
     now: UnixMillis,
 ) -> Result<ExchangeResponse, StationError> {
     let (position, note) = ledger::sign(tx, &station.keys, &station.origin)?;
-    let load = load(station, tx, scope, wish)?;
+    // Of a page with a fault the phone makes a new incarnation, and is sent what the feed leaves out of its old one: another copy of its file may
+    // have written there. Until then it stays where it is.
+    let is_broken = answered.pages.iter().any(|answer| answer.fault.is_some());
+    let load = if is_broken || wish.asks_for_no_feed() {
+        Load::none(wish)
+    } else {
+        load(station, tx, scope, wish)?
+    };
     let moved = wish.sent.as_ref().is_none_or(|sent| sent.position != position);
     let consistency = match wish.place {
         Some(OldPosition::Beginning(size)) if moved => Some(ledger::consistency(tx, size, position.size)?),
@@ -147,17 +169,6 @@ pub(crate) fn reply(
 fn load(station: &Station, tx: &ReadTx<'_>, scope: &Scope, wish: &Wish) -> Result<Load, StationError> {
     let kinds = &station.kinds;
     let head = scope.size;
-    if wish.asks_for_no_feed() {
-        return Ok(Load {
-            feed: Feed::none(wish.held()),
-            fill: Vec::new(),
-            token: wish.sent.as_ref().and_then(|sent| sent.fill.clone()),
-            left: Vec::new(),
-            digest: None,
-            buckets: None,
-            is_whole: true,
-        });
-    }
     let held = (wish.held() > 0).then_some(wish.held());
     let sent = wish.sent.as_ref().and_then(|sent| sent.fill.as_ref());
     // What left goes first: a phone that lets it go has room for what comes.

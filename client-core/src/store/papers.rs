@@ -1,10 +1,13 @@
 //! Documents out of the store: snapshot and changes put together. Knows no states and no rules.
 
+use std::collections::BTreeSet;
+
 use beatbook_protocol::document::{Document, Shape};
 use beatbook_protocol::id::{ActorId, RecordId};
 use beatbook_protocol::kind::DocumentName;
 use rusqlite::OptionalExtension;
 
+use super::records::DESCENDANT;
 use super::rows::{self, ChangeRow, Status, code_of};
 use super::{StoreError, Tx};
 
@@ -12,8 +15,14 @@ use super::{StoreError, Tx};
 pub(crate) const SHOWN: &[Status] = &[Status::Accepted, Status::Pending];
 /// What the station has.
 pub(crate) const ACCEPTED: &[Status] = &[Status::Accepted];
-/// All that this phone's user ever wrote, refused or not.
-pub(crate) const WRITTEN: &[Status] = &[Status::Accepted, Status::Pending, Status::Parked, Status::Answered];
+/// All that this phone's user ever wrote, refused or not, and what he may have written it on: a restored station would not have some of it back.
+const WRITTEN: &[Status] = &[
+    Status::Accepted,
+    Status::Pending,
+    Status::Parked,
+    Status::Answered,
+    Status::Lost,
+];
 
 /// Accepted changes beyond which they become one snapshot.
 pub(super) const SNAPSHOT_CHANGES: usize = 64;
@@ -28,6 +37,20 @@ pub(crate) fn load(
 ) -> Result<Option<Document>, StoreError> {
     let rows = rows::changes(tx, record, shape.name())?;
     load_from(tx, shape, actor, record, (&rows, statuses))
+}
+
+/// The document with all that this phone's user ever wrote in it, refused or not; none when there is none.
+pub(super) fn load_written(tx: &Tx<'_>, shape: &Shape, actor: ActorId, record: RecordId) -> Result<Option<Document>, StoreError> {
+    let mut rows = rows::changes(tx, record, shape.name())?;
+    // What was accepted, and waits again since something below it was refused, has passed the guard; nothing else that arrived has.
+    let waits_again: BTreeSet<i64> = tx
+        .prepare_cached("SELECT n FROM change WHERE record = ?1 AND status = 4 AND code = ?2")?
+        .query_map((record.as_bytes(), DESCENDANT), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for row in rows.iter_mut().filter(|row| waits_again.contains(&row.n)) {
+        row.status = Status::Accepted;
+    }
+    load_from(tx, shape, actor, record, (&rows, WRITTEN))
 }
 
 /// The same, where the changes that no snapshot holds were read before.

@@ -319,7 +319,7 @@ impl<'a> Records<'a> {
                 "UPDATE change SET status = CASE WHEN status IN (3, 4) THEN status WHEN status = 6 THEN 4 ELSE 0 END,
                     leaf = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?2, leaf),
                     position = iif(leaf IS NULL OR (?2, ?3) < (leaf, position), ?3, position),
-                    code = CASE WHEN status = 3 THEN code END, text = CASE WHEN status = 3 THEN text END
+                    code = CASE WHEN status IN (3, 4) THEN code END, text = CASE WHEN status IN (3, 4) THEN text END
                  WHERE n = ?1",
             )?
             .execute((n, leaf.cast_signed(), position))?;

@@ -8,7 +8,6 @@ use beatbook_protocol::time::UnixMillis;
 use rusqlite::OptionalExtension;
 
 use super::destroyed::{self, DESTROYED};
-use super::papers::WRITTEN;
 use super::rows::{self, code_of};
 use super::views::{DOCUMENTS, READER, author_of_step, ids, kind_of};
 use super::{StoreError, Tx, lists, papers};
@@ -187,8 +186,15 @@ fn written(tx: &Tx<'_>, office: &Office, entry: &Hash, standing: &str) -> Result
         return Ok(None);
     };
     let shape = office.shape(&kind, name)?;
-    let Some(document) = papers::load(tx, &shape, READER, record, WRITTEN)? else {
-        return Ok(None);
+    let document = match papers::load_written(tx, &shape, READER, record) {
+        Ok(Some(document)) => document,
+        Ok(None) => return Ok(None),
+        // One record that cannot be put together keeps none of the others from being shown.
+        Err(StoreError::Document(fault)) => {
+            tracing::error!(%record, %fault, "what was written on this record cannot be shown");
+            return Ok(None);
+        }
+        Err(fault) => return Err(fault),
     };
     let writes = document
         .history()?

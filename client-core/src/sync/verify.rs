@@ -168,8 +168,12 @@ fn restored(reply: &ExchangeResponse, position: Position, new: &Checkpoint) -> R
     };
     let epoch = new.position.epoch;
     let proof = reply.consistency.as_deref();
-    let common = [position, follows]
+    // What it follows is of the history that this phone has seen only if it is of the same life: after two restores the ledger may hold leaves
+    // of a life between, where this phone has seen others.
+    let seen = Some(follows).filter(|follows| follows.epoch == position.epoch);
+    let common = [Some(position), seen]
         .into_iter()
+        .flatten()
         .find(|common| common.size <= new.position.size && leads(proof, *common, new.position))
         .map(|common| Position { epoch, ..common });
     Ok(Standing::Restored { epoch, common })

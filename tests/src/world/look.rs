@@ -231,8 +231,11 @@ impl PhoneLook {
     /// When the file cannot be read.
     pub fn unreadable(&self) -> Result<Vec<String>, Broken> {
         let mut rows = self.0.prepare_cached(
+            // What is only kept until its author has dealt with it, or has walked his patrol to its end, is another matter.
             "SELECT unreadable FROM record WHERE unreadable IS NOT NULL UNION ALL SELECT why FROM unread
-             UNION ALL SELECT 'a change of status ' || status FROM change WHERE status IN (3, 4)",
+             UNION ALL SELECT 'change ' || lower(hex(entry)) || ' of ' || lower(hex(record)) || ', status ' || status
+               FROM change WHERE status IN (3, 4) AND record NOT IN
+               (SELECT record FROM record WHERE leaving = 1 UNION ALL SELECT record FROM destroyed WHERE done = 0)",
         )?;
         Ok(rows.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
     }

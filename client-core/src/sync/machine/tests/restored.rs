@@ -75,6 +75,23 @@ fn a_restored_station_gets_back_what_it_lost_of_ours_as_it_was() {
 }
 
 #[test]
+fn what_two_restores_lost_is_sent_again_though_a_life_between_grew_as_long() {
+    let mut station = Station::new();
+    station.write("of another");
+    let phone = Phone::enrolled(&mut station);
+    let written = vec![phone.write(10)];
+    phone.sync(&mut station).unwrap();
+    station.restore(1, true);
+    station.write("after");
+    // The phone never met the life between, and nothing was written since.
+    station.restore(2, true);
+    assert_eq!(station.accepted(), []);
+    let report = phone.sync(&mut station).unwrap();
+    assert!(report.complete, "{report:?}");
+    assert_eq!((station.accepted(), report.pages, report.feed_entries), (written, 1, 2));
+}
+
+#[test]
 fn what_a_restored_station_refuses_is_parked() {
     let mut station = Station::new();
     let phone = Phone::enrolled(&mut station);
