@@ -261,53 +261,60 @@ pub fn compress(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
 /// # Errors
 /// When the bytes are not zstd, or more than `max` come out.
 pub fn decompress(what: &'static str, bytes: &[u8], max: usize) -> Result<Vec<u8>, CodecError> {
-    decompress_into(what, bytes, max, Vec::new())
-}
-
-/// How many bytes come out, `max` at most. Nothing of them is kept.
-///
-/// # Errors
-/// Those of [`decompress`].
-pub fn decompressed_length(what: &'static str, bytes: &[u8], max: usize) -> Result<usize, CodecError> {
-    let copied = std::io::copy(&mut decoder(what, bytes, max)?, &mut std::io::sink());
-    let length = copied.map_err(|fault| malformed(what, &fault))?;
-    usize::try_from(length)
-        .ok()
-        .filter(|length| *length <= max)
-        .ok_or(CodecError::TooLong { what, max })
-}
-
-/// Decompresses at most `max` bytes behind what `out` holds.
-///
-/// # Errors
-/// Those of [`decompress`].
-pub fn decompress_into(what: &'static str, bytes: &[u8], max: usize, mut out: Vec<u8>) -> Result<Vec<u8>, CodecError> {
-    let before = out.len();
-    decoder(what, bytes, max)?
-        .read_to_end(&mut out)
-        .map_err(|fault| malformed(what, &fault))?;
-    if out.len() - before > max {
+    let malformed = |fault: std::io::Error| CodecError::Malformed {
+        what,
+        fault: fault.to_string(),
+    };
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(malformed)?;
+    // 8 MiB: level 9 asks for 4, and a stream that asks for gigabytes is refused before it is given any.
+    decoder.window_log_max(23).map_err(malformed)?;
+    let mut out = Vec::new();
+    let cap = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    decoder.take(cap).read_to_end(&mut out).map_err(malformed)?;
+    if out.len() > max {
         Err(CodecError::TooLong { what, max })
     } else {
         Ok(out)
     }
 }
 
-/// What gives one byte more than `max` where there are more.
-fn decoder<'b>(what: &'static str, bytes: &'b [u8], max: usize) -> Result<impl Read + use<'b>, CodecError> {
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(|fault| malformed(what, &fault))?;
-    // 8 MiB: level 9 asks for 4, and a stream that asks for gigabytes is refused before it is given any.
-    decoder.window_log_max(23).map_err(|fault| malformed(what, &fault))?;
-    let cap = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    Ok(decoder.take(cap))
+/// Unpacks one message after the other in one piece of memory, which is had once and kept. Memory that each thread had for itself, an allocator
+/// keeps for each of them.
+#[derive(Default)]
+pub struct Unpacker {
+    context: zstd::bulk::Decompressor<'static>,
+    out: Vec<u8>,
 }
 
-fn malformed(what: &'static str, fault: &std::io::Error) -> CodecError {
-    CodecError::Malformed {
-        what,
-        fault: fault.to_string(),
+impl std::fmt::Debug for Unpacker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Unpacker(..)")
     }
 }
+
+impl Unpacker {
+    /// Decompresses at most `max` bytes.
+    ///
+    /// # Errors
+    /// When the bytes are not zstd, or more than `max` come out.
+    pub fn unpack(&mut self, what: &'static str, bytes: &[u8], max: usize) -> Result<&[u8], CodecError> {
+        self.out.clear();
+        // Address space alone, until something is written in it.
+        self.out.reserve_exact(max);
+        match self.context.decompress_to_buffer(bytes, &mut self.out) {
+            Ok(length) if length <= max => Ok(&self.out),
+            Ok(_) => Err(CodecError::TooLong { what, max }),
+            Err(fault) if fault.to_string().contains(ZSTD_NO_ROOM) => Err(CodecError::TooLong { what, max }),
+            Err(fault) => Err(CodecError::Malformed {
+                what,
+                fault: fault.to_string(),
+            }),
+        }
+    }
+}
+
+/// What zstd says when more comes out than there is room for; it has no other way to tell.
+const ZSTD_NO_ROOM: &str = "Destination buffer is too small";
 
 #[cfg(test)]
 mod tests {
@@ -364,5 +371,34 @@ mod tests {
             })
         );
         assert_eq!(decompress("test", &compress(b"abc").unwrap(), 3).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn one_piece_of_memory_unpacks_what_a_stream_does_and_no_more() {
+        let mut unpacker = Unpacker::default();
+        let noise: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        let frames = [compress(b"abc").unwrap(), compress(b"def").unwrap()].concat();
+        let bomb = compress(&vec![0; 1024 * 1024]).unwrap().repeat(64);
+        let streamed = {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+            std::io::Write::write_all(&mut encoder, &noise).unwrap();
+            encoder.finish().unwrap()
+        };
+        for packed in [
+            &frames[..],
+            &compress(&noise).unwrap(),
+            &streamed,
+            &bomb,
+            b"junk",
+            &frames[..7],
+        ] {
+            for max in [5, 6, 1_000_000] {
+                let unpacked = unpacker.unpack("test", packed, max).map(<[u8]>::to_vec);
+                match (decompress("test", packed, max), unpacked) {
+                    (Err(CodecError::Malformed { .. }), Err(CodecError::Malformed { .. })) => {}
+                    (expected, unpacked) => assert_eq!(unpacked, expected, "{} bytes, {max}", packed.len()),
+                }
+            }
+        }
     }
 }

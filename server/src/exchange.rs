@@ -6,7 +6,7 @@ use beatbook_protocol::page::{BookPublicKey, SealedPage, header_hash};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
     AppVersion, Challenged, Cursor, ExchangeRequest, ExchangeResponse, LEASE_MS, Refusal, RefusalCode, WIRE_VERSION,
-    exchange_message, pack_whole, read, runs,
+    exchange_message, pack_whole, runs,
 };
 
 use crate::alarm;
@@ -18,7 +18,7 @@ use crate::parcels;
 use crate::phones;
 use crate::reconcile;
 use crate::recovered::{self, Giver};
-use crate::refused::{refusal_of, refusal_of_codec};
+use crate::refused::refusal_of;
 use crate::registry::tokens;
 use crate::reply::{Answered, Wish, reply};
 use crate::scope::Scope;
@@ -50,9 +50,7 @@ pub(crate) fn exchange(
     let known = strangers::book_of(station, token, now)?;
     let stranger = known.is_none().then(|| station.strangers.place()).transpose()?;
     let mut place = station.room.enter(known)?;
-    let bytes = place.unpack(packed)?;
-    let request: ExchangeRequest = read("exchange request", &bytes).map_err(|fault| refusal_of_codec(&fault))?;
-    drop(bytes);
+    let request: ExchangeRequest = place.read("exchange request", packed)?;
     if request.version != WIRE_VERSION {
         return Err(Refusal::new(
             &RefusalCode::Version,

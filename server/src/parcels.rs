@@ -8,7 +8,7 @@ use beatbook_protocol::limits::{EXCHANGE_PAGES_MAX, PARCEL_PIECES_MAX};
 use beatbook_protocol::page::{BookPublicKey, SealedPage, header_hash};
 use beatbook_protocol::parcel::{Answer, AnswerContent, Parcel, ParcelContent, ParcelFault, SealingPublicKey, parcel_hash};
 use beatbook_protocol::wire::{
-    DeliverRequest, DeliverResponse, Receipt, Refusal, RefusalCode, SealingOffer, WIRE_VERSION, pack, read, receipt_root,
+    DeliverRequest, DeliverResponse, Receipt, Refusal, RefusalCode, SealingOffer, WIRE_VERSION, pack, receipt_root,
 };
 
 use crate::blobs;
@@ -16,7 +16,7 @@ use crate::ended::parting;
 use crate::error::StationError;
 use crate::intake::{Author, take_in_all};
 use crate::ledger;
-use crate::refused::{refusal_of, refusal_of_codec};
+use crate::refused::refusal_of;
 use crate::registry::tokens;
 use crate::station::Station;
 use crate::store::{BookRow, ReadTx};
@@ -41,9 +41,7 @@ pub(crate) fn deliver(station: &Station, packed: &[u8], token: Option<&str>) -> 
         ));
     };
     let mut place = station.room.enter(Some(carrier))?;
-    let bytes = place.unpack(packed)?;
-    let request: DeliverRequest = read("parcel request", &bytes).map_err(|fault| refusal_of_codec(&fault))?;
-    drop(bytes);
+    let request: DeliverRequest = place.read("parcel request", packed)?;
     if request.version != WIRE_VERSION {
         return Err(Refusal::new(
             &RefusalCode::Version,

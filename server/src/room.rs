@@ -6,7 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use beatbook_protocol::id::BookId;
 use beatbook_protocol::limits::{EXCHANGE_BYTES_MAX, REPLY_BYTES};
-use beatbook_protocol::wire::{self, Refusal};
+use beatbook_protocol::wire::{self, MessageUnpacker, Refusal};
+use minicbor::Decode;
 
 use crate::refused::refusal_of_codec;
 use crate::strangers::busy;
@@ -25,6 +26,7 @@ struct Shared {
     freed: Condvar,
     /// Held while a parcel is open.
     parcel: Mutex<()>,
+    unpacker: Mutex<MessageUnpacker>,
 }
 
 #[derive(Debug, Default)]
@@ -85,17 +87,27 @@ impl Place {
         self.room.0.parcel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Unpacks a message, if there is room for it. It does not wait for room: two that wait for each other would wait for ever.
-    pub(crate) fn unpack(&mut self, packed: &[u8]) -> Result<Vec<u8>, Refusal> {
-        let length = wire::unpacked_length(packed).map_err(|fault| refusal_of_codec(&fault))?;
+    /// Unpacks a message and reads it, if there is room for what it holds: one message at a time, in memory that all of them share. It does not
+    /// wait for room: two that wait for each other would wait for ever.
+    pub(crate) fn read<T>(&mut self, what: &'static str, packed: &[u8]) -> Result<T, Refusal>
+    where
+        T: for<'b> Decode<'b, ()>,
+    {
+        let room = self.room.clone();
+        let mut unpacker = room.0.unpacker.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = unpacker.unpack(packed).map_err(|fault| refusal_of_codec(&fault))?;
+        self.take(bytes.len())?;
+        wire::read(what, bytes).map_err(|fault| refusal_of_codec(&fault))
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
         let mut taken = self.room.taken();
-        if taken.bytes + length > ROOM_BYTES {
+        if taken.bytes + bytes > ROOM_BYTES {
             return Err(busy("the station is busy: try again later"));
         }
-        taken.bytes += length;
-        drop(taken);
-        self.bytes += length;
-        wire::unpack_sized(packed, length).map_err(|fault| refusal_of_codec(&fault))
+        taken.bytes += bytes;
+        self.bytes += bytes;
+        Ok(())
     }
 }
 
@@ -114,8 +126,6 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use beatbook_protocol::codec::compress;
 
     use super::*;
 
@@ -147,13 +157,13 @@ mod tests {
     #[test]
     fn messages_share_the_room_and_give_it_back() {
         let room = Room::default();
-        let large = compress(&vec![0; EXCHANGE_BYTES_MAX]).unwrap();
         let mut first = room.enter(book(1)).unwrap();
-        assert_eq!(first.unpack(&large).unwrap().len(), EXCHANGE_BYTES_MAX);
+        first.take(EXCHANGE_BYTES_MAX).unwrap();
         let mut second = room.enter(book(2)).unwrap();
-        assert!(is_busy(second.unpack(&compress(&vec![0; 1024]).unwrap())));
+        let message = wire::pack(&Refusal::new(&beatbook_protocol::wire::RefusalCode::Malformed, "x")).unwrap();
+        assert!(is_busy(second.read::<Refusal>("message", &message)));
         drop(first);
-        assert_eq!(second.unpack(&large).unwrap().len(), EXCHANGE_BYTES_MAX);
+        assert_eq!(second.read::<Refusal>("message", &message).unwrap().text, "x");
     }
 
     #[test]

@@ -82,35 +82,33 @@ fn packed(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
 /// # Errors
 /// When it is too long, packed or unpacked, or not zstd.
 pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, CodecError> {
-    if packed.len() > EXCHANGE_WIRE_BYTES_MAX {
-        return Err(CodecError::TooLong {
-            what: "message",
-            max: EXCHANGE_WIRE_BYTES_MAX,
-        });
-    }
+    check_packed(packed)?;
     codec::decompress("message", packed, EXCHANGE_BYTES_MAX)
 }
 
-/// How long a message is, unpacked; nothing of it is kept, so that whoever has little memory can find room for it first.
-///
-/// # Errors
-/// Those of [`unpack`].
-pub fn unpacked_length(packed: &[u8]) -> Result<usize, CodecError> {
+/// Unpacks messages one after the other in one piece of memory: for a station that many ask at once.
+#[derive(Debug, Default)]
+pub struct MessageUnpacker(codec::Unpacker);
+
+impl MessageUnpacker {
+    /// Unpacks what travelled, as [`unpack`] does, until the next is unpacked.
+    ///
+    /// # Errors
+    /// Those of [`unpack`].
+    pub fn unpack(&mut self, packed: &[u8]) -> Result<&[u8], CodecError> {
+        check_packed(packed)?;
+        self.0.unpack("message", packed, EXCHANGE_BYTES_MAX)
+    }
+}
+
+fn check_packed(packed: &[u8]) -> Result<(), CodecError> {
     if packed.len() > EXCHANGE_WIRE_BYTES_MAX {
         return Err(CodecError::TooLong {
             what: "message",
             max: EXCHANGE_WIRE_BYTES_MAX,
         });
     }
-    codec::decompressed_length("message", packed, EXCHANGE_BYTES_MAX)
-}
-
-/// Unpacks a message of this length into just so much memory.
-///
-/// # Errors
-/// When it is longer, or not zstd.
-pub fn unpack_sized(packed: &[u8], length: usize) -> Result<Vec<u8>, CodecError> {
-    codec::decompress_into("message", packed, length, Vec::with_capacity(length))
+    Ok(())
 }
 
 /// Reads a message from unpacked bytes.

@@ -18,6 +18,7 @@ mod imports;
 mod intake;
 mod keys;
 mod leaving;
+mod lives;
 mod masks;
 mod members;
 mod merges;

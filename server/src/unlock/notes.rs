@@ -7,14 +7,14 @@ use beatbook_protocol::note::{NoteFault, NoteFile, OpenedNote, note_hash};
 use beatbook_protocol::page::BookPublicKey;
 use beatbook_protocol::parcel::SealingKey;
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{NoteAnswer, NotesRequest, NotesResponse, Refusal, RefusalCode, WIRE_VERSION, pack, read};
+use beatbook_protocol::wire::{NoteAnswer, NotesRequest, NotesResponse, Refusal, RefusalCode, WIRE_VERSION, pack};
 use serde::Serialize;
 
 use super::custody::unhex;
 use crate::audit::{self, Line};
 use crate::error::StationError;
 use crate::policy::{self, Permission};
-use crate::refused::{refusal_of, refusal_of_codec};
+use crate::refused::refusal_of;
 use crate::registry::tokens;
 use crate::scope::Scope;
 use crate::station::{Session, Station};
@@ -72,10 +72,7 @@ pub(crate) fn take(station: &Station, packed: &[u8], token: Option<&str>) -> Res
     // Nothing of a caller's is read before he has shown a token, unless he has none at all: then few are read at a time.
     let stranger = token.is_none().then(|| station.strangers.place()).transpose()?;
     let mut place = station.room.enter(None)?;
-    let mut read_request = || -> Result<NotesRequest, Refusal> {
-        let bytes = place.unpack(packed)?;
-        read("notes", &bytes).map_err(|fault| refusal_of_codec(&fault))
-    };
+    let mut read_request = || place.read::<NotesRequest>("notes", packed);
     let early = token.is_none().then(&mut read_request).transpose()?;
     let carrier = station.store.read(|tx| match (token, &early) {
         (Some(token), _) => carrier_by_token(tx, token, now),
