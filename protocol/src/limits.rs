@@ -35,10 +35,10 @@ pub const SEGMENT_BYTES_MAX: usize = 32 * 1024;
 pub const SEGMENT_FIXES_MAX: usize = 900;
 /// Bytes of one exchange request or reply as it travels (compressed).
 pub const EXCHANGE_WIRE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of one exchange after decompression: eight times the wire, which real pages (ratio 2-4) never reach.
+/// Bytes of one exchange after decompression: four times the wire, which real pages (ratio 2-4) hardly reach.
 pub const EXCHANGE_BYTES_MAX: usize = 4 * EXCHANGE_WIRE_BYTES_MAX;
-/// Pages in one exchange request.
-pub const EXCHANGE_PAGES_MAX: usize = 1_024;
+/// Pages in one exchange request or parcel: each costs the station a signature and a leaf, a millisecond, however little is in it.
+pub const EXCHANGE_PAGES_MAX: usize = 128;
 /// Bytes of entries after which a reply stops and says that there is more.
 pub const REPLY_BYTES: usize = 2 * 1024 * 1024;
 /// Entries that one request gives back to a restored station.
