@@ -116,14 +116,14 @@ fn more_pages_than_one_batch_holds_are_all_taken_in() {
     let record = world.record_id();
     let opening = phone.write(record, Some(world.unit), visit());
     let mut pages = vec![phone.seal(vec![opening])];
-    for n in 0..150_i64 {
+    for n in 0..100_i64 {
         let entry = phone.write(record, None, Edit::new().field("duration_min", n));
         pages.push(phone.seal(vec![entry]));
     }
     let answers = world.send(&mut phone, pages).answers;
     let leaves: Vec<Option<u64>> = answers.iter().map(|answer| answer.leaf).collect();
     let first = leaves[0].unwrap();
-    assert_eq!(leaves, (first..first + 151).map(Some).collect::<Vec<_>>());
+    assert_eq!(leaves, (first..first + 101).map(Some).collect::<Vec<_>>());
     assert!(
         verdicts(&answers)
             .concat()
