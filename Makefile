@@ -30,7 +30,7 @@ LIBRARY := $(if $(filter Darwin,$(shell uname -s)),libbeatbook_ffi.dylib,libbeat
 JSON_FLAG := $(if $(JSON),--json)
 
 .PHONY: help demo test test-rust test-swift python node check format-check lint docs bench bench-capture bench-sync bench-hostile bench-bulk bench-load \
-	bench-server bench-ffi surface check-phones size test-plain fuzz sim sbom supply needs
+	bench-server bench-ffi bench-live surface check-phones size test-plain fuzz sim sbom supply needs
 .NOTPARALLEL:
 
 help:
@@ -92,6 +92,10 @@ bench-capture: needs bench-server
 bench-sync: needs bench-server
 	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- sync --records $(or $(RECORDS),1000) \
 		$(if $(DELAY_MS),--delay-ms $(DELAY_MS)) $(JSON_FLAG)
+
+# How long a change takes from one phone that is online to another.
+bench-live: needs bench-server
+	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- live $(JSON_FLAG)
 
 bench-hostile: needs bench-server
 	@cargo run $(LOCKED) --release -p beatbook-tests --bin bench -- hostile $(JSON_FLAG)

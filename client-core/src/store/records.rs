@@ -255,7 +255,10 @@ impl<'a> Records<'a> {
                 })
                 .filter_map(|row| row.hash)
                 .collect();
-            if fallen.is_empty() {
+            // A restored station may accept what rests on a change before that change comes again: it goes before the guard with it.
+            let comes = rows.iter().filter(|row| row.status == Status::Arrived);
+            let mut coming: Vec<Hash> = comes.filter_map(|row| row.hash).collect();
+            if fallen.is_empty() && coming.is_empty() {
                 continue;
             }
             for row in rows
@@ -269,6 +272,15 @@ impl<'a> Records<'a> {
                     self.stand(row.n, status, DESCENDANT, "it was built on a change that was refused")?;
                     self.pen.is_spent |= is_own;
                     fallen.extend(row.hash);
+                    has_parked = true;
+                } else if row.status == Status::Accepted && row.deps.iter().any(|dep| coming.contains(dep)) {
+                    self.stand(
+                        row.n,
+                        Status::Arrived,
+                        DESCENDANT,
+                        "it was built on a change that has come again",
+                    )?;
+                    coming.extend(row.hash);
                     has_parked = true;
                 }
             }

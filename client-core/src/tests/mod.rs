@@ -16,6 +16,7 @@ mod refusals;
 mod restored;
 mod rounds;
 mod search;
+mod waits_again;
 
 use std::path::PathBuf;
 use std::sync::Arc;

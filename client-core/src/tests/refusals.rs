@@ -3,7 +3,7 @@
 use beatbook_protocol::document::{Edit, FieldPath, Said};
 use beatbook_protocol::entry::Entry;
 use beatbook_protocol::facts::Value;
-use beatbook_protocol::id::{BookId, Hash};
+use beatbook_protocol::id::BookId;
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::Verdict;
 
@@ -12,7 +12,7 @@ use crate::error::{CoreError, Fault};
 use crate::query::{CameBackWhy, RefusedWhat};
 use crate::store::intake::FeedItem;
 
-fn refused(code: &str) -> Verdict {
+pub(super) fn refused(code: &str) -> Verdict {
     Verdict::Refused {
         code: code.into(),
         text: "not so".into(),
@@ -205,79 +205,6 @@ fn a_duplicate_keeps_the_place_and_the_standing_it_has() {
     settle(9, 2, Verdict::Duplicate);
     assert_eq!(place(), (7_i64, 1_i64, true));
     assert_eq!(li.core.record(record).unwrap().row.waiting, 0);
-}
-
-#[test]
-fn what_others_built_on_a_change_that_a_restored_station_refuses_waits_for_it() {
-    let mut station = Station::new("restored");
-    let mut li = station.phone("Li", &["officer"]);
-    let mut wang = station.phone("Wang", &["officer"]);
-    let record = li.household("1");
-    station.sync(&mut li);
-    let edit = |address: &str| Edit::new().field("address", address);
-    li.core.edit(record, &edit("2"), None).unwrap();
-    let lost = outbox(&li.core)[0].0;
-    station.sync(&mut li);
-    station.sync(&mut wang);
-    wang.core.edit(record, &edit("3"), None).unwrap();
-    station.sync(&mut wang);
-    station.sync(&mut li);
-    let address = || li.core.record(record).unwrap().facts.fields["address"].clone();
-    assert_eq!(address(), Value::from("3"));
-    let again = |verdict| {
-        let settled = li.core.write(|records| {
-            let sql = "UPDATE change SET status = 1, leaf = NULL, position = NULL WHERE entry = ?1";
-            records.tx().execute(sql, [lost.as_bytes()]).map_err(Fault::from)?;
-            records.settle_own(&lost, 9, 0, &verdict).map_err(Fault::from)
-        });
-        settled.unwrap();
-    };
-    again(refused("constraint"));
-    assert_eq!(address(), Value::from("1"));
-    assert_eq!(li.core.record(record).unwrap().row.unreadable, None);
-    again(Verdict::Accepted);
-    assert_eq!(address(), Value::from("3"));
-}
-
-#[test]
-fn own_work_on_what_waits_again_is_shown_and_offered_with_its_values() {
-    let mut station = Station::new("on-others");
-    let mut li = station.phone("Li", &["officer"]);
-    let mut wang = station.phone("Wang", &["officer"]);
-    let record = li.household("1");
-    station.sync(&mut li);
-    let edit = |address: &str| Edit::new().field("address", address);
-    li.core.edit(record, &edit("2"), None).unwrap();
-    let lost = outbox(&li.core)[0].0;
-    station.sync(&mut li);
-    station.sync(&mut wang);
-    wang.core.edit(record, &edit("3"), None).unwrap();
-    station.sync(&mut wang);
-    station.sync(&mut li);
-    // On the colleague's edit, which rests on an own one that a restored station refuses now.
-    li.core.edit(record, &edit("4"), None).unwrap();
-    let on_top = outbox(&li.core).last().unwrap().0;
-    li.core
-        .write(|records| {
-            let sql = "UPDATE change SET status = 1, leaf = NULL, position = NULL WHERE entry = ?1";
-            records.tx().execute(sql, [lost.as_bytes()]).map_err(Fault::from)?;
-            records.settle_own(&lost, 9, 0, &refused("constraint")).map_err(Fault::from)
-        })
-        .unwrap();
-    let refused = li.core.refused().unwrap();
-    let said = |entry: Hash| {
-        let found = refused.iter().find(|refused| refused.entry == entry).unwrap();
-        found.what.clone()
-    };
-    let values = |address: &str| {
-        let place = FieldPath::Field("address".into());
-        RefusedWhat::Values(vec![(place, Said::Value(address.into()))])
-    };
-    assert_eq!((refused.len(), said(lost), said(on_top)), (2, values("2"), values("4")));
-    assert_eq!(li.core.came_back().unwrap().len(), 2);
-    let draft = li.core.offer_again(&on_top).unwrap();
-    assert_eq!(li.core.draft_commit(draft).unwrap(), record);
-    assert_eq!(li.core.record(record).unwrap().facts.fields["address"], Value::from("4"));
 }
 
 #[test]
