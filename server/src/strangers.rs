@@ -1,5 +1,6 @@
 //! Requests whose sender has not said yet who he is. A message of a few kilobytes may unpack to the most that one may have, and who is to be
-//! challenged is named within it: so only few of them are unpacked at a time. Whoever bears a phone's token is no stranger and never waits.
+//! challenged is named within it: so only few of them are unpacked at a time. Whoever bears a phone's token is no stranger; he
+//! waits for nothing but room ([`crate::room`]).
 
 use beatbook_protocol::codec::{self, CodecError};
 use beatbook_protocol::id::BookId;

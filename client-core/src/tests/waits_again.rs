@@ -2,24 +2,27 @@
 
 use beatbook_protocol::document::{Edit, FieldPath, Said};
 use beatbook_protocol::facts::Value;
-use beatbook_protocol::id::Hash;
+use beatbook_protocol::id::{Hash, RecordId};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::Verdict;
 
 use super::refusals::refused;
-use super::{Station, outbox};
+use super::{Phone, Station, outbox};
 use crate::error::Fault;
 use crate::query::RefusedWhat;
 use crate::store::intake::FeedItem;
 
-#[test]
-fn what_others_built_on_a_change_that_a_restored_station_refuses_waits_for_it() {
-    let mut station = Station::new("restored");
+fn edit(address: &str) -> Edit {
+    Edit::new().field("address", address)
+}
+
+/// A phone whose edit ("2") a colleague's ("3") rests on, all of it accepted; the record and the edit.
+fn built_on(name: &str) -> (Phone, RecordId, Hash) {
+    let mut station = Station::new(name);
     let mut li = station.phone("Li", &["officer"]);
     let mut wang = station.phone("Wang", &["officer"]);
     let record = li.household("1");
     station.sync(&mut li);
-    let edit = |address: &str| Edit::new().field("address", address);
     li.core.edit(record, &edit("2"), None).unwrap();
     let lost = outbox(&li.core)[0].0;
     station.sync(&mut li);
@@ -27,48 +30,38 @@ fn what_others_built_on_a_change_that_a_restored_station_refuses_waits_for_it() 
     wang.core.edit(record, &edit("3"), None).unwrap();
     station.sync(&mut wang);
     station.sync(&mut li);
+    (li, record, lost)
+}
+
+/// The station, restored, says once more what it makes of an own edit.
+fn judge_again(li: &Phone, lost: &Hash, verdict: &Verdict) {
+    let settled = li.core.write(|records| {
+        let sql = "UPDATE change SET status = 1, leaf = NULL, position = NULL WHERE entry = ?1";
+        records.tx().execute(sql, [lost.as_bytes()]).map_err(Fault::from)?;
+        records.settle_own(lost, 9, 0, verdict).map_err(Fault::from)
+    });
+    settled.unwrap();
+}
+
+#[test]
+fn what_others_built_on_a_change_that_a_restored_station_refuses_waits_for_it() {
+    let (li, record, lost) = built_on("restored");
     let address = || li.core.record(record).unwrap().facts.fields["address"].clone();
     assert_eq!(address(), Value::from("3"));
-    let again = |verdict| {
-        let settled = li.core.write(|records| {
-            let sql = "UPDATE change SET status = 1, leaf = NULL, position = NULL WHERE entry = ?1";
-            records.tx().execute(sql, [lost.as_bytes()]).map_err(Fault::from)?;
-            records.settle_own(&lost, 9, 0, &verdict).map_err(Fault::from)
-        });
-        settled.unwrap();
-    };
-    again(refused("constraint"));
+    judge_again(&li, &lost, &refused("constraint"));
     assert_eq!(address(), Value::from("1"));
     assert_eq!(li.core.record(record).unwrap().row.unreadable, None);
-    again(Verdict::Accepted);
+    judge_again(&li, &lost, &Verdict::Accepted);
     assert_eq!(address(), Value::from("3"));
 }
 
 #[test]
 fn own_work_on_what_waits_again_is_shown_and_offered_with_its_values() {
-    let mut station = Station::new("on-others");
-    let mut li = station.phone("Li", &["officer"]);
-    let mut wang = station.phone("Wang", &["officer"]);
-    let record = li.household("1");
-    station.sync(&mut li);
-    let edit = |address: &str| Edit::new().field("address", address);
-    li.core.edit(record, &edit("2"), None).unwrap();
-    let lost = outbox(&li.core)[0].0;
-    station.sync(&mut li);
-    station.sync(&mut wang);
-    wang.core.edit(record, &edit("3"), None).unwrap();
-    station.sync(&mut wang);
-    station.sync(&mut li);
+    let (li, record, lost) = built_on("on-others");
     // On the colleague's edit, which rests on an own one that a restored station refuses now.
     li.core.edit(record, &edit("4"), None).unwrap();
     let on_top = outbox(&li.core).last().unwrap().0;
-    li.core
-        .write(|records| {
-            let sql = "UPDATE change SET status = 1, leaf = NULL, position = NULL WHERE entry = ?1";
-            records.tx().execute(sql, [lost.as_bytes()]).map_err(Fault::from)?;
-            records.settle_own(&lost, 9, 0, &refused("constraint")).map_err(Fault::from)
-        })
-        .unwrap();
+    judge_again(&li, &lost, &refused("constraint"));
     let refused = li.core.refused().unwrap();
     let said = |entry: Hash| {
         let found = refused.iter().find(|refused| refused.entry == entry).unwrap();
@@ -93,7 +86,6 @@ fn own_work_that_a_restored_station_has_before_what_it_rests_on_is_read_when_tha
     let record = li.household("1");
     station.sync(&mut li);
     station.sync(&mut wang);
-    let edit = |address: &str| Edit::new().field("address", address);
     wang.core.edit(record, &edit("2"), None).unwrap();
     station.sync(&mut wang);
     station.sync(&mut li);
