@@ -125,6 +125,7 @@ surface: needs
 	@cargo build $(LOCKED) --workspace
 	@ffi/package swift "$(BUILT)/debug/$(LIBRARY)"
 	@"$(BUILT)/bindgen/debug/beatbook-bindgen" surface "$(BUILT)/debug/$(LIBRARY)" > ffi/surface.json
+	@echo "CHANGELOG.md is to say what changed, and: \`ffi/surface.json\` $$(sha256sum ffi/surface.json | cut -c 1-12)"
 
 # Needs a nightly compiler and cargo-fuzz, and fails without them. TARGET=guard|page|wire|gpx, SECONDS_EACH=60.
 fuzz:

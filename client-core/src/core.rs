@@ -102,12 +102,8 @@ impl Core {
         };
         if core.read(ended::ended)?.is_some() {
             core.close();
-            return Ok(Opened { core, recovered });
-        }
-        core.recover_blobs()?;
-        // A full disk must not keep the owner out: what is unread stays so until the next opening.
-        if let Err(error) = core.read_again() {
-            tracing::warn!(%error, "what an earlier app could not read was not read again");
+        } else {
+            core.take_up()?;
         }
         Ok(Opened { core, recovered })
     }
@@ -160,6 +156,22 @@ impl Core {
     /// Shows and writes nothing any more: the book has ended. Its parting alone goes on, by [`Core::read_past_end`] and its like.
     pub(crate) fn close(&self) {
         self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    /// Shows and writes again: a new book was enrolled in place of the one that had ended.
+    pub(crate) fn reopen(&self) -> Result<(), CoreError> {
+        self.is_over.store(false, Ordering::SeqCst);
+        self.take_up()
+    }
+
+    /// What a book that is written in begins with.
+    fn take_up(&self) -> Result<(), CoreError> {
+        self.recover_blobs()?;
+        // A full disk must not keep the owner out: what is unread stays so until the next opening.
+        if let Err(error) = self.read_again() {
+            tracing::warn!(%error, "what an earlier app could not read was not read again");
+        }
+        Ok(())
     }
 
     /// Refuses once the book has ended.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use beatbook_client_core::Core;
+use beatbook_client_core::ended::ended;
 use beatbook_client_core::lock::{OpenUser, Place};
 use beatbook_client_core::protocol::wire::Invitation;
 use beatbook_client_core::sync::{Enrolment, is_enrolled, pins, scanned};
@@ -109,7 +110,8 @@ pub(crate) async fn enrol(desk: &Arc<Desk>, order: EnrolOrder) -> Result<Enrolle
         .work_as_user(move |user| {
             // Before the code is spent: a phone that dies after that still knows where to go on. One that has a station keeps to it until
             // another has taken it in: whoever showed the code may be nobody's station.
-            if !is_enrolled(user.core_for_contact())? {
+            let core = user.core_for_contact();
+            if ended(core)?.is_none() && !is_enrolled(core)? {
                 remember(user, known)?;
             }
             Ok(Enrolment::begin_by(

@@ -14,17 +14,20 @@ pub const BUCKETS: usize = 256;
 /// Bytes that each bucket's digest takes in a request.
 const BUCKET_BYTES: usize = 8;
 
+/// Stands between heads and acts, so that none passes for the other.
+const NO_HASH: Hash = Hash::from_bytes([0; 32]);
+
 /// The accepted state of one record, as far as its holder may read it: the sum of its parts, so that a part can be taken away again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 #[cbor(transparent)]
 pub struct RecordDigest(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]);
 
 impl RecordDigest {
-    /// The part that everybody in scope holds: the heads of the accepted changes of `facts`, ascending, and the newest accepted act.
+    /// The part that everybody in scope holds: the heads of the accepted changes of `facts`, ascending, and all accepted acts in the order of
+    /// their places, since a state is what they led to one after another.
     #[must_use]
-    pub fn facts(record: RecordId, heads: &[Hash], last_act: Option<&Hash>) -> Self {
-        let nothing = Hash::from_bytes([0; 32]);
-        Self::part(record, 0, heads, Some(last_act.unwrap_or(&nothing)))
+    pub fn facts(record: RecordId, heads: &[Hash], acts: &[Hash]) -> Self {
+        Self::part(record, 0, heads, Some(acts))
     }
 
     /// The part of those who may read `private`: the heads of its accepted changes, ascending. Nothing when nobody has written in it.
@@ -68,13 +71,17 @@ impl RecordDigest {
         Self(bytes)
     }
 
-    fn part(record: RecordId, part: u8, heads: &[Hash], last: Option<&Hash>) -> Self {
+    fn part(record: RecordId, part: u8, heads: &[Hash], acts: Option<&[Hash]>) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(domain::STATE);
         hasher.update(record.as_bytes());
         hasher.update([part]);
-        for hash in heads.iter().chain(last) {
-            hasher.update(hash.as_bytes());
+        for head in heads {
+            hasher.update(head.as_bytes());
+        }
+        if let Some(acts) = acts {
+            hasher.update(NO_HASH.as_bytes());
+            acts.iter().for_each(|act| hasher.update(act.as_bytes()));
         }
         let full: [u8; 32] = hasher.finalize().into();
         let mut short = [0; 16];
@@ -192,16 +199,20 @@ mod tests {
 
     #[test]
     fn a_digest_tells_records_heads_and_acts_apart_and_forgets_what_is_taken_away() {
-        let plain = RecordDigest::facts(record(1), &[head(1)], None);
+        let plain = RecordDigest::facts(record(1), &[head(1)], &[]);
         for other in [
-            RecordDigest::facts(record(2), &[head(1)], None),
-            RecordDigest::facts(record(1), &[head(2)], None),
-            RecordDigest::facts(record(1), &[head(1), head(2)], None),
-            RecordDigest::facts(record(1), &[head(1)], Some(&head(2))),
+            RecordDigest::facts(record(2), &[head(1)], &[]),
+            RecordDigest::facts(record(1), &[head(2)], &[]),
+            RecordDigest::facts(record(1), &[head(1), head(2)], &[]),
+            RecordDigest::facts(record(1), &[head(1)], &[head(2)]),
             RecordDigest::private(record(1), &[head(1)]),
         ] {
             assert_ne!(plain, other);
         }
+        let acts =
+            |acts: &[u8]| RecordDigest::facts(record(1), &[head(1)], &acts.iter().map(|act| head(*act)).collect::<Vec<_>>());
+        assert_ne!(acts(&[2, 3]), acts(&[3, 2]), "what they led to depends on their order");
+        assert_ne!(acts(&[2, 3]), acts(&[4, 3]), "an older one counts as well");
         let private = RecordDigest::private(record(1), &[head(3)]);
         assert_eq!(plain.with(private).without(private), plain);
         assert_eq!(plain.with(RecordDigest::private(record(1), &[])), plain);
@@ -214,12 +225,12 @@ mod tests {
     fn buckets_show_where_two_sets_differ_and_nowhere_else() {
         let (mut here, mut there) = (Buckets::default(), Buckets::default());
         for last in 0..=255 {
-            let digest = RecordDigest::facts(record(last), &[head(last)], None);
+            let digest = RecordDigest::facts(record(last), &[head(last)], &[]);
             here.add(record(last), digest);
             there.add(record(last), digest);
         }
         assert_eq!(here.differing(&there.to_bytes()), Vec::<u8>::new());
-        there.add(record(9), RecordDigest::facts(record(9), &[head(1)], None));
+        there.add(record(9), RecordDigest::facts(record(9), &[head(1)], &[]));
         there.add(record(200), RecordDigest::default());
         assert_eq!(
             here.differing(&there.to_bytes()),

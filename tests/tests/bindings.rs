@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
+use beatbook_protocol::id::Hash;
 use beatbook_tests::station::program;
 
 /// One package is put together at a time.
@@ -62,6 +63,31 @@ fn python() -> Option<PathBuf> {
     made.then(|| target().join("python/bin/python"))
 }
 
+/// The wheel of the Python package, built, and installed into a folder of its own.
+fn installed(python: &Path, package: &Path) -> PathBuf {
+    let (wheels, place) = (target().join("ffi/wheels"), target().join("ffi/installed"));
+    for old in [&wheels, &place, &package.join("build")] {
+        drop(std::fs::remove_dir_all(old));
+    }
+    let pip = |words: &[&str]| {
+        let mut pip = Command::new(python);
+        pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check"]).args(words);
+        pip
+    };
+    let built = pip(&["wheel", "--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir"])
+        .args([wheels.as_path(), package])
+        .output()
+        .unwrap();
+    passed("pip wheel", &built);
+    let wheel = std::fs::read_dir(&wheels).unwrap().next().unwrap().unwrap().path();
+    let put = pip(&["install", "--no-deps", "--no-index", "--target"])
+        .args([&place, &wheel])
+        .output()
+        .unwrap();
+    passed("pip install", &put);
+    place
+}
+
 #[test]
 fn the_python_package_holds_on_a_real_station() {
     let _one = PACKING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,14 +95,24 @@ fn the_python_package_holds_on_a_real_station() {
         return skipped("the Python package", "`.ci/python` makes its environment");
     };
     let package = packed("python");
-    let tried = Command::new(python)
-        .args(["-X", "faulthandler", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"])
-        .current_dir(&package)
-        .env_remove("LD_LIBRARY_PATH")
-        .env("PYTHONPATH", &package)
-        .env("BEATBOOK_SERVER", program().unwrap())
-        .output()
-        .unwrap();
+    let place = installed(&python, &package);
+    let in_python = |words: &[&str]| {
+        Command::new(&python)
+            .args(words)
+            // Where nothing of the package lies but what the wheel brought.
+            .current_dir(package.join("tests"))
+            .env_remove("LD_LIBRARY_PATH")
+            .env("PYTHONPATH", &place)
+            .env("MYPYPATH", package.join("tests"))
+            .env("BEATBOOK_SERVER", program().unwrap())
+            .output()
+            .unwrap()
+    };
+    let typed = in_python(&["-m", "mypy", "--strict", "--cache-dir", "../mypy", "../examples", "."]);
+    passed("mypy", &typed);
+    let told = in_python(&["-m", "mypy.stubtest", "beatbook._core", "--ignore-missing-stub"]);
+    passed("stubtest", &told);
+    let tried = in_python(&["-X", "faulthandler", "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]);
     passed("pytest", &tried);
 }
 
@@ -128,6 +164,17 @@ fn the_surface_is_as_it_was_written_down() {
     assert!(
         now == written,
         "the surface has changed: put `make surface`'s file and a line of CHANGELOG into the same commit. New or changed: {changed:#?}"
+    );
+}
+
+#[test]
+fn the_changelog_speaks_of_the_surface_as_it_is() {
+    let surface = std::fs::read(root().join("ffi/surface.json")).unwrap();
+    let mark = &Hash::of(&[&surface]).to_string()[..12];
+    let changelog = std::fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    assert!(
+        changelog.contains(&format!("`ffi/surface.json` {mark}")),
+        "the surface has changed: say in CHANGELOG.md what, and that `ffi/surface.json` is {mark} now"
     );
 }
 

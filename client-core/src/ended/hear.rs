@@ -28,6 +28,7 @@ pub(crate) fn hear(
         why: order.why.clone(),
         ended_at: order.ended_at,
         heard_at: now,
+        is_unknown: false,
     };
     core.write_past_end(|records| {
         let tx = records.tx();

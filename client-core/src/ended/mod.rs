@@ -42,6 +42,9 @@ pub struct Ended {
     pub ended_at: UnixMillis,
     /// When this phone heard of it, by its own clock.
     pub heard_at: UnixMillis,
+    /// Whether the station said last that it does not know this book, so that nothing can be handed in: it was restored to before its enrolment.
+    /// An invitation of the chief's takes the end back ([`crate::sync::Enrolment`]); what waits goes along.
+    pub is_unknown: bool,
 }
 
 /// A book of somebody whose writing ended.
@@ -67,6 +70,7 @@ pub fn ended(core: &Core) -> Result<Option<Ended>, CoreError> {
         why: row.why,
         ended_at: row.ended_at,
         heard_at: row.heard_at,
+        is_unknown: row.is_unknown,
     }))
 }
 

@@ -232,6 +232,7 @@ impl<'c> Parting<'c> {
                         let signature = Some(STANDARD.encode(codec::to_bytes(&challenged)));
                         self.state = State::Asked { packed, signature };
                     }
+                    None if refusal.code == RefusalCode::UnknownBook.as_str() => self.is_unknown(now)?,
                     None => self.retry(now, WaitReason::Station(refusal.text)),
                 }
                 Ok(())
@@ -333,6 +334,7 @@ impl<'c> Parting<'c> {
         let fresh = IncarnationId::from_parts(now, self.core.platform().bytes());
         let settled = self.core.write_past_end(|records| {
             let settled = settle(records.tx(), &reply)?;
+            ended::set_unknown(records.tx(), false)?;
             if let Some(common) = common {
                 // What it lost of this book's pages goes up again, as it was; the cursor says that this was heard.
                 records.send_again_from(common.map_or(0, |common| common.size), fresh)?;
@@ -354,6 +356,14 @@ impl<'c> Parting<'c> {
         } else {
             self.retry(now, WaitReason::NoProgress);
         }
+        Ok(())
+    }
+
+    /// A station that was restored to before this book's enrolment does not learn of it by being asked again: that takes a chief.
+    fn is_unknown(&mut self, now: UnixMillis) -> Result<(), SyncError> {
+        self.core.write_past_end(|records| ended::set_unknown(records.tx(), true))?;
+        self.failures = FAILURES_MAX;
+        self.retry(now, WaitReason::UnknownBook);
         Ok(())
     }
 

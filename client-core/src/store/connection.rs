@@ -84,6 +84,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/009_ended.sql"),
     include_str!("migrations/010_destroyed.sql"),
     include_str!("migrations/011_pins.sql"),
+    include_str!("migrations/012_unknown.sql"),
 ];
 
 /// Statements kept prepared for each connection; there are about a hundred.

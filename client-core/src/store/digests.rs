@@ -174,14 +174,12 @@ fn of_record(tx: &Tx<'_>, record: RecordId) -> Result<Option<RecordDigest>, Stor
     if !is_there {
         return Ok(None);
     }
-    let last_act: Option<[u8; 32]> = tx
-        .prepare_cached(
-            "SELECT entry FROM act WHERE record = ?1 AND status = 0 AND leaf IS NOT NULL ORDER BY leaf DESC, position DESC LIMIT 1",
-        )?
-        .query_row([record.as_bytes()], |row| row.get(0))
-        .optional()?;
+    let mut acts =
+        tx.prepare_cached("SELECT entry FROM act WHERE record = ?1 AND status = 0 AND leaf IS NOT NULL ORDER BY leaf, position")?;
+    let acts = acts.query_map([record.as_bytes()], |row| Ok(Hash::from_bytes(row.get(0)?)))?;
+    let acts: Vec<Hash> = acts.collect::<Result<_, _>>()?;
     let left = |document: usize| -> Vec<Hash> { heads[document].difference(&built_on[document]).copied().collect() };
-    let facts = RecordDigest::facts(record, &left(0), last_act.map(Hash::from_bytes).as_ref());
+    let facts = RecordDigest::facts(record, &left(0), &acts);
     Ok(Some(facts.with(RecordDigest::private(record, &left(1)))))
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct EndedRow {
     pub(crate) ended_at: UnixMillis,
     /// When this phone heard of it, by its own.
     pub(crate) heard_at: UnixMillis,
+    /// Whether the station said last that it does not know this book.
+    pub(crate) is_unknown: bool,
 }
 
 /// What goes with the phone, and what the station has of it.
@@ -36,12 +38,13 @@ pub(crate) struct Leavings {
 /// The end of this file's book; none while it is written in.
 pub(crate) fn ended(tx: &Tx<'_>) -> Result<Option<EndedRow>, StoreError> {
     let row = tx
-        .prepare_cached("SELECT why, ended_at, heard_at FROM ended")?
+        .prepare_cached("SELECT why, ended_at, heard_at, is_unknown FROM ended")?
         .query_row([], |row| {
             Ok(EndedRow {
                 why: row.get(0)?,
                 ended_at: UnixMillis(row.get(1)?),
                 heard_at: UnixMillis(row.get(2)?),
+                is_unknown: row.get(3)?,
             })
         })
         .optional()?;
@@ -54,6 +57,19 @@ pub(crate) fn put_ended(tx: &Tx<'_>, row: &EndedRow, order: &[u8]) -> Result<(),
         "INSERT INTO ended (one, why, ended_at, heard_at, wipe_order) VALUES (1, ?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         (&row.why, row.ended_at.0, row.heard_at.0, order),
     )?;
+    Ok(())
+}
+
+/// Notes whether the station knows this book.
+pub(crate) fn set_unknown(tx: &Tx<'_>, is_unknown: bool) -> Result<(), StoreError> {
+    tx.execute("UPDATE ended SET is_unknown = ?1", [is_unknown])?;
+    Ok(())
+}
+
+/// There is no end any more: this file has another book. What the station had of the one that ended counts for nothing.
+pub(crate) fn take_back(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM ended", [])?;
+    tx.execute("DELETE FROM ended_page", [])?;
     Ok(())
 }
 

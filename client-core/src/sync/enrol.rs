@@ -17,7 +17,7 @@ use crate::store::enrolments::{self, EnrolmentRow};
 use crate::store::identity::Identity;
 use crate::store::records::Records;
 use crate::store::sync_state::{self, BegunBook};
-use crate::store::{StoreError, lock, pages, parcels, pins};
+use crate::store::{StoreError, ended, lock, pages, parcels, pins};
 use crate::transport::{Mistrust, Outcome, OutgoingRequest, TransportFault};
 
 /// Where enrolments go.
@@ -121,10 +121,10 @@ pub struct Enrolment {
 
 impl Enrolment {
     /// Begins with a one-time code, or goes on with what was begun: the key stays the same until an enrolment has come about, or the station
-    /// has refused the code.
+    /// has refused the code. Also for a book that has ended, once the station has said that it does not know it.
     ///
     /// # Errors
-    /// When the key or the request cannot be kept.
+    /// When the key or the request cannot be kept; for a book whose end the station stands by.
     pub fn begin(core: &Core, vault: &dyn KeyVault, code: &str, device: &str) -> Result<Self, SyncError> {
         Self::begin_with(core, vault, (code, device), None, None)
     }
@@ -151,7 +151,8 @@ impl Enrolment {
         expected: Option<(String, [u8; 16])>,
         attestor: Option<&dyn KeyAttestor>,
     ) -> Result<Self, SyncError> {
-        let before = core.read(sync_state::begun_book)?;
+        may_enrol(core)?;
+        let before = core.read_past_end(sync_state::begun_book)?;
         if let Some(begun) = before.clone().filter(|begun| begun.code == code) {
             expect(core, begun.book, expected)?;
             return Ok(Self { begun });
@@ -193,7 +194,7 @@ impl Enrolment {
             expected,
             ..EnrolmentRow::default()
         };
-        core.write(|records| {
+        core.write_past_end(|records| {
             sync_state::begin_book(records.tx(), &begun, now)?;
             enrolments::put_enrolment(records.tx(), book, &row)
         })?;
@@ -222,7 +223,7 @@ impl Enrolment {
                 let fault = refused(status, &bytes);
                 if matches!(fault, EnrolError::Code(_)) {
                     // An answer may have been lost, and this book ended since: under its name the station would take no code at all.
-                    core.write(|records| sync_state::leave_begun(records.tx(), self.begun.book))?;
+                    core.write_past_end(|records| sync_state::leave_begun(records.tx(), self.begun.book))?;
                 }
                 return Err(fault);
             }
@@ -231,7 +232,7 @@ impl Enrolment {
         };
         let response = read(&packed)?;
         let book = self.begun.book;
-        let known = core.read(|tx| enrolments::enrolment(tx, book))?;
+        let known = core.read_past_end(|tx| enrolments::enrolment(tx, book))?;
         let row = self.judge(&response, known)?;
         let me = Identity {
             user: response.user,
@@ -240,13 +241,21 @@ impl Enrolment {
         };
         let now = core.platform().clock.wall();
         let life = IncarnationId::from_parts(now, core.platform().bytes());
-        core.write(|records| {
+        let is_over = may_enrol(core)?;
+        if is_over {
+            is_its_own(core, &response)?;
+        }
+        core.write_past_end(|records| {
             enrolments::put_enrolment(records.tx(), book, &row)?;
+            ended::take_back(records.tx())?;
             take_in(records, &me, &response, life, now)?;
             // What a station keeps is kept for a book: this one has nothing there yet.
             lock::drop_share(records.tx())?;
             lock::put_word(records.tx(), core.platform(), response.server_time, None)
         })?;
+        if is_over {
+            core.reopen()?;
+        }
         Ok(Enrolled {
             station: response.station,
             user: response.user,
@@ -285,13 +294,32 @@ impl Enrolment {
     }
 }
 
+/// Refuses where this file's book has ended, unless the station does not know it: then nobody takes in what is left of it, and the chief's code is
+/// newer than the order. Tells whether that is so.
+fn may_enrol(core: &Core) -> Result<bool, CoreError> {
+    match core.read_past_end(ended::ended)? {
+        Some(end) if !end.is_unknown => Err(CoreError::Ended),
+        end => Ok(end.is_some()),
+    }
+}
+
+/// An end is taken back by the station that ordered it, and by nobody else.
+fn is_its_own(core: &Core, response: &EnrolResponse) -> Result<(), EnrolError> {
+    let own = core.read_past_end(sync_state::own_book)?.ok_or(SyncError::NotEnrolled)?;
+    if own.origin == response.origin && own.receipt_key.to_bytes()[..] == response.receipt_key[..] {
+        Ok(())
+    } else {
+        Err(EnrolError::OtherStation)
+    }
+}
+
 /// What an invitation says of the station counts from when it is scanned, also for an enrolment that was begun before. A code without one takes
 /// nothing back that was expected.
 fn expect(core: &Core, book: BookId, expected: Option<(String, [u8; 16])>) -> Result<(), CoreError> {
     if expected.is_none() {
         return Ok(());
     }
-    core.write(|records| {
+    core.write_past_end(|records| {
         let known = enrolments::enrolment(records.tx(), book)?;
         enrolments::put_enrolment(records.tx(), book, &EnrolmentRow { expected, ..known })
     })

@@ -44,6 +44,8 @@ pub enum WaitReason {
     Station(String),
     /// The station answered, and yet nothing moved.
     NoProgress,
+    /// It does not know this book, which has ended: enrolling again takes that back, and what waits goes along.
+    UnknownBook,
 }
 
 impl std::fmt::Display for WaitReason {
@@ -52,6 +54,9 @@ impl std::fmt::Display for WaitReason {
             Self::Network(fault) => fault.fmt(f),
             Self::Station(text) => f.write_str(text),
             Self::NoProgress => f.write_str("the station answers, but takes nothing in"),
+            Self::UnknownBook => f.write_str(
+                "the station was restored and does not know this phone: ask the chief for an invitation and enrol again; what waits is kept",
+            ),
         }
     }
 }

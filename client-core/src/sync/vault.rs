@@ -31,7 +31,7 @@ impl KeyVault for StoreVault<'_> {
     fn store(&self, handle: &str, random: &[u8; 32]) -> Result<Box<dyn Signer + Send>, SyncError> {
         let key = BookKey::from_secret(random)?;
         self.0
-            .write(|records| sync_state::put_secret(records.tx(), handle, &key.secret()))?;
+            .write_past_end(|records| sync_state::put_secret(records.tx(), handle, &key.secret()))?;
         Ok(Box::new(key))
     }
 

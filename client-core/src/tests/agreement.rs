@@ -8,6 +8,7 @@ use beatbook_protocol::id::RecordId;
 use beatbook_protocol::wire::{ExchangeRequest, Verdict};
 
 use crate::query::Filter;
+use crate::store::write::ActOrder;
 use crate::sync::testing::{Phone, Station, opened};
 use crate::sync::{Step, SyncEvent, SyncReport, status, verify};
 use crate::transport::{Outcome, TransportFault};
@@ -169,6 +170,38 @@ fn a_record_that_was_damaged_here_is_found_by_a_comparison_and_sent_whole() {
     damage("UPDATE digest SET records = records + 7");
     let report = phone.sync(&mut station).unwrap();
     assert!(!report.events.contains(&SyncEvent::DigestsDiffer), "{report:?}");
+    assert!(status(&phone.core).unwrap().synced);
+}
+
+#[test]
+fn an_older_act_that_is_missing_here_is_found_behind_a_newer_one() {
+    let mut station = Station::new();
+    let phone = Phone::enrolled(&mut station);
+    let visit = phone.core.begin("visit", &Edit::new().field("outcome", "done")).unwrap();
+    for text in ["first", "second"] {
+        let version = phone.core.record(visit).unwrap().row.version;
+        let order = ActOrder {
+            code: "comment".into(),
+            comment: Some(text.into()),
+            values: vec![],
+            version,
+        };
+        phone.core.act(visit, &order).unwrap();
+    }
+    assert!(phone.sync(&mut station).unwrap().complete);
+    let said = || -> Vec<Option<String>> {
+        let acts = phone.core.record(visit).unwrap().acts;
+        acts.into_iter().map(|act| act.comment).collect()
+    };
+    let sql = "DELETE FROM act WHERE n = (SELECT min(n) FROM act)";
+    phone
+        .core
+        .write(|records| Ok::<_, crate::error::Fault>(records.tx().execute_batch(sql)?))
+        .unwrap();
+    assert_eq!(said(), [Some("second".to_owned())]);
+    verify(&phone.core).unwrap();
+    assert!(phone.sync(&mut station).unwrap().complete);
+    assert_eq!(said(), [Some("first".to_owned()), Some("second".to_owned())]);
     assert!(status(&phone.core).unwrap().synced);
 }
 

@@ -39,15 +39,23 @@ pub fn of(library: &Utf8Path) -> anyhow::Result<String> {
                 call(item.is_async, &item.inputs, item.return_type.as_ref(), item.throws.as_ref()),
             ),
             Metadata::Record(item) => {
-                parts.entry(format!("record {}", item.name)).or_default().extend(fields(&item.fields));
+                parts
+                    .entry(format!("record {}", item.name))
+                    .or_default()
+                    .extend(fields(&item.fields));
                 continue;
             }
             Metadata::Enum(item) => {
                 let sort = if item.shape.is_error() { "error" } else { "enum" };
                 let lines = parts.entry(format!("{sort} {}", item.name)).or_default();
-                for variant in item.variants {
-                    let given: Vec<String> = variant.fields.iter().map(|field| format!("{}: {}", field.name, type_of(&field.ty))).collect();
-                    lines.insert(variant.name, given.join(", "));
+                // With their numbers, as fields: bindings tell them apart by these alone.
+                for (number, variant) in (1_u32..).zip(item.variants) {
+                    let given: Vec<String> = variant
+                        .fields
+                        .iter()
+                        .map(|field| format!("{}: {}", field.name, type_of(&field.ty)))
+                        .collect();
+                    lines.insert(variant.name, format!("{number} {}", given.join(", ")).trim_end().to_owned());
                 }
                 continue;
             }
@@ -65,16 +73,29 @@ pub fn of(library: &Utf8Path) -> anyhow::Result<String> {
 }
 
 fn call(is_async: bool, inputs: &[FnParamMetadata], gives: Option<&Type>, throws: Option<&Type>) -> String {
-    let inputs: Vec<String> = inputs.iter().map(|input| format!("{}: {}", input.name, type_of(&input.ty))).collect();
+    let inputs: Vec<String> = inputs
+        .iter()
+        .map(|input| format!("{}: {}", input.name, type_of(&input.ty)))
+        .collect();
     let gives = gives.map(|gives| format!(" -> {}", type_of(gives))).unwrap_or_default();
-    let throws = throws.map(|throws| format!(" throws {}", type_of(throws))).unwrap_or_default();
-    format!("{}({}){gives}{throws}", if is_async { "async " } else { "" }, inputs.join(", "))
+    let throws = throws
+        .map(|throws| format!(" throws {}", type_of(throws)))
+        .unwrap_or_default();
+    format!(
+        "{}({}){gives}{throws}",
+        if is_async { "async " } else { "" },
+        inputs.join(", ")
+    )
 }
 
 /// Fields with their numbers: bindings hand them over in this order.
 fn fields(fields: &[FieldMetadata]) -> Lines {
     let line = |(number, field): (usize, &FieldMetadata)| {
-        let default = field.default.as_ref().map(|default| format!(" = {}", default_of(default))).unwrap_or_default();
+        let default = field
+            .default
+            .as_ref()
+            .map(|default| format!(" = {}", default_of(default)))
+            .unwrap_or_default();
         (field.name.clone(), format!("{} {}{default}", number + 1, type_of(&field.ty)))
     };
     fields.iter().enumerate().map(line).collect()
@@ -92,7 +113,10 @@ fn default_of(default: &DefaultValueMetadata) -> String {
 
 fn type_of(given: &Type) -> String {
     match given {
-        Type::Object { name, .. } | Type::Record { name, .. } | Type::Enum { name, .. } | Type::CallbackInterface { name, .. } => name.clone(),
+        Type::Object { name, .. }
+        | Type::Record { name, .. }
+        | Type::Enum { name, .. }
+        | Type::CallbackInterface { name, .. } => name.clone(),
         Type::Optional { inner_type } => format!("{}?", type_of(inner_type)),
         Type::Sequence { inner_type } => format!("[{}]", type_of(inner_type)),
         Type::Map { key_type, value_type } => format!("{{{}: {}}}", type_of(key_type), type_of(value_type)),

@@ -145,6 +145,10 @@ async def settle(session: beatbook.Session) -> int:
     return settled
 
 
+def shown(value: FieldValue) -> str:
+    return value.value if isinstance(value, FieldValue.TEXT) else str(value)
+
+
 async def day(arguments: argparse.Namespace) -> dict[str, Any]:
     session = await enter(arguments)
     result: dict[str, Any] = {"settled": 0}
@@ -167,7 +171,7 @@ async def day(arguments: argparse.Namespace) -> dict[str, Any]:
         "synced": status.synced,
         "conflicts": status.conflicts,
         "photos_waiting": status.photos_waiting,
-        "households": [row.fields["address"].value for row in found],
+        "households": [shown(row.fields["address"]) for row in found],
     }
     await session.lock()
     return result

@@ -20,7 +20,8 @@ def day(folder: Path, name: str, *given: str) -> dict[str, Any]:
     ran = subprocess.run([sys.executable, str(EXAMPLE), *phone, *given], capture_output=True, text=True, timeout=120)
     if ran.returncode:
         raise RuntimeError(ran.stderr)
-    return json.loads(ran.stdout.splitlines()[-1])
+    told: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return told
 
 
 def test_a_run_that_ended_before_it_was_enrolled_is_made_good_by_the_next(tmp_path: Path, station: Station) -> None:

@@ -10,7 +10,7 @@ use std::time::Duration;
 use beatbook_client_core::blobs::BlobBudget;
 use beatbook_client_core::drive::{self, Pace};
 use beatbook_client_core::lock::OpenUser;
-use beatbook_client_core::sync::{self, Budget, SyncFault, SyncReport};
+use beatbook_client_core::sync::{self, Budget, SyncFault, SyncReport, WaitReason};
 use beatbook_client_core::transport::HttpTransport;
 use tokio::sync::{Notify, watch};
 
@@ -322,8 +322,13 @@ async fn part(
     match desk.part(|open| drive::part_user(&desk.phone, open, transport)).await? {
         Away::Back(None) => {}
         Away::Back(Some(why)) => {
+            let code = if why == WaitReason::UnknownBook {
+                "unknown_book"
+            } else {
+                "ended"
+            };
             outcome.trouble = Some(SyncTrouble {
-                code: "ended".to_owned(),
+                code: code.to_owned(),
                 text: why.to_string(),
             });
         }

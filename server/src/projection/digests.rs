@@ -48,7 +48,7 @@ pub(crate) fn fold(tx: &WriteTx<'_>, leaf: u64, touched: &BTreeSet<RecordId>) ->
 /// The digest of a record as its rows have it.
 pub(crate) fn digest_of(tx: &ReadTx<'_>, state: &RecordState) -> Result<DigestParts, StationError> {
     Ok(DigestParts {
-        facts: RecordDigest::facts(state.id, &state.heads, tx.newest_act(state.id)?.as_ref()),
+        facts: RecordDigest::facts(state.id, &state.heads, &tx.act_entries(state.id)?),
         private: RecordDigest::private(state.id, &state.private_heads),
     })
 }

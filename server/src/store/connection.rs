@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 use super::{ReadTx, StoreError, WriteTx};
 
 /// The steps, in order; `user_version` says how many a file has taken.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001_initial.sql"),
     include_str!("migrations/002_desk.sql"),
     include_str!("migrations/003_scope.sql"),
@@ -20,6 +20,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/008_ended_books.sql"),
     include_str!("migrations/009_retention.sql"),
     include_str!("migrations/010_unlock.sql"),
+    include_str!("migrations/011_digests.sql"),
 ];
 
 /// Kilobytes of pages that a reader keeps: lists and feeds touch few pages more than once, and the system caches the rest for all of them.

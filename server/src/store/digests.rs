@@ -4,7 +4,7 @@ use beatbook_protocol::digest::RecordDigest;
 use beatbook_protocol::id::{Hash, RecordId, UnitId, UserId};
 use rusqlite::{Row, params};
 
-use super::connection::{id, int, maybe_id, uint};
+use super::connection::{id, int, uint};
 use super::scope::Grantee;
 use super::{ReadTx, StoreError, WriteTx};
 
@@ -104,14 +104,13 @@ impl ReadTx<'_> {
         self.all(&sql, [to.bytes()], read_record)
     }
 
-    /// The newest act of a record that was taken in, whatever it led to.
-    pub(crate) fn newest_act(&self, record: RecordId) -> Result<Option<Hash>, StoreError> {
-        let found = self.one(
-            "SELECT entry FROM act WHERE record = ?1 ORDER BY leaf DESC, position DESC LIMIT 1",
+    /// All acts of a record that were taken in, whatever they led to, in their order.
+    pub(crate) fn act_entries(&self, record: RecordId) -> Result<Vec<Hash>, StoreError> {
+        self.all(
+            "SELECT entry FROM act WHERE record = ?1 ORDER BY leaf, position",
             [record.as_bytes()],
-            |row| Ok(maybe_id!(row, 0, Hash)),
-        )?;
-        Ok(found.flatten())
+            |row| Ok(id!(row, 0, Hash)),
+        )
     }
 }
 

@@ -178,8 +178,9 @@ impl Held {
             let all = heads.get(&name).into_iter().flatten();
             all.filter(|hash| !covered.contains(hash)).copied().collect()
         };
-        let last = acts.into_iter().max().map(|(_, id)| id);
-        let facts = RecordDigest::facts(record, &heads(DocumentName::Facts), last.as_ref());
+        acts.sort();
+        let acts: Vec<Hash> = acts.into_iter().map(|(_, id)| id).collect();
+        let facts = RecordDigest::facts(record, &heads(DocumentName::Facts), &acts);
         if reads {
             facts.with(RecordDigest::private(record, &heads(DocumentName::Private)))
         } else {

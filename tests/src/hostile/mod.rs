@@ -14,7 +14,7 @@ use std::path::Path;
 use beatbook_protocol::id::UnitId;
 use beatbook_protocol::wire::{self, PageAnswer, Verdict};
 use beatbook_protocol::wire::{ExchangeResponse, MEDIA_TYPE, Refusal, verdict_of};
-pub use hazards::{AT_THE_LIMIT, Hazard, hazards};
+pub use hazards::{AT_THE_LIMIT, Hazard, greedy, hazards};
 pub use phone::HandPhone;
 
 use crate::bench::BenchError;
@@ -45,7 +45,10 @@ pub struct Scene {
     http: reqwest::Client,
 }
 
-/// What the station said to one request: codes, in order, each once where it repeats.
+/// Replies that bring all there is to a phone, at most.
+const CATCHES_UP_IN: usize = 100;
+
+/// What the station said to one request: codes, in order, each once where it repeats; then whether it brought records, and buckets.
 pub type Said = Vec<String>;
 
 impl Scene {
@@ -95,7 +98,23 @@ impl Scene {
     pub async fn shoot(&mut self, shot: Shot) -> Result<Said, BenchError> {
         let token = self.phone.token().to_owned();
         let (status, body) = send(&self.http, self.station.url(), shot.path, Some(&token), shot.body).await?;
-        said(status, &body)
+        let (said, reply) = read(status, &body)?;
+        self.phone.cursor = reply.map(|reply| reply.cursor).or(self.phone.cursor.take());
+        Ok(said)
+    }
+
+    /// Fetches all that the hostile phone may have, so that it can ask for what only such a phone is told.
+    ///
+    /// # Errors
+    /// When the station does not send it.
+    pub async fn catch_up(&mut self) -> Result<(), BenchError> {
+        for _ in 0..CATCHES_UP_IN {
+            let said = self.shoot(self.phone.ask(self.phone.cursor.clone(), |_| {})?).await?;
+            if said.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(BenchError::Wrong("the station has always more".into()))
     }
 
     /// The same from the other phone.
@@ -156,6 +175,10 @@ async fn send(
 }
 
 fn said(status: u16, body: &[u8]) -> Result<Said, BenchError> {
+    read(status, body).map(|(said, _)| said)
+}
+
+fn read(status: u16, body: &[u8]) -> Result<(Said, Option<ExchangeResponse>), BenchError> {
     let wrong = |fault: &dyn std::fmt::Display| BenchError::Wrong(format!("status {status}, and {fault}"));
     let bytes = wire::unpack(body).map_err(|fault| wrong(&fault))?;
     if status != 200 {
@@ -163,12 +186,15 @@ fn said(status: u16, body: &[u8]) -> Result<Said, BenchError> {
         if refusal.text.is_empty() {
             return Err(wrong(&"a refusal without words"));
         }
-        return Ok(vec![refusal.code]);
+        return Ok((vec![refusal.code], None));
     }
     let reply: ExchangeResponse = wire::read("reply", &bytes).map_err(|fault| wrong(&fault))?;
     let mut said: Said = reply.answers.iter().flat_map(words).collect();
     said.dedup();
-    Ok(said)
+    let brings = |what: &str, is_there: bool| is_there.then(|| what.to_owned());
+    said.extend(brings("records", !reply.feed.is_empty() || reply.fill.is_some()));
+    said.extend(brings("buckets", reply.buckets.is_some()));
+    Ok((said, Some(reply)))
 }
 
 fn words(answer: &PageAnswer) -> Vec<String> {

@@ -8,7 +8,7 @@ use beatbook_protocol::kind::{Catalogue, DocumentName};
 use beatbook_protocol::ledger::Position;
 use beatbook_protocol::page::{BookKey, Draft, P256_SHA256, SealedPage, Signer as _, header_hash};
 use beatbook_protocol::time::{Stamp, UnixMillis};
-use beatbook_protocol::wire::{self, EnrolRequest, EnrolResponse, ExchangeRequest, WIRE_VERSION};
+use beatbook_protocol::wire::{self, Cursor, EnrolRequest, EnrolResponse, ExchangeRequest, WIRE_VERSION};
 
 use super::Shot;
 use crate::bench::BenchError;
@@ -28,6 +28,9 @@ pub struct HandPhone {
     drawn: u64,
     secret: [u8; 32],
     enrolled: Option<EnrolResponse>,
+    opened: Vec<RecordId>,
+    /// How far it is, as it was told last.
+    pub cursor: Option<Cursor>,
 }
 
 /// What a page says beside its entries, for those that lie.
@@ -61,6 +64,8 @@ impl HandPhone {
             drawn: 0,
             secret,
             enrolled: None,
+            opened: Vec::new(),
+            cursor: None,
         };
         phone.book = BookId::from_bytes(phone.sixteen());
         phone.incarnation = IncarnationId::from_bytes(phone.sixteen());
@@ -115,6 +120,11 @@ impl HandPhone {
         self.book
     }
 
+    /// The records that it opened, the newest first.
+    pub fn opened(&self) -> impl Iterator<Item = RecordId> {
+        self.opened.iter().rev().copied()
+    }
+
     /// Sixteen bytes that nobody else has.
     pub fn sixteen(&mut self) -> [u8; 16] {
         self.drawn += 1;
@@ -136,6 +146,7 @@ impl HandPhone {
             .edit(edit, AT)
             .map_err(|fault| BenchError::Wrong(fault.to_string()))?;
         let entry = self.entry(record, kind, change.bytes, true);
+        self.opened.push(record);
         Ok((record, document, entry))
     }
 
@@ -219,6 +230,17 @@ impl HandPhone {
     /// When it is larger than a message may be.
     pub fn exchange(&self, pages: Vec<SealedPage>) -> Result<Shot, BenchError> {
         Ok(shot(packed(&self.request(pages))?))
+    }
+
+    /// An exchange that brings nothing and asks for something.
+    ///
+    /// # Errors
+    /// When it is larger than a message may be.
+    pub fn ask(&self, cursor: Option<Cursor>, what: impl FnOnce(&mut ExchangeRequest)) -> Result<Shot, BenchError> {
+        let mut request = self.request(Vec::new());
+        (request.cursor, request.feed_bytes_max) = (cursor, None);
+        what(&mut request);
+        Ok(shot(packed(&request)?))
     }
 
     /// An exchange with these pages.

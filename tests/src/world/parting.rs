@@ -30,6 +30,11 @@ impl World {
         let mut way = way(line, station, draw, trace, time);
         let parted = phone.unless_killed(|core| way.hand_in(core, &whose))?.transpose()?;
         let Some(word) = parted.flatten() else {
+            if phone.is_unknown()?
+                && let Some((user, code)) = station.code(draw, trace, Some(phone.user))?
+            {
+                (phone.user, phone.code) = (user, Some(code));
+            }
             return Ok(());
         };
         let own = phone.look()?.own()?;

@@ -164,6 +164,15 @@ impl PhoneSide {
         Ok(heard.is_some())
     }
 
+    /// Whether its book has ended, and a restored station does not know it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn is_unknown(&self) -> Result<bool, Broken> {
+        let heard = ended(self.core()?).map_err(|fault| broken(format!("{}: {fault}", self.name)))?;
+        Ok(heard.is_some_and(|end| end.is_unknown))
+    }
+
     /// Destroys what it holds, after its last word.
     ///
     /// # Errors

@@ -274,7 +274,7 @@ impl World {
     /// Syncs a phone; or parts with its book when that has ended, or enrols it first. None when it was killed, or did not come to a sync.
     pub(super) fn sync(&mut self, at: usize, budget: Budget) -> Result<Option<Synced>, Broken> {
         let phone = self.phones.get_mut(at).ok_or_else(|| broken("no such phone"))?;
-        if phone.has_ended()? {
+        if phone.code.is_none() && phone.has_ended()? {
             return self.part(at).map(|()| None);
         }
         if phone.has_no_book() {

@@ -7,9 +7,10 @@ use std::process::Command;
 use beatbook_client_core::CoreError;
 use beatbook_client_core::drive::{self, Parted};
 use beatbook_client_core::ended::{Farewell, KeysInFile, NoteState, book_ends, ended};
-use beatbook_client_core::sync::{Budget, EnrolError, SyncFault, enrolment, status};
+use beatbook_client_core::sync::{Budget, EnrolError, SyncFault, WaitReason, enrolment, status};
 use beatbook_client_core::transport::HttpTransport;
 use beatbook_protocol::time::UnixMillis;
+use beatbook_protocol::wire::Invitation;
 use beatbook_tests::bench::scratch;
 use beatbook_tests::day::chief;
 use beatbook_tests::phone::{DayClock, Phone, PhoneError};
@@ -239,6 +240,42 @@ async fn what_a_restored_station_lost_of_a_phone_is_handed_in_when_the_phones_bo
     );
     assert_eq!(view["records"][0]["record"], json!(record));
     assert_eq!(view["records"][0]["facts"]["fields"]["duration_min"], 20);
+}
+
+#[tokio::test]
+async fn a_phone_put_out_of_use_by_a_station_that_then_forgot_it_comes_back_by_an_invitation() {
+    let post = Post::open("ended-unknown");
+    let copies = post.root.join("copies");
+    command(&["backup", "--to", &copies.to_string_lossy()], &post.places);
+    let [mut phone] = post.phones().await;
+    let home = household(&phone, 101);
+    phone.sync().await.unwrap();
+    let book = book_of(&post.desk, "王警官").await;
+    let record = visit(&phone, home);
+    let order = json!({ "why": "retired" });
+    post.desk
+        .call("POST", &format!("/api/v1/books/{book}/end"), Some(&order), None)
+        .await
+        .unwrap();
+    let before = HttpTransport::open(post.station.url(), b"").unwrap();
+    let report = drive::sync(&phone.core, &before, Budget::default()).await.unwrap();
+    assert_eq!(report.fault, Some(SyncFault::Ended { why: "retired".into() }));
+    let post = post.restored_from(&copies, |_| {});
+    let transport = HttpTransport::open(post.station.url(), b"").unwrap();
+    let Parted::Later(core, why) = drive::part(phone.core, &transport, &KeysInFile).await.unwrap() else {
+        panic!("nobody takes in what it holds")
+    };
+    assert_eq!(why, WaitReason::UnknownBook);
+    let (_, invitation) = chief::invite(&post.desk, "王警官", "officer").await.unwrap();
+    let invitation = Invitation::parse(&invitation).unwrap();
+    let enrolled = drive::enrol_by(&core, &transport, &invitation, "test").await.unwrap();
+    assert_ne!(enrolled.book.to_string(), book);
+    let report = drive::sync(&core, &transport, Budget::default()).await.unwrap();
+    assert!(report.complete && status(&core).unwrap().synced, "{report:?}");
+    let page = post.page(record).await;
+    assert_eq!(page["official"]["fields"]["duration_min"], 20, "{page:#}");
+    assert_eq!(core.record(home).unwrap().row.waiting, 0);
+    assert_eq!(core.record(record).unwrap().row.waiting, 0);
 }
 
 #[tokio::test]

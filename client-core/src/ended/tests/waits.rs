@@ -5,7 +5,7 @@ use beatbook_protocol::track::{Fix, Source};
 
 use super::*;
 use crate::store::{ended as rows, pages, patrols};
-use crate::sync::{WaitReason, status};
+use crate::sync::{EnrolError, Enrolment, WaitReason, status};
 
 fn no_room(step: &PartingStep) -> bool {
     matches!(step, PartingStep::Later(WaitReason::Station(why)) if why.contains("no room"))
@@ -27,6 +27,7 @@ fn a_lost_phone_without_a_network_parts_after_a_day_and_one_in_good_hands_waits(
     for (why, parts) in [("lost", true), ("blocked", true), ("retired", false), ("transferred", false)] {
         let (phone, _) = told(why);
         assert!(matches!(handed_in(&phone, |_| failed()), PartingStep::Later(_)), "{why}");
+        assert!(matches!(handed_in(&phone, unknown), PartingStep::Later(_)), "{why}");
         phone.pass(DAY_MS);
         let step = handed_in(&phone, |_| failed());
         assert_eq!(matches!(step, PartingStep::Ready), parts, "{why}");
@@ -105,6 +106,66 @@ fn a_station_that_was_restored_to_before_it_held_anything_is_given_it_again() {
     let said = last_word(&phone, &mut ending).note;
     assert_eq!((said.held_entries, said.lost_entries), (300, 0));
     assert_eq!(ending.held, all);
+}
+
+fn unknown(_: &OutgoingRequest) -> Outcome {
+    refuse(&Refusal::new(&RefusalCode::UnknownBook, "enrol again"))
+}
+
+fn begun(phone: &Phone, code: &str) -> Result<Enrolment, SyncError> {
+    Enrolment::begin(&phone.core, &StoreVault(&phone.core), code, "test")
+}
+
+#[test]
+fn where_a_restored_station_does_not_know_the_book_a_new_invitation_takes_its_end_back() {
+    let (mut phone, _) = told("retired");
+    assert_eq!(handed_in(&phone, unknown), PartingStep::Later(WaitReason::UnknownBook));
+    phone.pass(2 * DAY_MS);
+    assert_eq!(
+        handed_in(&phone, unknown),
+        PartingStep::Later(WaitReason::UnknownBook),
+        "in good hands"
+    );
+    phone.reopen();
+    assert!(ended(&phone.core).unwrap().unwrap().is_unknown);
+    let spent = begun(&phone, "spent").unwrap();
+    let refused = refuse(&Refusal::new(&RefusalCode::EnrolmentCode, "it was used"));
+    assert!(matches!(spent.finish(&phone.core, refused), Err(EnrolError::Code(_))));
+    assert!(matches!(phone.core.read(outbox::waiting), Err(CoreError::Ended)));
+    let mut restored = Station::new();
+    let enrolment = begun(&phone, "new").unwrap();
+    let mut other = Station::new();
+    other.key = StationKey::from_bytes(&[9; 32]);
+    let outcome = other.enrol(&enrolment.request());
+    let elsewhere = enrolment.clone().finish(&phone.core, outcome);
+    assert!(
+        matches!(elsewhere, Err(EnrolError::OtherStation)),
+        "nobody but who ended it may take it back"
+    );
+    let outcome = restored.enrol(&enrolment.request());
+    enrolment.finish(&phone.core, outcome).unwrap();
+    assert_eq!(ended(&phone.core).unwrap(), None);
+    let written = phone.write(10);
+    phone.reopen();
+    assert_eq!(phone.sync(&mut restored).unwrap().fault, None);
+    assert_eq!(restored.accepted().len(), 301);
+    assert_eq!(restored.accepted().last(), Some(&written));
+    assert!(status(&phone.core).unwrap().synced);
+}
+
+#[test]
+fn an_end_that_the_station_stands_by_is_taken_back_by_no_invitation() {
+    let (phone, mut ending) = told("retired");
+    assert!(matches!(begun(&phone, "new"), Err(SyncError::Core(CoreError::Ended))));
+    assert!(matches!(handed_in(&phone, unknown), PartingStep::Later(_)));
+    let enrolment = begun(&phone, "new").unwrap();
+    // Meanwhile the right backup was found.
+    assert_eq!(handed_in(&phone, |request| ending.exchange(request)), PartingStep::Ready);
+    assert!(!ended(&phone.core).unwrap().unwrap().is_unknown);
+    let outcome = Station::new().enrol(&enrolment.request());
+    let finished = enrolment.finish(&phone.core, outcome);
+    assert!(matches!(finished, Err(EnrolError::Sync(SyncError::Core(CoreError::Ended)))));
+    assert!(matches!(phone.core.read(outbox::waiting), Err(CoreError::Ended)));
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn end_book(open: &OpenUser) {
         why: "lost".into(),
         ended_at: UnixMillis(5),
         heard_at: UnixMillis(6),
+        is_unknown: false,
     };
     let core = open.core_for_contact();
     core.write(|records| {

@@ -480,7 +480,9 @@ CREATE TABLE ended (
   -- By the station's clock, and when this phone heard of it by its own.
   ended_at INTEGER NOT NULL,
   heard_at INTEGER NOT NULL,
-  wipe_order BLOB NOT NULL
+  wipe_order BLOB NOT NULL,
+  -- Whether the station said last that it does not know the book: it was restored to before its enrolment.
+  is_unknown INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE ended_page (hash BLOB PRIMARY KEY, code TEXT NOT NULL) STRICT, WITHOUT ROWID;
 

@@ -13,8 +13,8 @@ use beatbook_protocol::wire::{
 
 use super::station::{Station, Taken};
 
-/// The changes of a record, those that others build on, and its last act.
-type Folded = (BTreeSet<Hash>, BTreeSet<Hash>, Option<Hash>);
+/// The changes of a record, those that others build on, and its acts.
+type Folded = (BTreeSet<Hash>, BTreeSet<Hash>, Vec<Hash>);
 
 impl Station {
     /// Destroys a record, or its private document: of the whole one nothing is in what the station says from here on.
@@ -89,16 +89,16 @@ impl Station {
                     built_on.extend(envelope.deps);
                 }
                 Entry::Act(act) => {
-                    if let Some((_, _, last)) = heads.get_mut(&act.record) {
-                        *last = Some(identity(&entry.to_bytes()));
+                    if let Some((_, _, acts)) = heads.get_mut(&act.record) {
+                        acts.push(identity(&entry.to_bytes()));
                     }
                 }
                 _ => {}
             }
         }
-        let digest = |(record, (heads, built_on, last)): (RecordId, Folded)| {
+        let digest = |(record, (heads, built_on, acts)): (RecordId, Folded)| {
             let heads: Vec<Hash> = heads.difference(&built_on).copied().collect();
-            (record, RecordDigest::facts(record, &heads, last.as_ref()))
+            (record, RecordDigest::facts(record, &heads, &acts))
         };
         let mut all: BTreeMap<_, _> = heads.into_iter().map(digest).collect();
         all.retain(|record, _| !self.is_out(*record));
