@@ -10,6 +10,7 @@
 //! Knows neither why a book ends nor what becomes of what is held.
 
 mod farewell;
+mod forgotten;
 mod hear;
 mod note;
 mod parting;
@@ -26,6 +27,7 @@ use crate::error::CoreError;
 use crate::store::{ended, registry};
 
 pub use farewell::{Farewell, FarewellFault};
+pub(crate) use forgotten::{has_ended_it, may_enrol};
 pub(crate) use hear::hear;
 pub use note::{Farewelled, NoteState};
 pub use parting::{LastWord, Parting, PartingReport, PartingStep};

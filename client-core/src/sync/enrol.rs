@@ -12,6 +12,7 @@ use beatbook_protocol::wire::{
 
 use super::{KeyVault, SyncError};
 use crate::core::Core;
+use crate::ended::{has_ended_it, may_enrol};
 use crate::error::CoreError;
 use crate::store::enrolments::{self, EnrolmentRow};
 use crate::store::identity::Identity;
@@ -242,8 +243,8 @@ impl Enrolment {
         let now = core.platform().clock.wall();
         let life = IncarnationId::from_parts(now, core.platform().bytes());
         let is_over = may_enrol(core)?;
-        if is_over {
-            is_its_own(core, &response)?;
+        if is_over && !has_ended_it(core, &response)? {
+            return Err(EnrolError::OtherStation);
         }
         core.write_past_end(|records| {
             enrolments::put_enrolment(records.tx(), book, &row)?;
@@ -291,25 +292,6 @@ impl Enrolment {
             awaits: response.awaits == Some(true),
             ..known
         })
-    }
-}
-
-/// Refuses where this file's book has ended, unless the station does not know it: then nobody takes in what is left of it, and the chief's code is
-/// newer than the order. Tells whether that is so.
-fn may_enrol(core: &Core) -> Result<bool, CoreError> {
-    match core.read_past_end(ended::ended)? {
-        Some(end) if !end.is_unknown => Err(CoreError::Ended),
-        end => Ok(end.is_some()),
-    }
-}
-
-/// An end is taken back by the station that ordered it, and by nobody else.
-fn is_its_own(core: &Core, response: &EnrolResponse) -> Result<(), EnrolError> {
-    let own = core.read_past_end(sync_state::own_book)?.ok_or(SyncError::NotEnrolled)?;
-    if own.origin == response.origin && own.receipt_key.to_bytes()[..] == response.receipt_key[..] {
-        Ok(())
-    } else {
-        Err(EnrolError::OtherStation)
     }
 }
 

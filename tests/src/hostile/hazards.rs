@@ -1,7 +1,6 @@
 //! The hazards, each a way to make requests and what the station must say to them.
 
 use beatbook_protocol::codec;
-use beatbook_protocol::digest::Buckets;
 use beatbook_protocol::document::Edit;
 use beatbook_protocol::entry::{ActEntry, ChangeEntry, Entry, Opens};
 use beatbook_protocol::id::{ActorId, Hash, RecordId, UnitId};
@@ -9,11 +8,11 @@ use beatbook_protocol::kind::DocumentName;
 use beatbook_protocol::ledger::Position;
 use beatbook_protocol::limits::{
     ACT_BYTES_MAX, CHANGE_OPS_MAX, ENTRY_BYTES_MAX, EXCHANGE_BYTES_MAX, EXCHANGE_PAGES_MAX, EXCHANGE_WIRE_BYTES_MAX,
-    PAGE_ENTRIES_MAX, WANTED_MAX,
+    PAGE_ENTRIES_MAX,
 };
 use beatbook_protocol::page::BookKey;
 use beatbook_protocol::time::UnixMillis;
-use beatbook_protocol::wire::{DeliverRequest, ExchangeRequest, WIRE_VERSION};
+use beatbook_protocol::wire::{DeliverRequest, WIRE_VERSION};
 
 use super::bytes::{nulls, run, with_columns};
 use super::phone::{Lies, blank, shot};
@@ -80,46 +79,7 @@ pub fn hazards() -> Vec<Hazard> {
     ]
 }
 
-/// What a phone asks for that holds all there is ([`Scene::catch_up`]): work on the way down, for requests of a few bytes.
-#[must_use]
-#[rustfmt::skip]
-pub fn greedy() -> Vec<Hazard> {
-    vec![
-        hazard("everything from its beginning",    &["records"],                       10, everything),
-        hazard("the same, a byte at a time",       &["records"],                       10, byte_by_byte),
-        hazard("as many records as go, whole",     &["records"],                       10, wants),
-        hazard("as many that nobody has",          &[],                                10, wants_nothing),
-        hazard("a comparison with nothing",        &["buckets"],                       10, compares),
-    ]
-}
-
-fn everything(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
-    Ok(vec![scene.phone.ask(None, |_| {})?])
-}
-
-fn byte_by_byte(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
-    Ok(vec![scene.phone.ask(None, |request| request.feed_bytes_max = Some(1))?])
-}
-
-fn wants(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
-    let wanted = scene.phone.opened().take(WANTED_MAX).collect();
-    asks(scene, |request| request.wanted = Some(wanted))
-}
-
-fn wants_nothing(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
-    let nobodys = (0..WANTED_MAX).map(|_| RecordId::from_bytes(scene.phone.sixteen())).collect();
-    asks(scene, |request| request.wanted = Some(nobodys))
-}
-
-fn compares(scene: &mut Scene) -> Result<Vec<Shot>, BenchError> {
-    asks(scene, |request| request.buckets = Some(Buckets::default().to_bytes()))
-}
-
-fn asks(scene: &Scene, what: impl FnOnce(&mut ExchangeRequest)) -> Result<Vec<Shot>, BenchError> {
-    Ok(vec![scene.phone.ask(scene.phone.cursor.clone(), what)?])
-}
-
-fn hazard(name: &'static str, expects: &'static [&'static str], times: usize, make: Make) -> Hazard {
+pub(super) fn hazard(name: &'static str, expects: &'static [&'static str], times: usize, make: Make) -> Hazard {
     Hazard {
         name,
         expects,

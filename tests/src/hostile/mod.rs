@@ -4,6 +4,7 @@
 //! Real phones never make any of this: [`phone::HandPhone`] writes pages by hand, with the protocol's own types.
 
 mod bytes;
+mod greedy;
 mod hazards;
 #[cfg(test)]
 mod limits;
@@ -14,7 +15,8 @@ use std::path::Path;
 use beatbook_protocol::id::UnitId;
 use beatbook_protocol::wire::{self, PageAnswer, Verdict};
 use beatbook_protocol::wire::{ExchangeResponse, MEDIA_TYPE, Refusal, verdict_of};
-pub use hazards::{AT_THE_LIMIT, Hazard, greedy, hazards};
+pub use greedy::greedy;
+pub use hazards::{AT_THE_LIMIT, Hazard, hazards};
 pub use phone::HandPhone;
 
 use crate::bench::BenchError;
