@@ -41,6 +41,9 @@ pub const EXCHANGE_BYTES_MAX: usize = 4 * EXCHANGE_WIRE_BYTES_MAX;
 pub const EXCHANGE_PAGES_MAX: usize = 128;
 /// Bytes of entries after which a reply stops and says that there is more.
 pub const REPLY_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes that an entry counts for in a reply beside its own: however short it is, it costs a station some 25 us to find, check and
+/// hash, and a reply is not to cost it more than 100 ms.
+pub const REPLY_ENTRY_BYTES: usize = 320;
 /// Entries that one request gives back to a restored station.
 pub const GIVEN_MAX: usize = 2_048;
 /// Records that one request wants whole.

@@ -6,7 +6,7 @@ use beatbook_protocol::page::{BookPublicKey, SealedPage, header_hash};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{
     AppVersion, Challenged, Cursor, ExchangeRequest, ExchangeResponse, LEASE_MS, Refusal, RefusalCode, WIRE_VERSION,
-    exchange_message, pack_whole, runs,
+    exchange_message, runs,
 };
 
 use crate::alarm;
@@ -78,7 +78,9 @@ pub(crate) fn exchange(
         Err(StationError::Ended(book)) => return Err(ask_to_sign(station, book)),
         answered => answered.map_err(|fault| refusal_of(&fault))??,
     };
-    pack_whole(reply).map_err(|fault| Refusal::new(&RefusalCode::Internal, fault.to_string()))
+    place
+        .pack(reply)
+        .map_err(|fault| Refusal::new(&RefusalCode::Internal, fault.to_string()))
 }
 
 /// By its token, or by its key over a challenge; a book that has ended by its key alone.

@@ -4,6 +4,7 @@
 use beatbook_protocol::entry::{DestructionEvent, Entry, RegistryEvent};
 use beatbook_protocol::id::{BookId, IncarnationId, UnitId, UserId};
 use beatbook_protocol::kind::{CheckedKind, DocumentName, Who};
+use beatbook_protocol::limits::REPLY_ENTRY_BYTES;
 use beatbook_protocol::wire::{FeedEntry, FeedLeaf};
 
 use crate::error::StationError;
@@ -19,7 +20,7 @@ pub(crate) struct Feed {
     pub(crate) leaves: Vec<FeedLeaf>,
     /// The ledger size that it reaches to.
     pub(crate) reaches: u64,
-    /// Bytes of its entries.
+    /// Bytes of its entries, with what each costs beside.
     pub(crate) bytes: usize,
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn feed(
         if !is_for(tx, kinds, (scope, &mut before), filling, &row)? {
             return Ok(true);
         }
-        feed.bytes += row.bytes.len();
+        feed.bytes += row.bytes.len() + REPLY_ENTRY_BYTES;
         push(&mut feed.leaves, row);
         Ok(true)
     })?;

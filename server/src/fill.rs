@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use beatbook_protocol::codec;
 use beatbook_protocol::entry::{Entry, RegistryEvent};
 use beatbook_protocol::id::RecordId;
+use beatbook_protocol::limits::REPLY_ENTRY_BYTES;
 use beatbook_protocol::wire::{FeedLeaf, Fill};
 use leaving::{Leaving, Parting};
 use minicbor::{Decode, Encode};
@@ -271,7 +272,7 @@ impl<'a> Filling<'a> {
     }
 }
 
-/// A whole record, as far as somebody may read it; the bytes of its entries.
+/// A whole record, as far as somebody may read it; the bytes of its entries, with what each costs beside.
 pub(crate) fn whole(
     tx: &ReadTx<'_>,
     kinds: &Kinds,
@@ -284,7 +285,7 @@ pub(crate) fn whole(
     let mut bytes = 0;
     tx.each_of_record(record, reaches, |row| {
         if is_readable(tx, kinds, scope, &row)? {
-            bytes += row.bytes.len();
+            bytes += row.bytes.len() + REPLY_ENTRY_BYTES;
             push(&mut found, row);
         }
         Ok::<_, StationError>(())
@@ -333,7 +334,7 @@ fn registry(tx: &ReadTx<'_>, job: &mut Job, basket: &mut Basket) -> Result<bool,
             ))
         );
         if goes {
-            basket.take(row.bytes.len());
+            basket.take(row.bytes.len() + REPLY_ENTRY_BYTES);
             push(&mut basket.leaves, row);
         }
         Ok(true)

@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use beatbook_protocol::codec::CodecError;
 use beatbook_protocol::id::BookId;
-use beatbook_protocol::limits::{EXCHANGE_BYTES_MAX, REPLY_BYTES};
-use beatbook_protocol::wire::{self, MessageUnpacker, Refusal};
+use beatbook_protocol::limits::{EXCHANGE_BYTES_MAX, REPLY_BYTES, REPLY_ENTRY_BYTES};
+use beatbook_protocol::wire::{self, ExchangeResponse, MessageUnpacker, Refusal};
 use minicbor::Decode;
 
 use crate::refused::refusal_of_codec;
@@ -15,6 +16,9 @@ use crate::strangers::busy;
 /// Bytes of messages, unpacked, and of their replies at once. Read and judged they take about as much again: with 24 MiB of bodies that makes the
 /// 64 MiB over idle that a station may take.
 const ROOM_BYTES: usize = EXCHANGE_BYTES_MAX + 2 * REPLY_BYTES;
+
+/// Bytes of entries from which on a reply is long.
+const LONG_BYTES: usize = 64 * 1024;
 
 /// Where messages are at work.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +31,8 @@ struct Shared {
     /// Held while a parcel is open.
     parcel: Mutex<()>,
     unpacker: Mutex<MessageUnpacker>,
+    /// Held while a long reply is packed.
+    packing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +76,15 @@ impl Room {
 }
 
 impl Place {
+    /// Packs the reply; long ones one after the other, since a reply that is packed stands in memory three times.
+    pub(crate) fn pack(&self, reply: ExchangeResponse) -> Result<Vec<u8>, CodecError> {
+        let leaves = reply.feed.iter().chain(reply.fill.iter().flatten());
+        let entries = leaves.flat_map(|leaf| &leaf.entries);
+        let is_long = entries.map(|entry| entry.entry.len() + REPLY_ENTRY_BYTES).sum::<usize>() > LONG_BYTES;
+        let _alone = is_long.then(|| self.room.0.packing.lock().unwrap_or_else(PoisonError::into_inner));
+        wire::pack_whole(reply)
+    }
+
     /// Says whose call it is, once that is known.
     pub(crate) fn is_of(&mut self, book: BookId) -> Result<(), Refusal> {
         if self.book == Some(book) {

@@ -1,7 +1,7 @@
 //! What a request may ask for beside its pages is bounded.
 
 use beatbook_protocol::id::{BookId, Hash, RecordId};
-use beatbook_protocol::limits::{APP_CHARS_MAX, GIVEN_MAX, PAGE_BYTES_MAX, REPLY_BYTES, WANTED_MAX};
+use beatbook_protocol::limits::{APP_CHARS_MAX, GIVEN_MAX, PAGE_BYTES_MAX, REPLY_BYTES, REPLY_ENTRY_BYTES, WANTED_MAX};
 use beatbook_protocol::time::UnixMillis;
 use beatbook_protocol::wire::{ExchangeRequest, GivenEntry, RefusalCode, Verdict, pack};
 
@@ -86,7 +86,7 @@ fn a_reply_stops_after_two_mebibytes_of_entries_and_goes_on_with_the_next() {
         request.feed_bytes_max = Some(u32::MAX);
         let reply = world.ask(&mut reader, &request);
         let entries = reply.feed.iter().flat_map(|leaf| &leaf.entries);
-        got.push(entries.map(|entry| entry.entry.len()).sum::<usize>());
+        got.push(entries.map(|entry| entry.entry.len() + REPLY_ENTRY_BYTES).sum::<usize>());
         if reply.more != Some(true) {
             break;
         }

@@ -57,6 +57,7 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("WANTED_MAX", In(&["what_a_request_gives_back_wants_and_calls_itself_is_bounded"])),
         ("APP_CHARS_MAX", In(&["what_a_request_gives_back_wants_and_calls_itself_is_bounded"])),
         ("EXCHANGE_PAGES_MAX", In(&["every_hostile_request_gets_a_clear_answer_and_the_station_goes_on"])),
+        ("REPLY_ENTRY_BYTES", In(&["a_reply_stops_after_two_mebibytes_of_entries_and_goes_on_with_the_next"])),
         ("REPLY_BYTES", In(&["a_reply_stops_after_two_mebibytes_of_entries_and_goes_on_with_the_next"])),
         ("CBOR_DEPTH_MAX", Here(|| codec::check(&nested(CBOR_DEPTH_MAX)).is_ok(), || codec::check(&nested(CBOR_DEPTH_MAX + 1)).is_err())),
         ("ACT_BYTES_MAX", In(&[ "every_hostile_request_gets_a_clear_answer_and_the_station_goes_on", "an_act_is_checked_with_its_comment_values_and_rules", ])),

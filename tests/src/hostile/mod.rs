@@ -69,19 +69,8 @@ impl Scene {
             .tls_certs_only([])
             .pool_max_idle_per_host(0);
         let http = http.build()?;
-        let mut phones = Vec::new();
-        for name in ["恶意", "无辜"] {
-            let code = chief::register(&desk, name, "officer").await?;
-            let (phone, request) = HandPhone::begin(&code)?;
-            let (status, body) = send(&http, station.url(), "/sync/v1/enrol", None, request).await?;
-            if status != 200 {
-                return Err(BenchError::Wrong(format!("enrolment: {status}")));
-            }
-            phones.push(phone.enrolled(&body)?);
-        }
-        let (Some(other), Some(phone)) = (phones.pop(), phones.pop()) else {
-            return Err(BenchError::Wrong("no phones".into()));
-        };
+        let phone = enrolled(&desk, &http, station.url(), "恶意").await?;
+        let other = enrolled(&desk, &http, station.url(), "无辜").await?;
         let unit = phone.unit();
         Ok(Self {
             station,
@@ -100,9 +89,7 @@ impl Scene {
     pub async fn shoot(&mut self, shot: Shot) -> Result<Said, BenchError> {
         let token = self.phone.token().to_owned();
         let (status, body) = send(&self.http, self.station.url(), shot.path, Some(&token), shot.body).await?;
-        let (said, reply) = read(status, &body)?;
-        self.phone.cursor = reply.map(|reply| reply.cursor).or(self.phone.cursor.take());
-        Ok(said)
+        said(status, &body)
     }
 
     /// Fetches all that the hostile phone may have, so that it can ask for what only such a phone is told.
@@ -111,8 +98,12 @@ impl Scene {
     /// When the station does not send it.
     pub async fn catch_up(&mut self) -> Result<(), BenchError> {
         for _ in 0..CATCHES_UP_IN {
-            let said = self.shoot(self.phone.ask(self.phone.cursor.clone(), |_| {})?).await?;
-            if said.is_empty() {
+            let shot = self.phone.ask(self.phone.cursor.clone(), |_| {})?;
+            let answer = send(&self.http, self.station.url(), shot.path, Some(self.phone.token()), shot.body).await?;
+            let (_, reply) = read(answer.0, &answer.1)?;
+            let reply = reply.ok_or_else(|| BenchError::Wrong("the station sends nothing".into()))?;
+            self.phone.cursor = Some(reply.cursor);
+            if reply.more != Some(true) {
                 return Ok(());
             }
         }
@@ -148,6 +139,32 @@ impl Scene {
         Ok(all)
     }
 
+    /// As many more phones ask for everything at once; how many of them were sent away for now.
+    ///
+    /// # Errors
+    /// When one is not enrolled, or gets neither records nor `try_later`.
+    pub async fn crowd(&self, phones: usize) -> Result<usize, BenchError> {
+        let mut under_way = tokio::task::JoinSet::new();
+        let mut all = Vec::with_capacity(phones);
+        for number in 0..phones {
+            all.push(enrolled(&self.desk, &self.http, self.station.url(), &format!("一伙{number}")).await?);
+        }
+        for phone in all {
+            let (http, url, shot) = (self.http.clone(), self.station.url().to_owned(), phone.ask(None, |_| {})?);
+            under_way.spawn(async move { send(&http, &url, shot.path, Some(phone.token()), shot.body).await });
+        }
+        let mut later = 0;
+        while let Some(answer) = under_way.join_next().await {
+            let (status, body) = answer.map_err(|fault| BenchError::Wrong(fault.to_string()))??;
+            match said(status, &body)?.as_slice() {
+                [one] if one == "records" => {}
+                [one] if one == "try_later" => later += 1,
+                other => return Err(BenchError::Wrong(format!("in the crowd the station said {other:?}"))),
+            }
+        }
+        Ok(later)
+    }
+
     /// Where the ledger ends.
     ///
     /// # Errors
@@ -155,6 +172,16 @@ impl Scene {
     pub async fn ledger(&self) -> Result<String, BenchError> {
         Ok(self.desk.get("/api/v1/status").await?["ledger"].to_string())
     }
+}
+
+async fn enrolled(desk: &Chief, http: &reqwest::Client, url: &str, name: &str) -> Result<HandPhone, BenchError> {
+    let code = chief::register(desk, name, "officer").await?;
+    let (phone, request) = HandPhone::begin(&code)?;
+    let (status, body) = send(http, url, "/sync/v1/enrol", None, request).await?;
+    if status != 200 {
+        return Err(BenchError::Wrong(format!("enrolment: {status}")));
+    }
+    phone.enrolled(&body)
 }
 
 async fn send(
