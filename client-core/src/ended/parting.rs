@@ -232,7 +232,7 @@ impl<'c> Parting<'c> {
                         let signature = Some(STANDARD.encode(codec::to_bytes(&challenged)));
                         self.state = State::Asked { packed, signature };
                     }
-                    None if refusal.code == RefusalCode::UnknownBook.as_str() => self.is_unknown(now)?,
+                    None if refusal.code == RefusalCode::UnknownBook.as_str() => self.wait_for_chief(now)?,
                     None => self.retry(now, WaitReason::Station(refusal.text)),
                 }
                 Ok(())
@@ -360,7 +360,7 @@ impl<'c> Parting<'c> {
     }
 
     /// A station that was restored to before this book's enrolment does not learn of it by being asked again: that takes a chief.
-    fn is_unknown(&mut self, now: UnixMillis) -> Result<(), SyncError> {
+    fn wait_for_chief(&mut self, now: UnixMillis) -> Result<(), SyncError> {
         self.core.write_past_end(|records| ended::set_unknown(records.tx(), true))?;
         self.failures = FAILURES_MAX;
         self.retry(now, WaitReason::UnknownBook);
