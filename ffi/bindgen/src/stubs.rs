@@ -24,6 +24,12 @@ struct Methods {
     text: String,
 }
 
+impl Methods {
+    fn says(&mut self, name: (bool, &str), given: &[FnParamMetadata], back: Option<&Type>, doc: Option<&String>) {
+        call(&mut self.text, "    ", name, inputs(&["self"], given), &gives(back), doc);
+    }
+}
+
 /// The types of a built library, as a stub file.
 pub fn of(library: &Utf8Path) -> anyhow::Result<String> {
     let mut classes: BTreeMap<String, Methods> = BTreeMap::new();
@@ -55,28 +61,19 @@ pub fn of(library: &Utf8Path) -> anyhow::Result<String> {
                     item.docstring.as_ref(),
                 );
             }
-            Metadata::Method(item) => {
-                let (gives, inputs) = (gives(item.return_type.as_ref()), inputs(&["self"], &item.inputs));
-                let class = classes.entry(item.self_name).or_default();
-                call(
-                    &mut class.text,
-                    "    ",
-                    (item.is_async, &item.name),
-                    inputs,
-                    &gives,
-                    item.docstring.as_ref(),
-                );
-            }
+            Metadata::Method(item) => classes.entry(item.self_name).or_default().says(
+                (item.is_async, &item.name),
+                &item.inputs,
+                item.return_type.as_ref(),
+                item.docstring.as_ref(),
+            ),
             Metadata::TraitMethod(item) => {
-                let (gives, inputs) = (gives(item.return_type.as_ref()), inputs(&["self"], &item.inputs));
                 let class = classes.entry(item.trait_name).or_default();
                 class.is_theirs = true;
-                call(
-                    &mut class.text,
-                    "    ",
+                class.says(
                     (item.is_async, &item.name),
-                    inputs,
-                    &gives,
+                    &item.inputs,
+                    item.return_type.as_ref(),
                     item.docstring.as_ref(),
                 );
             }
